@@ -1,0 +1,184 @@
+"""The engine contract: a loaded model that advances many sequences, one batch at a time.
+
+Read this module first when you write a backend. An engine deals in tokens and knows nothing of
+chats, text or HTTP: the text pipeline in front of it renders templates, detokenises, and finds
+stop strings. A plugin that has only "text in, text out" implements `TextEngine` instead.
+
+An engine lives in a runner process and is called from one thread only, the one that loaded it, so
+it needs no locks. The thread's loop is: `submit` and `cancel` what arrived, `step`, send what
+came out.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterator, Mapping, Sequence
+
+import attrs
+
+from stoker.errors import StokerError
+from stoker.events import FinishReason
+from stoker.request import GenerateRequest
+from stoker.sampling import SamplingParams
+
+
+@attrs.frozen
+class EngineInfo:
+    """What a loaded model is; fixed from load to close."""
+
+    context_length: int
+    """Most tokens that one sequence may hold, prompt and answer together."""
+    vocabulary_size: int
+    chat_template: str | None = None
+    """Jinja source that the model's own files carry; None for models that do not chat."""
+    special_tokens: Mapping[str, str] = attrs.field(factory=dict, hash=False)
+    """Texts of special tokens by the names that templates use: `bos_token`, `eos_token`, ..."""
+    devices: tuple[str, ...] = ()
+    """Where the weights are, for people: `("CUDA0: NVIDIA H200",)`."""
+    memory_bytes: int | None = None
+    """What the model takes in memory; None when the engine cannot tell."""
+
+
+@attrs.frozen
+class SequenceJob:
+    """A sequence to generate."""
+
+    id: int
+    """Chosen by the caller; unique among the sequences that the engine holds."""
+    prompt: tuple[int, ...] = attrs.field(repr=lambda prompt: f"<{len(prompt)} tokens>")
+    """At least one token, and fewer than the context length."""
+    sampling: SamplingParams
+    """Complete: nothing is unset but `seed`, `logit_bias` and `logprobs`."""
+    max_tokens: int
+    """At least 1; prompt and this together fit into the context."""
+    ignore_end: bool = False
+    """Do not stop at end-of-generation tokens."""
+    priority: int = 0
+
+
+@attrs.frozen
+class SampledToken:
+    """One token of an answer."""
+
+    id: int
+    logprob: float | None = None
+    """Natural logarithm, before sampling parameters; None unless asked for."""
+    top: tuple[tuple[int, float], ...] = ()
+    """(token id, log probability) of the best tokens in its place, best first."""
+
+
+@attrs.frozen
+class SequenceOutput:
+    """What one step did for one sequence. A sequence that did not move has none."""
+
+    id: int
+    prefilled: int | None = None
+    """Prompt tokens that are in memory now, the cached ones included; None once decoding."""
+    cached: int = 0
+    """Prompt tokens that were reused, with the first `prefilled`."""
+    tokens: tuple[SampledToken, ...] = ()
+    """Tokens sampled in this step, in order. An end-of-generation token is not among them."""
+    finish: FinishReason | None = None
+    """Set once, with the last tokens: the sequence is gone from the engine."""
+    error: StokerError | None = None
+    """Set once, instead of `finish`: the sequence is gone and the others go on."""
+
+
+class Engine(abc.ABC):
+    """A loaded model, at the level of tokens.
+
+    Every method is called from the thread that loaded the engine. Only `step` and `close` may
+    take long; the others return at once.
+    """
+
+    @property
+    @abc.abstractmethod
+    def info(self) -> EngineInfo:
+        """What was loaded."""
+
+    @abc.abstractmethod
+    def encode(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
+        """Turn text into tokens.
+
+        Args:
+            text: The text; the empty text gives no tokens but special ones.
+            add_special: Put the model's own begin (and end) tokens around, as its files say.
+            parse_special: Read texts of control tokens (`<|im_end|>`) as those tokens. False
+                keeps what a user typed from becoming control.
+        """
+
+    @abc.abstractmethod
+    def token_bytes(self, token: int) -> bytes:
+        """The bytes that a token stands for; empty for control tokens.
+
+        Concatenated over an answer they are its exact text. They need not be whole characters.
+
+        Raises:
+            IndexError: There is no such token.
+        """
+
+    @abc.abstractmethod
+    def submit(self, job: SequenceJob) -> None:
+        """Queue a sequence; a later `step` starts it when there is room.
+
+        Raises:
+            InvalidRequestError: The engine can never run this job. Nothing was queued.
+        """
+
+    @abc.abstractmethod
+    def cancel(self, sequence_id: int) -> None:
+        """Forget a sequence: no output follows, and the next `step` has freed its memory.
+
+        An unknown id is a no-op, because a sequence may finish while its cancellation travels.
+        """
+
+    @abc.abstractmethod
+    def step(self) -> Sequence[SequenceOutput]:
+        """Advance the sequences by one batch; return at once when there is nothing to do.
+
+        An error that concerns one sequence is reported in its output.
+
+        Raises:
+            Exception: The engine is broken. The runner reports its sequences as failed and ends.
+        """
+
+    @property
+    @abc.abstractmethod
+    def idle(self) -> bool:
+        """Whether a `step` would do nothing. The loop then sleeps until a job arrives."""
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Free everything. Called once, also with sequences running; nothing follows."""
+
+
+class TextEngine(abc.ABC):
+    """The smaller contract, for plugins that have only text in and text out.
+
+    The core does the rest: it takes the iterators in turn, counts, applies stop strings and
+    `max_tokens`, and closes an iterator when its request is cancelled.
+    """
+
+    @property
+    @abc.abstractmethod
+    def info(self) -> EngineInfo:
+        """What was loaded; `vocabulary_size` is 0."""
+
+    @abc.abstractmethod
+    def generate(self, request: GenerateRequest, *, index: int) -> Iterator[str]:
+        """Answer a request, piece by piece; a piece counts as one token.
+
+        Called from the loading thread; so is every `next` of the iterator, which should not
+        block long, because the other requests wait meanwhile.
+
+        Args:
+            request: What was asked for.
+            index: Which of the request's `n` choices this is.
+
+        Raises:
+            InvalidRequestError: The engine cannot honour the request.
+        """
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Free everything. Called once; nothing follows."""

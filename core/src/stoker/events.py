@@ -1,0 +1,160 @@
+"""The stream of events that answers a request.
+
+Order: any number of `Queued` and `Loading`, then one `Prefill` or more, then the choices'
+deltas, interleaved, with one `ChoiceFinished` per choice. The last event is exactly one of
+`Finished` and `Failed`. An error that the caller can mend comes before the first `Prefill`.
+"""
+
+from __future__ import annotations
+
+import enum
+
+import attrs
+
+from stoker.errors import StokerError
+
+
+class FinishReason(enum.StrEnum):
+    """Why a choice ended."""
+
+    STOP = "stop"
+    """The model ended its answer, or a stop string was met."""
+    LENGTH = "length"
+    """`max_tokens` or the end of the context was reached."""
+    TOOL_CALLS = "tool-calls"
+    """The model called tools and waits for their results."""
+
+
+@attrs.frozen
+class TokenLogprob:
+    """A token, with the natural logarithm of its probability."""
+
+    token_id: int
+    bytes: bytes
+    """The token's bytes, which need not be whole characters."""
+    logprob: float
+    top: tuple[TokenLogprob, ...] = ()
+    """The most likely tokens in its place, best first."""
+
+
+@attrs.frozen
+class Usage:
+    """Tokens of one request, over all choices."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int = 0
+    """Prompt tokens whose state was reused instead of computed."""
+    reasoning_tokens: int = 0
+
+    @property
+    def total_tokens(self) -> int:
+        """Prompt and completion."""
+        return self.prompt_tokens + self.completion_tokens
+
+
+@attrs.frozen
+class Timings:
+    """Where a request's time went, in seconds, measured in the runner."""
+
+    prefill_s: float = 0.0
+    """From submission to the first token."""
+    decode_s: float = 0.0
+    """From the first token to the last."""
+
+
+@attrs.frozen
+class Queued:
+    """The request waits its turn."""
+
+    position: int
+    """How many requests are before it."""
+
+
+@attrs.frozen
+class Loading:
+    """The model is being loaded."""
+
+    stage: str
+    fraction: float | None = None
+    """Between 0 and 1, or None when the stage cannot tell."""
+
+
+@attrs.frozen
+class Prefill:
+    """The prompt is being read; sent at least once, when the request was accepted."""
+
+    done: int
+    total: int
+    cached: int = 0
+
+
+@attrs.frozen
+class TextDelta:
+    """The next piece of a choice's text: whole characters only."""
+
+    text: str
+    index: int = 0
+    logprobs: tuple[TokenLogprob, ...] = ()
+    """The tokens since the last delta, when the request asked for log probabilities.
+
+    A delta with an empty text carries tokens that have made no visible text yet.
+    """
+
+
+@attrs.frozen
+class ReasoningDelta:
+    """The next piece of what the model thinks before it answers."""
+
+    text: str
+    index: int = 0
+
+
+@attrs.frozen
+class ToolCallDelta:
+    """The next piece of a tool call."""
+
+    call_index: int
+    id: str | None = None
+    """Sent with the first piece only, as is the name."""
+    name: str | None = None
+    arguments: str = ""
+    index: int = 0
+
+
+@attrs.frozen
+class ChoiceFinished:
+    """A choice is complete."""
+
+    reason: FinishReason
+    index: int = 0
+    stop: str | None = None
+    """The stop string that ended it, if one did."""
+
+
+@attrs.frozen
+class Finished:
+    """The request is answered. Last event."""
+
+    usage: Usage
+    timings: Timings = Timings()
+
+
+@attrs.frozen
+class Failed:
+    """The request came to an end without its answer. Last event."""
+
+    error: StokerError
+
+
+Event = (
+    Queued
+    | Loading
+    | Prefill
+    | TextDelta
+    | ReasoningDelta
+    | ToolCallDelta
+    | ChoiceFinished
+    | Finished
+    | Failed
+)

@@ -1,0 +1,134 @@
+"""The host: the face that the application shows to transports and dialects.
+
+A transport turns bytes into `GenerateRequest`s and events into bytes; everything else it gets
+from here. All of it is called on the application's event loop.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import attrs
+
+from stoker.artifact import ModelFacts
+from stoker.digest import Digest
+from stoker.events import Event
+from stoker.request import GenerateRequest
+from stoker.store import StoredManifest
+
+
+@attrs.frozen
+class ModelCard:
+    """A model that is here, as clients list it."""
+
+    name: str
+    """The familiar form of its reference; requests accept it back."""
+    digest: Digest
+    size_bytes: int
+    created_s: float
+    store: str
+    facts: ModelFacts = ModelFacts()
+
+
+class RunnerState(enum.StrEnum):
+    """Where a runner is in its life."""
+
+    LOADING = "loading"
+    READY = "ready"
+    UNLOADING = "unloading"
+
+
+@attrs.frozen
+class RunnerStatus:
+    """A loaded model."""
+
+    model: str
+    digest: Digest
+    backend: str
+    state: RunnerState
+    pid: int | None
+    active_requests: int
+    context_length: int | None
+    """Tokens per sequence; None while loading."""
+    devices: tuple[str, ...]
+    memory_bytes: int | None
+    expires_in_s: float | None
+    """Until it is unloaded for idleness; None while busy or when kept for ever."""
+
+
+class Catalog(Protocol):
+    """The models that are here. Store code runs in worker threads behind it."""
+
+    async def models(self) -> Sequence[ModelCard]:
+        """All models, sorted by name."""
+
+    async def model(self, name: str) -> ModelCard:
+        """One model, by any name that means it; the card carries the name that was asked for.
+
+        Raises:
+            ModelNotFoundError: It is not here.
+            InvalidReferenceError: The name follows no grammar.
+        """
+
+    async def manifest(self, repository: str, reference: str) -> StoredManifest:
+        """A stored manifest, for others to pull.
+
+        Args:
+            repository: With or without the registry's host in front.
+            reference: A tag or a digest.
+
+        Raises:
+            ModelNotFoundError: There is none.
+        """
+
+    async def blob(self, repository: str, digest: Digest) -> Path:
+        """The file of a blob that a manifest of the repository names.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+
+    async def tags(self, repository: str) -> Sequence[str]:
+        """All tags of a repository, sorted.
+
+        Raises:
+            ModelNotFoundError: There is no such repository.
+        """
+
+
+class Inference(Protocol):
+    """Runs requests."""
+
+    def generate(self, request: GenerateRequest) -> AsyncIterator[Event]:
+        """Answer a request, loading its model first where needed.
+
+        The iterator never raises a `StokerError`: it ends with `Failed`. Whoever stops reading
+        closes it (`aclose`), which cancels the request.
+        """
+
+
+class Status(Protocol):
+    """What runs, and how to stop it."""
+
+    async def runners(self) -> Sequence[RunnerStatus]:
+        """The loaded models, sorted by name."""
+
+    async def unload(self, name: str) -> bool:
+        """Unload a model; requests inside fail. False when it was not loaded.
+
+        Raises:
+            InvalidReferenceError: The name follows no grammar.
+        """
+
+
+@attrs.frozen
+class Host:
+    """What a transport is given."""
+
+    version: str
+    catalog: Catalog
+    inference: Inference
+    status: Status

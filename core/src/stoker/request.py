@@ -1,0 +1,110 @@
+"""The internal request: richer than any wire dialect, so that no dialect loses a field."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from stoker.errors import InvalidRequestError
+from stoker.messages import Message, Tool, ToolChoice
+from stoker.sampling import SamplingParams
+
+MAX_STOP_STRINGS = 64
+MAX_CHOICES = 128
+
+
+@attrs.frozen
+class ChatPrompt:
+    """A conversation, rendered by the model's chat template."""
+
+    messages: tuple[Message, ...]
+    tools: tuple[Tool, ...] = ()
+    tool_choice: ToolChoice = ToolChoice()
+    parallel_tool_calls: bool = True
+    add_generation_prompt: bool = True
+    template_arguments: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
+    """Further variables for the template (JSON values)."""
+
+
+@attrs.frozen
+class TextPrompt:
+    """Plain text to continue; no template is applied."""
+
+    text: str
+
+
+@attrs.frozen
+class TokenPrompt:
+    """Token ids to continue, as they are."""
+
+    tokens: tuple[int, ...]
+
+
+Prompt = ChatPrompt | TextPrompt | TokenPrompt
+
+
+class ConstraintKind(enum.StrEnum):
+    """The languages in which an answer's form can be prescribed."""
+
+    JSON_OBJECT = "json-object"
+    JSON_SCHEMA = "json-schema"
+    REGEX = "regex"
+    CHOICE = "choice"
+    LARK = "lark"
+    GBNF = "gbnf"
+
+
+@attrs.frozen
+class Constraint:
+    """The form that the answer must have."""
+
+    kind: ConstraintKind
+    source: str = ""
+    """The schema (JSON text), expression or grammar; for a choice a JSON array of strings."""
+
+
+def _checked_stop(_instance: object, _attribute: object, value: tuple[str, ...]) -> None:
+    if len(value) > MAX_STOP_STRINGS:
+        raise InvalidRequestError(f"stop takes at most {MAX_STOP_STRINGS} strings.", param="stop")
+    if "" in value:
+        raise InvalidRequestError("stop strings must not be empty.", param="stop")
+
+
+def _checked_n(_instance: object, _attribute: object, value: int) -> None:
+    if not 1 <= value <= MAX_CHOICES:
+        raise InvalidRequestError(f"n must be between 1 and {MAX_CHOICES}.", param="n")
+
+
+def _checked_max_tokens(_instance: object, _attribute: object, value: int | None) -> None:
+    if value is not None and value < 1:
+        raise InvalidRequestError("max_tokens must be 1 or more.", param="max_tokens")
+
+
+@attrs.frozen
+class GenerateRequest:
+    """One request for text. None means "unset" throughout."""
+
+    model: str
+    """The name that was asked for; answers carry it back."""
+    prompt: Prompt
+    sampling: SamplingParams = SamplingParams()
+    max_tokens: int | None = attrs.field(default=None, validator=_checked_max_tokens)
+    """Most tokens to generate; unset generates until the model or the context ends."""
+    stop: tuple[str, ...] = attrs.field(default=(), validator=_checked_stop)
+    """Texts that end the answer and are not part of it."""
+    n: int = attrs.field(default=1, validator=_checked_n)
+    """How many answers (choices) to generate."""
+    constraint: Constraint | None = None
+    adapters: tuple[str, ...] = ()
+    """Names of the model's adapter layers to apply."""
+    ignore_end: bool = False
+    """Go on when the model says it has finished (for measurements)."""
+    backend: str | None = None
+    """Pins the backend by name."""
+    priority: int = 0
+    """Larger goes first."""
+    deadline_s: float | None = None
+    """Give up when no answer is complete after this many seconds."""
