@@ -58,3 +58,5 @@ class TransportSpec:
     factory: Callable[[TransportContext], Transport]
     probe: Callable[[], Availability] = always_available
     options_type: type[msgspec.Struct] = NoOptions
+    priority: int = 0
+    """The one with the largest is the main one: `stoker serve --host --port` are for it."""

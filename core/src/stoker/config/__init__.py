@@ -1,0 +1,9 @@
+"""Configuration: `stoker.toml`, then the environment, then flags; the last word wins."""
+
+from __future__ import annotations
+
+from stoker.config.schema import Config, ModelConfig
+from stoker.config.settings import Settings, Source
+from stoker.config.sources import load_settings
+
+__all__ = ["Config", "ModelConfig", "Settings", "Source", "load_settings"]
