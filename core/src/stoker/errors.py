@@ -25,6 +25,7 @@ The branches say who must act::
     │   ├── TransferError
     │   ├── LoadError
     │   ├── RunnerCrashedError
+    │   ├── BrokenFrameError
     │   └── OverloadedError
     ├── OperationCancelledError
     └── PluginError                    the plugin's author
@@ -171,6 +172,10 @@ class LoadError(UnavailableError):
 
 class RunnerCrashedError(UnavailableError):
     """The process that ran the model died; a new request starts a new one."""
+
+
+class BrokenFrameError(UnavailableError):
+    """Another process of stoker sent bytes that are no frame: it is broken or no stoker."""
 
 
 class OverloadedError(UnavailableError):

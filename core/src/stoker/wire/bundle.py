@@ -1,0 +1,110 @@
+"""Bundles and engine descriptions on the wire, for the hand-over between supervisor and runner."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from stoker.artifact import BundleFile, ModelBundle, ModelFacts
+from stoker.digest import Digest
+from stoker.engine import EngineInfo
+from stoker.media_types import MediaType, Role
+from stoker.reference import Reference
+
+
+class BundleFileWire(msgspec.Struct, frozen=True):
+    """See `stoker.artifact.BundleFile`."""
+
+    path: str
+    role: Role
+    media_type: str | None
+
+
+class BundleWire(msgspec.Struct, frozen=True):
+    """See `stoker.artifact.ModelBundle`."""
+
+    registry: str
+    repository: str
+    tag: str | None
+    pinned: str | None
+    scheme: str | None
+    digest: str
+    files: tuple[BundleFileWire, ...]
+    format: str | None
+    architecture: str | None
+    parameters: str | None
+    quantization: str | None
+    context_length: int | None
+
+    @classmethod
+    def from_domain(cls, bundle: ModelBundle) -> BundleWire:
+        """Convert for sending."""
+        reference, facts = bundle.reference, bundle.facts
+        return cls(
+            registry=reference.registry,
+            repository=reference.repository,
+            tag=reference.tag,
+            pinned=str(reference.digest) if reference.digest else None,
+            scheme=reference.scheme,
+            digest=str(bundle.digest),
+            files=tuple(
+                BundleFileWire(str(item.path), item.role, item.media_type) for item in bundle.files
+            ),
+            format=facts.format,
+            architecture=facts.architecture,
+            parameters=facts.parameters,
+            quantization=facts.quantization,
+            context_length=facts.context_length,
+        )
+
+    def to_domain(self) -> ModelBundle:
+        """Convert what came."""
+        return ModelBundle(
+            reference=Reference(
+                registry=self.registry,
+                repository=self.repository,
+                tag=self.tag,
+                digest=Digest.parse(self.pinned) if self.pinned else None,
+                scheme=self.scheme,
+            ),
+            digest=Digest.parse(self.digest),
+            files=tuple(
+                BundleFile(
+                    Path(item.path),
+                    item.role,
+                    MediaType(item.media_type) if item.media_type else None,
+                )
+                for item in self.files
+            ),
+            facts=ModelFacts(
+                format=self.format,
+                architecture=self.architecture,
+                parameters=self.parameters,
+                quantization=self.quantization,
+                context_length=self.context_length,
+            ),
+        )
+
+
+class EngineInfoWire(msgspec.Struct, frozen=True):
+    """See `stoker.engine.EngineInfo`, as far as the supervisor needs it."""
+
+    context_length: int
+    vocabulary_size: int
+    devices: tuple[str, ...]
+    memory_bytes: int | None
+
+    @classmethod
+    def from_domain(cls, info: EngineInfo) -> EngineInfoWire:
+        """Convert for sending."""
+        return cls(info.context_length, info.vocabulary_size, info.devices, info.memory_bytes)
+
+    def to_domain(self) -> EngineInfo:
+        """Convert what came."""
+        return EngineInfo(
+            context_length=self.context_length,
+            vocabulary_size=self.vocabulary_size,
+            devices=self.devices,
+            memory_bytes=self.memory_bytes,
+        )
