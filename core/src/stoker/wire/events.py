@@ -38,7 +38,7 @@ class LogprobWire(_Wire, frozen=True):
     """See `stoker.events.TokenLogprob`."""
 
     token_id: int
-    bytes: bytes
+    piece: bytes
     logprob: float
     top: tuple[LogprobWire, ...] = ()
 
@@ -52,7 +52,7 @@ class LogprobWire(_Wire, frozen=True):
     def to_domain(self) -> events.TokenLogprob:
         """Convert what came."""
         return events.TokenLogprob(
-            self.token_id, self.bytes, self.logprob, tuple(top.to_domain() for top in self.top)
+            self.token_id, self.piece, self.logprob, tuple(top.to_domain() for top in self.top)
         )
 
 

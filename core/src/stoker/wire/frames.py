@@ -84,7 +84,7 @@ class LoadFailed(_Frame, frozen=True, tag="load-failed"):
     error: ErrorWire
 
 
-class Step(_Frame, frozen=True, tag="step", array_like=True):
+class Step(_Frame, frozen=True, tag="step"):
     """Everything that one step brought, for all requests."""
 
     events: list[tuple[int, EventWire]]
