@@ -7,7 +7,7 @@ from here. All of it is called on the application's event loop.
 from __future__ import annotations
 
 import enum
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -102,7 +102,7 @@ class Catalog(Protocol):
 class Inference(Protocol):
     """Runs requests."""
 
-    def generate(self, request: GenerateRequest) -> AsyncIterator[Event]:
+    def generate(self, request: GenerateRequest) -> AsyncGenerator[Event, None]:
         """Answer a request, loading its model first where needed.
 
         The iterator never raises a `StokerError`: it ends with `Failed`. Whoever stops reading
