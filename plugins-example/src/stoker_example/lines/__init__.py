@@ -1,0 +1,3 @@
+"""A transport in three files: `plugin` registers it, `transport` serves, `wire` has the JSON."""
+
+from __future__ import annotations

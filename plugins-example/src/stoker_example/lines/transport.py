@@ -1,0 +1,156 @@
+"""JSON lines over TCP: the smallest transport that keeps every promise of the contract."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+from typing import Any
+
+from stoker.errors import AddressInUseError, InvalidRequestError, UnavailableError
+from stoker.host import Host
+from stoker.transport import Started, Transport
+from stoker_example.lines.wire import decode, encode, encode_error
+
+ADDRESS = "127.0.0.1"
+"""Loopback only: these lines have no authentication."""
+MAX_LINE_BYTES = 1024 * 1024
+IDLE_TIMEOUT_S = 600
+"""How long a connection may be silent between requests."""
+SEND_TIMEOUT_S = 30
+"""How long a client may leave an answer unread before it is given up."""
+CLOSE_TIMEOUT_S = 5
+"""How long a cancelled answer may take to end."""
+
+logger = logging.getLogger(__name__)
+
+
+class LinesTransport(Transport):
+    """Any number of connections; on each, one request after another."""
+
+    def __init__(self, *, port: int) -> None:
+        self._port = port
+
+    async def serve(self, host: Host, started: Started) -> None:
+        """Serve until cancelled.
+
+        Raises:
+            AddressInUseError: Somebody else listens on the port.
+        """
+        # When this task is cancelled, the group cancels the connections and waits for them.
+        async with asyncio.TaskGroup() as connections:
+
+            def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                connections.create_task(_serve_connection(host, reader, writer))
+
+            try:
+                server = await asyncio.start_server(
+                    accept, ADDRESS, self._port, limit=MAX_LINE_BYTES
+                )
+            except OSError as exc:
+                if exc.errno != errno.EADDRINUSE:
+                    raise UnavailableError(
+                        f"Cannot listen on {ADDRESS}:{self._port}: {exc.strerror}."
+                    ) from exc
+                raise AddressInUseError(
+                    f"Port {self._port} is taken: stop what listens there, or set"
+                    " [transports.lines] port to another (0 takes any)."
+                ) from exc
+            try:
+                port = server.sockets[0].getsockname()[1]
+                started(f"tcp://{ADDRESS}:{port}")
+                # Not serve_forever(): on Python 3.12 it waits for the connections to end before
+                # the group could cancel them.
+                await asyncio.Event().wait()
+            finally:
+                server.close()
+
+
+async def _serve_connection(
+    host: Host, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
+    """Serve one client. What goes wrong here is this client's alone."""
+    try:
+        # A client that vanishes or stalls has nobody left to be told.
+        with contextlib.suppress(OSError, TimeoutError):
+            await _converse(host, reader, writer)
+    except Exception:
+        # Let out, it would end the task group and with it everybody's connection.
+        logger.exception("A connection ended with an error that nobody expected.")
+    finally:
+        writer.close()
+
+
+async def _converse(host: Host, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    next_line = asyncio.create_task(_read_line(reader))
+    try:
+        while True:
+            try:
+                async with asyncio.timeout(IDLE_TIMEOUT_S):
+                    line = await next_line
+            except InvalidRequestError as exc:
+                # The rest of the long line is unread, so no later line can be told from it.
+                await _send(writer, encode_error(exc.message))
+                return
+            if not line.endswith(b"\n"):
+                return
+            # Reading on during the answer is how a client that leaves is noticed at once.
+            next_line = asyncio.create_task(_read_line(reader))
+            answer = asyncio.create_task(_answer(host, line, writer))
+            try:
+                await asyncio.wait({answer, next_line}, return_when=asyncio.FIRST_COMPLETED)
+                if next_line.done() and _has_left(next_line):
+                    return
+                await answer
+            finally:
+                await _cancel(answer)
+    finally:
+        await _cancel(next_line)
+
+
+async def _read_line(reader: asyncio.StreamReader) -> bytes:
+    """The next line; without a line break at its end when the client has gone.
+
+    Raises:
+        InvalidRequestError: The line is too long.
+    """
+    try:
+        return await reader.readline()
+    except ValueError as exc:  # how asyncio reports a line beyond its limit
+        raise InvalidRequestError(f"A line may have {MAX_LINE_BYTES} bytes at most.") from exc
+
+
+def _has_left(reading: asyncio.Task[bytes]) -> bool:
+    """Whether a finished reading shows that the client closed the connection."""
+    if (problem := reading.exception()) is not None:
+        return isinstance(problem, OSError)
+    return not reading.result().endswith(b"\n")
+
+
+async def _cancel(task: asyncio.Task[Any]) -> None:
+    """Cancel a task, wait until it has ended, and take note of how, so that asyncio is content."""
+    task.cancel()
+    await asyncio.wait({task}, timeout=CLOSE_TIMEOUT_S)
+    if task.done() and not task.cancelled():
+        task.exception()
+
+
+async def _answer(host: Host, line: bytes, writer: asyncio.StreamWriter) -> None:
+    try:
+        request = decode(line)
+    except InvalidRequestError as exc:
+        await _send(writer, encode_error(exc.message))
+        return
+    # Leaving the block closes the iterator, and that cancels the request: also when this task is
+    # cancelled because the client has gone.
+    async with contextlib.aclosing(host.inference.generate(request)) as events:
+        async for event in events:
+            if data := encode(event):
+                await _send(writer, data)
+
+
+async def _send(writer: asyncio.StreamWriter, data: bytes) -> None:
+    writer.write(data)
+    async with asyncio.timeout(SEND_TIMEOUT_S):
+        await writer.drain()
