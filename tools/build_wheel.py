@@ -52,16 +52,8 @@ def build(requirement: str, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "build.log"
     say(f"Building {requirement} from source: 5 to 10 minutes on two cores, once. Log: {log}")
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "wheel",
-        "--no-deps",
-        "--wheel-dir",
-        folder,
-        requirement,
-    ]
+    command = [sys.executable, "-m", "pip", "wheel", "--no-deps"]
+    command += ["--wheel-dir", str(folder), requirement]
     started = time.monotonic()
     with log.open("wb") as output, subprocess.Popen(command, stdout=output, stderr=output) as pip:
         while True:
