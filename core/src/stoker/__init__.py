@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from stoker.errors import StokerError
 from stoker.hookspecs import hookimpl
+from stoker.model import Model, open  # noqa: A004 - `stoker.open` is the name that people know
 from stoker.version import __version__
 
-__all__ = ["StokerError", "__version__", "hookimpl"]
+__all__ = ["Model", "StokerError", "__version__", "hookimpl", "open"]

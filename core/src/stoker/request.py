@@ -106,5 +106,3 @@ class GenerateRequest:
     """Pins the backend by name."""
     priority: int = 0
     """Larger goes first."""
-    deadline_s: float | None = None
-    """Give up when no answer is complete after this many seconds."""

@@ -99,7 +99,8 @@ class Step(_Frame, frozen=True, tag="step"):
         return [(request_id, event_to_domain(event)) for request_id, event in self.events]
 
 
-# Command line to server, besides `Submit` and `Cancel`; the server answers with `Step` and these.
+# Command line to server, one frame per connection: one of these or `Submit`, which is answered with
+# `Step` frames under the request's id; hanging up cancels it.
 
 
 class ListRunners(_Frame, frozen=True, tag="list-runners"):
@@ -161,7 +162,7 @@ class Refused(_Frame, frozen=True, tag="refused"):
 
 ToRunner = Load | Submit | Cancel | Shutdown
 FromRunner = LoadProgress | Ready | LoadFailed | Step
-ToServer = Submit | Cancel | ListRunners | Unload
+ToServer = Submit | ListRunners | Unload
 FromServer = Step | Runners | Unloaded | Refused
 
 _ENCODER = msgspec.msgpack.Encoder()

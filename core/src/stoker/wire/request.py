@@ -212,7 +212,6 @@ class RequestWire(_Wire, frozen=True):
     ignore_end: bool = False
     backend: str | None = None
     priority: int = 0
-    deadline_s: float | None = None
 
     @classmethod
     def from_domain(cls, item: GenerateRequest) -> RequestWire:
@@ -232,7 +231,6 @@ class RequestWire(_Wire, frozen=True):
             ignore_end=item.ignore_end,
             backend=item.backend,
             priority=item.priority,
-            deadline_s=item.deadline_s,
         )
 
     def to_domain(self) -> GenerateRequest:
@@ -256,5 +254,4 @@ class RequestWire(_Wire, frozen=True):
             ignore_end=self.ignore_end,
             backend=self.backend,
             priority=self.priority,
-            deadline_s=self.deadline_s,
         )

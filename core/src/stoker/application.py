@@ -1,0 +1,104 @@
+"""The application: settings, plugins and stores put together; the root that everything hangs on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+import attrs
+import msgspec
+
+from stoker.artifact import Artifact, ModelBundle
+from stoker.backend import BackendSpec
+from stoker.config import Settings, load_settings
+from stoker.config.sources import Flag
+from stoker.plugins import PluginManager
+from stoker.selection import Decision, decide
+from stoker.stores import Stores
+
+
+@attrs.frozen
+class LoadPlan:
+    """Everything that loading a model takes, decided."""
+
+    artifact: Artifact
+    bundle: ModelBundle
+    backend: BackendSpec
+    plugin: str
+    """Entry-point name of the backend's plugin."""
+    options: msgspec.Struct
+    keep_alive_s: float
+
+
+class Application:
+    """One stoker: used by the command line, the server and `stoker.open` alike.
+
+    Everything in it blocks (stores read disks) and may be called from several threads.
+    """
+
+    def __init__(self, settings: Settings, plugins: PluginManager) -> None:
+        self.settings = settings
+        self.plugins = plugins
+        self.stores = Stores(plugins, settings)
+
+    @classmethod
+    def create(
+        cls,
+        *,
+        config_file: Path | None = None,
+        flags: Sequence[Flag] = (),
+        environ: Mapping[str, str] = os.environ,
+    ) -> Application:
+        """Read the configuration and load the plugins that it allows.
+
+        `STOKER_PLUGINS` (names with commas between them; empty for none) allows fewer.
+
+        Raises:
+            ConfigError: A setting is wrong.
+        """
+        settings = load_settings(config_file=config_file, flags=flags, environ=environ)
+        allow: Collection[str] | None = settings.config.plugins.allow
+        if "STOKER_PLUGINS" in environ:
+            names = {name.strip() for name in environ["STOKER_PLUGINS"].split(",")}
+            allow = names if allow is None else names & set(allow)
+        block = settings.config.plugins.block
+        return cls(settings, PluginManager(allow=allow, block=block))
+
+    def decide(self, artifact: Artifact, *, backend: str | None = None) -> Decision:
+        """Choose the backend for an artifact; see `stoker.selection`."""
+        model = self.settings.model(artifact.reference, schemes=self.stores.schemes)
+        return decide(
+            self.plugins.formats.layers(artifact),
+            self.plugins.backends,
+            request_pin=backend,
+            config_pin=model.backend,
+            order=self.settings.config.selection,
+        )
+
+    def plan(self, artifact: Artifact, *, backend: str | None = None) -> LoadPlan:
+        """Decide how a model that is here is to be loaded.
+
+        Args:
+            artifact: The model.
+            backend: Pins the backend.
+
+        Raises:
+            StokerError: No backend can run it, or a setting of it is wrong.
+        """
+        spec = self.decide(artifact, backend=backend).require()
+        model = self.settings.model(artifact.reference, schemes=self.stores.schemes)
+        options = self.settings.options(
+            "backends", spec.name, spec.options_type, overlay=model.options
+        )
+        keep_alive_s = model.keep_alive_s
+        if keep_alive_s is None:
+            keep_alive_s = self.settings.config.defaults.keep_alive_s
+        return LoadPlan(
+            artifact=artifact,
+            bundle=self.stores.of(artifact.reference).open(artifact),
+            backend=spec,
+            plugin=self.plugins.provider(spec).name,
+            options=options,
+            keep_alive_s=keep_alive_s,
+        )

@@ -1,0 +1,153 @@
+"""In-process use: a model in this very process, for scripts and notebooks.
+
+The same engine and text pipeline as in a runner, without the process. A native crash in the
+engine takes this process with it; a server does not have that problem.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from stoker.engine import EngineInfo
+from stoker.errors import StokerError
+from stoker.events import Event, Failed, Finished, TextDelta
+from stoker.messages import Author, Message, TextPart
+from stoker.request import ChatPrompt, GenerateRequest, TextPrompt
+from stoker.sampling import SamplingParams
+from stoker.text.session import Session
+
+
+class Model:
+    """A loaded model.
+
+    One thread at a time drives the engine: `_lock` is held from the first event of an answer to
+    its last, so answers asked for by several threads come one after the other.
+    """
+
+    def __init__(self, name: str, session: Session) -> None:
+        self.name = name
+        self._session = session
+        self._lock = threading.Lock()
+        self._next_id = 0
+
+    @property
+    def info(self) -> EngineInfo:
+        """What was loaded."""
+        return self._session.info
+
+    def generate(self, prompt: str, **options: Any) -> Iterator[str]:
+        """Continue a text, piece by piece.
+
+        Args:
+            prompt: The text; no chat template is applied.
+            **options: `max_tokens`, `stop`, and the fields of `stoker.sampling.SamplingParams`.
+
+        Raises:
+            StokerError: The request cannot be answered.
+        """
+        return _texts(self.events(_request(self.name, TextPrompt(prompt), options)))
+
+    def chat(
+        self, messages: str | Iterable[Message | Mapping[str, str]], **options: Any
+    ) -> Iterator[str]:
+        """Answer a conversation, piece by piece.
+
+        Args:
+            messages: What the user says, or all messages so far: `Message` objects or mappings
+                with `role` and `content`.
+            **options: As for `generate`.
+
+        Raises:
+            StokerError: The request cannot be answered.
+        """
+        if isinstance(messages, str):
+            messages = [Message(Author.USER, (TextPart(messages),))]
+        prompt = ChatPrompt(tuple(map(_message, messages)))
+        return _texts(self.events(_request(self.name, prompt, options)))
+
+    def events(self, request: GenerateRequest) -> Iterator[Event]:
+        """Answer a request in full detail; stopping to iterate cancels it."""
+        with self._lock:
+            request_id, self._next_id = self._next_id, self._next_id + 1
+            try:
+                self._session.submit(request_id, request)
+            except StokerError as exc:
+                yield Failed(exc)
+                return
+            try:
+                while True:
+                    for _, event in self._session.step():
+                        yield event
+                        if isinstance(event, (Finished, Failed)):
+                            return
+            finally:
+                self._session.cancel(request_id)
+                # The step in which the engine frees what was cancelled.
+                self._session.step()
+
+    def close(self) -> None:
+        """Free the model."""
+        self._session.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def open(name: str, *, backend: str | None = None) -> Model:  # noqa: A001 - reads stoker.open
+    """Load a model into this process.
+
+    Args:
+        name: A model that is here (`stoker pull` brings one).
+        backend: Pins the backend.
+
+    Raises:
+        ModelNotFoundError: It is not here.
+        StokerError: No backend can run it, or its engine cannot load it.
+    """
+    from stoker.application import Application  # noqa: PLC0415 - `import stoker` stays light
+    from stoker.loading import load_session  # noqa: PLC0415
+
+    application = Application.create()
+    plan = application.plan(application.stores.resolve(name), backend=backend)
+    return Model(name, load_session(plan.backend, plan.bundle, plan.options, _ignore_progress))
+
+
+def _ignore_progress(stage: str, fraction: float | None) -> None:
+    """Nobody watches."""
+
+
+_REQUEST_OPTIONS = {"max_tokens", "stop"}
+
+
+def _request(name: str, prompt: Any, options: dict[str, Any]) -> GenerateRequest:
+    ours = {key: options.pop(key) for key in _REQUEST_OPTIONS & set(options)}
+    if isinstance(ours.get("stop"), str):
+        ours["stop"] = (ours["stop"],)
+    elif "stop" in ours:
+        ours["stop"] = tuple(ours["stop"])
+    return GenerateRequest(name, prompt, sampling=SamplingParams(**options), **ours)
+
+
+def _message(message: Message | Mapping[str, str]) -> Message:
+    if isinstance(message, Message):
+        return message
+    return Message(Author(message["role"]), (TextPart(message["content"]),))
+
+
+def _texts(events: Iterator[Event]) -> Iterator[str]:
+    for event in events:
+        if isinstance(event, TextDelta) and event.text:
+            yield event.text
+        elif isinstance(event, Failed):
+            raise event.error

@@ -1,0 +1,118 @@
+"""The host's services: what transports and the control socket get to see of the application."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import attrs
+
+from stoker.application import Application
+from stoker.artifact import Artifact
+from stoker.digest import Digest
+from stoker.errors import ModelNotFoundError, NotFoundError, StokerError
+from stoker.events import Event, Failed
+from stoker.host import ModelCard, RunnerStatus
+from stoker.request import GenerateRequest
+from stoker.store import ContentSource, StoredManifest
+from stoker.supervisor.residency import Residency
+
+T = TypeVar("T")
+
+
+class StoreCatalog:
+    """`stoker.host.Catalog` over the installed stores."""
+
+    def __init__(self, application: Application) -> None:
+        self._stores = application.stores
+
+    async def models(self) -> Sequence[ModelCard]:
+        """See the protocol."""
+        artifacts = await asyncio.to_thread(self._stores.list)
+        return [_card(artifact, artifact.reference.familiar) for artifact in artifacts]
+
+    async def model(self, name: str) -> ModelCard:
+        """See the protocol."""
+        return _card(await asyncio.to_thread(self._stores.resolve, name), name)
+
+    async def manifest(self, repository: str, reference: str) -> StoredManifest:
+        """See the protocol."""
+        return await self._from_any(lambda source: source.manifest(repository, reference))
+
+    async def blob(self, repository: str, digest: Digest) -> Path:
+        """See the protocol."""
+        return await self._from_any(lambda source: source.blob(repository, digest))
+
+    async def tags(self, repository: str) -> Sequence[str]:
+        """See the protocol."""
+        return await self._from_any(lambda source: source.tags(repository))
+
+    async def _from_any(self, ask: Callable[[ContentSource], T]) -> T:
+        def first() -> T:
+            error: NotFoundError = ModelNotFoundError("No store serves models here.", model="")
+            for source in self._stores.content_sources():
+                try:
+                    return ask(source)
+                except NotFoundError as exc:
+                    error = exc
+            raise error
+
+        return await asyncio.to_thread(first)
+
+
+def _card(artifact: Artifact, name: str) -> ModelCard:
+    return ModelCard(
+        name=name,
+        digest=artifact.digest,
+        size_bytes=artifact.manifest.size_bytes,
+        created_s=artifact.created_s or 0.0,
+        store=artifact.store,
+        facts=artifact.facts,
+    )
+
+
+@attrs.frozen
+class ResidentInference:
+    """`stoker.host.Inference`: finds the model, has it loaded, runs the request in it."""
+
+    application: Application
+    residency: Residency
+
+    async def generate(self, request: GenerateRequest) -> AsyncGenerator[Event, None]:
+        """See the protocol."""
+        try:
+            artifact = await asyncio.to_thread(self.application.stores.resolve, request.model)
+            plan = self.residency.plan_of(artifact.digest, request.backend)
+            if plan is None:
+                plan = await asyncio.to_thread(
+                    self.application.plan, artifact, backend=request.backend
+                )
+        except StokerError as exc:
+            yield Failed(exc)
+            return
+        async with contextlib.aclosing(self.residency.generate(plan, request)) as events:
+            async for event in events:
+                yield event
+
+
+@attrs.frozen
+class ResidentStatus:
+    """`stoker.host.Status` over the residency."""
+
+    application: Application
+    residency: Residency
+
+    async def runners(self) -> Sequence[RunnerStatus]:
+        """See the protocol."""
+        return self.residency.statuses()
+
+    async def unload(self, name: str) -> bool:
+        """See the protocol."""
+        try:
+            artifact = await asyncio.to_thread(self.application.stores.resolve, name)
+        except ModelNotFoundError:
+            return False
+        return await self.residency.unload(artifact.digest)

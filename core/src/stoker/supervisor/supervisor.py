@@ -1,0 +1,99 @@
+"""The supervisor itself: residency and host together, for as long as a `with` block lasts."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Sequence
+
+from stoker.application import Application, LoadPlan
+from stoker.errors import ConfigError, UnavailableError
+from stoker.host import Host
+from stoker.supervisor.residency import Residency
+from stoker.supervisor.runner import ReportLoading, Runner
+from stoker.supervisor.services import ResidentInference, ResidentStatus, StoreCatalog
+from stoker.transport import Started, Transport, TransportContext, TransportSpec
+from stoker.version import __version__
+
+
+@contextlib.asynccontextmanager
+async def supervise(application: Application) -> AsyncGenerator[Host, None]:
+    """Run a supervisor; on leaving, every runner is ended."""
+    timeout_s = application.settings.config.defaults.load_timeout_s
+
+    async def start(plan: LoadPlan, report: ReportLoading) -> Runner:
+        return await Runner.start(plan, timeout_s=timeout_s, report=report)
+
+    residency = Residency(start)
+    try:
+        yield Host(
+            version=__version__,
+            catalog=StoreCatalog(application),
+            inference=ResidentInference(application, residency),
+            status=ResidentStatus(application, residency),
+        )
+    finally:
+        await residency.close()
+
+
+def make_transports(application: Application) -> list[Transport]:
+    """Make the transports that the config wants, the main one first.
+
+    Raises:
+        ConfigError: The config names one that is not installed, or an option is wrong.
+        UnavailableError: None is installed, or a wanted one cannot run here.
+    """
+    context_dialects = [spec.factory() for _, spec in sorted(application.plugins.dialects.items())]
+    transports = []
+    for spec in wanted_transports(application):
+        availability = spec.probe()
+        if not availability.available:
+            raise UnavailableError(
+                f"Transport {spec.name!r} cannot run here: {availability.reason}"
+            )
+        options = application.settings.options("transports", spec.name, spec.options_type)
+        transports.append(
+            spec.factory(TransportContext(options=options, dialects=context_dialects))
+        )
+    return transports
+
+
+def wanted_transports(application: Application) -> list[TransportSpec]:
+    """The records of the transports that the config wants, the main one first.
+
+    Raises:
+        ConfigError: The config names one that is not installed.
+        UnavailableError: None is installed.
+    """
+    installed = application.plugins.transports
+    if not installed:
+        raise UnavailableError(
+            "No transport is installed, so nothing can be served: pip install stoker[all]"
+        )
+    names = application.settings.config.serve.transports
+    unknown = [name for name in names or () if name not in installed]
+    if unknown:
+        raise ConfigError(
+            source="configuration",
+            key="serve.transports",
+            problem=f"no transport {unknown[0]!r} is installed; there are: {', '.join(installed)}",
+        )
+    wanted = [installed[name] for name in names] if names is not None else installed.values()
+    return sorted(wanted, key=lambda spec: (-spec.priority, spec.name))
+
+
+async def serve_transports(transports: Sequence[Transport], host: Host, started: Started) -> None:
+    """Run transports side by side until cancelled, or until one fails, which ends all.
+
+    Raises:
+        StokerError: What the first one that failed raised.
+    """
+    tasks = [asyncio.create_task(transport.serve(host, started)) for transport in transports]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
