@@ -1,0 +1,204 @@
+"""Prompts: from what a request says to the tokens that an engine reads."""
+
+from __future__ import annotations
+
+import functools
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import attrs
+
+from stoker.artifact import ModelBundle
+from stoker.engine import Engine, EngineInfo
+from stoker.errors import InvalidArtifactError, InvalidRequestError, UnsupportedFeatureError
+from stoker.messages import Author, Message, TextPart, ToolChoiceMode
+from stoker.request import ChatPrompt, Prompt, TextPrompt
+from stoker.text.chat_template import MAX_SOURCE_CHARS, ChatTemplate
+
+_UNTRUSTED = (Author.USER, Author.TOOL)
+"""Whose words come from outside the application, often."""
+
+
+def template_source(info: EngineInfo, bundle: ModelBundle) -> str | None:
+    """Find the chat template: the bundle's own file, else the one inside the weights.
+
+    Raises:
+        InvalidArtifactError: The bundle's file cannot be read.
+    """
+    if bundle.chat_template is None:
+        return info.chat_template
+    return _read(bundle.chat_template)
+
+
+def _read(path: Path) -> str:
+    try:
+        # A character has four bytes at most; more than the limit is refused by the template.
+        with path.open("rb") as file:
+            return file.read(4 * MAX_SOURCE_CHARS + 1).decode()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise InvalidArtifactError(
+            f"The model's chat template {path.name} cannot be read: {exc}."
+        ) from exc
+
+
+class PromptEncoder:
+    """Encodes the prompts of one model.
+
+    The model's begin tokens stand before every text, and no end tokens after it, whatever the
+    model's files say of those: a prompt is there to be continued. A chat template may write the
+    begin token itself, or not; it is added unless it is there already. This gives what llama.cpp
+    gives, which strips it from the rendered text and lets the tokenizer add it again (`add_bos` in
+    `common/chat.cpp`, as vendored by llama-cpp-python 0.3.36).
+
+    A rendered chat is one string in which control tokens are spelled out, so a user could spell
+    them too and forge, say, the system's turn. Where a message of a user or a tool does that, its
+    words are encoded apart from the template's, as plain text. Other messages are encoded in one
+    go with the template, because the model was trained on the tokens that this gives.
+    """
+
+    def __init__(self, engine: Engine, *, template_source: str | None) -> None:
+        self._engine = engine
+        self._template_source = template_source
+
+    def encode(self, prompt: Prompt) -> tuple[int, ...]:
+        """Turn a prompt into tokens.
+
+        Raises:
+            InvalidRequestError: The prompt is empty, has tokens that do not exist, or the chat
+                template refuses it.
+            UnsupportedFeatureError: The model has no chat template, or the conversation has
+                parts that are not text.
+            InvalidArtifactError: The model's chat template does not compile.
+        """
+        if isinstance(prompt, ChatPrompt):
+            tokens = self._begun(self._encode_chat(prompt))
+            param = "messages"
+        elif isinstance(prompt, TextPrompt):
+            # Whoever writes a whole prompt may write control tokens: that is what it is for.
+            tokens = self._begun(
+                self._engine.encode(prompt.text, add_special=False, parse_special=True)
+            )
+            param = "prompt"
+        else:
+            tokens = prompt.tokens
+            param = "prompt"
+            vocabulary_size = self._engine.info.vocabulary_size
+            if tokens and not (min(tokens) >= 0 and max(tokens) < vocabulary_size):
+                raise InvalidRequestError(
+                    f"Token ids are between 0 and {vocabulary_size - 1}.", param=param
+                )
+        if not tokens:
+            raise InvalidRequestError("The prompt is empty.", param=param)
+        return tokens
+
+    def _encode_chat(self, prompt: ChatPrompt) -> list[int]:
+        if not any(map(self._spells_control, prompt.messages)):
+            return self._engine.encode(
+                self._rendered(prompt), add_special=False, parse_special=True
+            )
+        text = self._rendered(prompt)
+        marks = _Marks.fresh()
+        marked = self._rendered(
+            attrs.evolve(
+                prompt,
+                messages=tuple(
+                    _marked(message, marks) if message.author in _UNTRUSTED else message
+                    for message in prompt.messages
+                ),
+            )
+        )
+        pieces = list(marks.split(marked))
+        if "".join(piece for piece, _ in pieces) != text:
+            raise InvalidRequestError(
+                "A message spells one of the model's control tokens, and the model's chat"
+                " template rewrites it so that it cannot be told from the template's own:"
+                " take the control token out of the message.",
+                param="messages",
+            )
+        return [
+            token
+            for piece, trusted in pieces
+            for token in self._engine.encode(piece, add_special=False, parse_special=trusted)
+        ]
+
+    def _spells_control(self, message: Message) -> bool:
+        if message.author not in _UNTRUSTED:
+            return False
+        encode = self._engine.encode
+        text = message.text
+        return encode(text, add_special=False, parse_special=True) != encode(
+            text, add_special=False, parse_special=False
+        )
+
+    def _rendered(self, prompt: ChatPrompt) -> str:
+        # Tools that must not be called are not shown to the model, lest it calls them.
+        shown = () if prompt.tool_choice.mode is ToolChoiceMode.NONE else prompt.tools
+        return self._template.render(
+            prompt.messages,
+            tools=shown,
+            add_generation_prompt=prompt.add_generation_prompt,
+            arguments=prompt.template_arguments,
+        )
+
+    @functools.cached_property
+    def _template(self) -> ChatTemplate:
+        """Compiled for the first chat: a broken template leaves the model its completions."""
+        if self._template_source is None:
+            raise UnsupportedFeatureError(
+                "This model has no chat template: use completions instead.", param="messages"
+            )
+        return ChatTemplate(self._template_source, self._engine.info.special_tokens)
+
+    def _begun(self, tokens: list[int]) -> tuple[int, ...]:
+        begin = self._begin
+        if begin and tuple(tokens[: len(begin)]) != begin:
+            return (*begin, *tokens)
+        return tuple(tokens)
+
+    @functools.cached_property
+    def _begin(self) -> tuple[int, ...]:
+        """What the tokenizer puts before a text by itself."""
+        plain = self._engine.encode("a", add_special=False, parse_special=False)
+        special = self._engine.encode("a", add_special=True, parse_special=False)
+        for count in range(len(special) - len(plain) + 1):
+            if special[count : count + len(plain)] == plain:
+                return tuple(special[:count])
+        return ()
+
+
+@attrs.frozen
+class _Marks:
+    """A pair of texts to put around words, which nobody could have foreseen."""
+
+    begin: str
+    end: str
+
+    @classmethod
+    def fresh(cls) -> _Marks:
+        nonce = secrets.token_hex(8)
+        # Unicode noncharacters: no template treats them as white space, quotes or letters.
+        return cls(f"\ufdd0{nonce}\ufdd1", f"\ufdd1{nonce}\ufdd0")
+
+    def split(self, text: str) -> Iterator[tuple[str, bool]]:
+        """Cut a text into pieces, each with whether it stands outside marks.
+
+        Marks without a partner stay in the text.
+        """
+        outside, *rest = text.split(self.begin)
+        yield outside, True
+        for piece in rest:
+            inside, mark, outside = piece.partition(self.end)
+            yield (inside, False) if mark else (self.begin + inside, True)
+            yield outside, True
+
+
+def _marked(message: Message, marks: _Marks) -> Message:
+    """Put marks around a message's words, inside of the white space that templates trim."""
+    text = message.text
+    words = text.strip()
+    if not words:
+        return message
+    before, _, after = text.partition(words)
+    text = f"{before}{marks.begin}{words}{marks.end}{after}"
+    return attrs.evolve(message, parts=(TextPart(text),))

@@ -1,0 +1,259 @@
+"""The session over an engine of tokens."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable
+
+import attrs
+
+from stoker.artifact import ModelBundle
+from stoker.engine import Engine, EngineInfo, SequenceJob, SequenceOutput
+from stoker.errors import ContextLengthExceededError, InvalidRequestError, StokerError
+from stoker.events import (
+    ChoiceFinished,
+    Event,
+    Failed,
+    Finished,
+    FinishReason,
+    Prefill,
+    Timings,
+    Usage,
+)
+from stoker.request import GenerateRequest
+from stoker.sampling import DEFAULT_SAMPLING, SamplingParams
+from stoker.text.admission import check_features
+from stoker.text.choice import Choice
+from stoker.text.prompt import PromptEncoder, template_source
+from stoker.text.session import Session
+
+
+class _ActiveRequest:
+    """A request that is being answered."""
+
+    __slots__ = (
+        "cached_tokens",
+        "completion_tokens",
+        "decoding",
+        "first_token_s",
+        "id",
+        "prompt_tokens",
+        "running",
+        "submitted_s",
+    )
+
+    def __init__(self, request_id: int, prompt_tokens: int, submitted_s: float) -> None:
+        self.id = request_id
+        self.prompt_tokens = prompt_tokens
+        self.submitted_s = submitted_s
+        self.first_token_s: float | None = None
+        self.cached_tokens = 0
+        self.completion_tokens = 0
+        # The sequences that have not ended yet.
+        self.running: set[int] = set()
+        # Whether a choice has begun, after which no prefill is reported any more.
+        self.decoding = False
+
+
+class TokenSession(Session):
+    """Answers requests with an `Engine`.
+
+    Each of a request's `n` choices is a sequence of its own over the same prompt. With a seed,
+    choice `i` gets `seed + i`, so that the choices differ and the whole can be repeated.
+
+    Usage counts the prompt once, and every token that the engine sampled up to the end of its
+    choice: those of a stop string too, and not the model's end token. Cached tokens are those of
+    the first choice's prompt.
+    """
+
+    def __init__(self, engine: Engine, prompts: PromptEncoder) -> None:
+        self._engine = engine
+        self._info = engine.info
+        self._prompts = prompts
+        self._token_bytes = _cached(engine.token_bytes)
+        self._sequence_ids = itertools.count(1)
+        self._requests: dict[int, _ActiveRequest] = {}
+        self._sequences: dict[int, tuple[_ActiveRequest, Choice]] = {}
+        # Requests of which no step has told yet.
+        self._accepted: list[_ActiveRequest] = []
+
+    @classmethod
+    def open(cls, engine: Engine, bundle: ModelBundle) -> TokenSession:
+        """Open a session over a freshly loaded engine.
+
+        Raises:
+            InvalidArtifactError: The bundle's chat template cannot be read.
+        """
+        source = template_source(engine.info, bundle)
+        return cls(engine, PromptEncoder(engine, template_source=source))
+
+    @property
+    def info(self) -> EngineInfo:
+        """What the engine has loaded."""
+        return self._info
+
+    @property
+    def idle(self) -> bool:
+        """Whether a `step` would do nothing."""
+        return not self._accepted and self._engine.idle
+
+    def submit(self, request_id: int, request: GenerateRequest) -> None:
+        """Take a request; see `Session.submit`."""
+        submitted_s = time.perf_counter()
+        if request_id in self._requests:
+            raise InvalidRequestError(f"The request id {request_id} is in use.")
+        check_features(request)
+        prompt = self._prompts.encode(request.prompt)
+        room = self._info.context_length - len(prompt)
+        if room < 1:
+            raise ContextLengthExceededError(
+                prompt_tokens=len(prompt), context_length=self._info.context_length
+            )
+        active = _ActiveRequest(request_id, len(prompt), submitted_s)
+        sampling = request.sampling.over(DEFAULT_SAMPLING)
+        for index in range(request.n):
+            job = SequenceJob(
+                id=next(self._sequence_ids),
+                prompt=prompt,
+                sampling=_for_choice(sampling, index),
+                max_tokens=min(request.max_tokens or room, room),
+                ignore_end=request.ignore_end,
+                priority=request.priority,
+            )
+            try:
+                self._engine.submit(job)
+            except Exception:
+                self._drop(active)
+                raise
+            choice = Choice(
+                index,
+                token_bytes=self._token_bytes,
+                stops=request.stop,
+                logprobs=sampling.logprobs is not None,
+            )
+            active.running.add(job.id)
+            self._sequences[job.id] = (active, choice)
+        self._requests[request_id] = active
+        self._accepted.append(active)
+
+    def cancel(self, request_id: int) -> None:
+        """Forget a request; an unknown id is a no-op."""
+        active = self._requests.get(request_id)
+        if active is not None:
+            self._drop(active)
+
+    def step(self) -> list[tuple[int, Event]]:
+        """Advance every request; see `Session.step`."""
+        events: list[tuple[int, Event]] = []
+        if self._accepted:
+            events += [(active.id, Prefill(0, active.prompt_tokens)) for active in self._accepted]
+            self._accepted.clear()
+        for output in self._engine.step():
+            # What ended earlier in this very step is not there any more.
+            if output.id in self._sequences:
+                self._advance(output, events)
+        return events
+
+    def close(self) -> None:
+        """Drop all requests and close the engine."""
+        self._requests.clear()
+        self._sequences.clear()
+        self._accepted.clear()
+        self._engine.close()
+
+    def _advance(self, output: SequenceOutput, events: list[tuple[int, Event]]) -> None:
+        active, choice = self._sequences[output.id]
+        if output.prefilled is not None:
+            self._prefill(active, choice, output, events)
+        if output.tokens:
+            if not active.decoding:
+                active.decoding = True
+                active.first_token_s = time.perf_counter()
+            try:
+                delta = choice.feed(output.tokens)
+            except StokerError as exc:
+                self._fail(active, exc, events)
+                return
+            if delta is not None:
+                events.append((active.id, delta))
+            if choice.stop is not None:
+                self._engine.cancel(output.id)
+                self._end_choice(output.id, FinishReason.STOP, events)
+                return
+        if output.finish is not None:
+            delta = choice.finish()
+            if delta is not None:
+                events.append((active.id, delta))
+            reason = output.finish if choice.stop is None else FinishReason.STOP
+            self._end_choice(output.id, reason, events)
+        elif output.error is not None:
+            self._fail(active, output.error, events)
+
+    def _prefill(
+        self,
+        active: _ActiveRequest,
+        choice: Choice,
+        output: SequenceOutput,
+        events: list[tuple[int, Event]],
+    ) -> None:
+        if choice.index != 0:
+            return
+        active.cached_tokens = max(active.cached_tokens, output.cached)
+        # Another choice may have begun while the first one's prompt was still read.
+        if not active.decoding:
+            done = output.prefilled or 0
+            events.append((active.id, Prefill(done, active.prompt_tokens, active.cached_tokens)))
+
+    def _end_choice(
+        self, sequence_id: int, reason: FinishReason, events: list[tuple[int, Event]]
+    ) -> None:
+        active, choice = self._sequences.pop(sequence_id)
+        active.decoding = True
+        active.running.discard(sequence_id)
+        active.completion_tokens += choice.completion_tokens
+        events.append((active.id, ChoiceFinished(reason, choice.index, choice.stop)))
+        if active.running:
+            return
+        del self._requests[active.id]
+        usage = Usage(active.prompt_tokens, active.completion_tokens, active.cached_tokens)
+        now_s = time.perf_counter()
+        first_token_s = now_s if active.first_token_s is None else active.first_token_s
+        timings = Timings(
+            prefill_s=first_token_s - active.submitted_s, decode_s=now_s - first_token_s
+        )
+        events.append((active.id, Finished(usage, timings)))
+
+    def _fail(
+        self, active: _ActiveRequest, error: StokerError, events: list[tuple[int, Event]]
+    ) -> None:
+        self._drop(active)
+        events.append((active.id, Failed(error)))
+
+    def _drop(self, active: _ActiveRequest) -> None:
+        """Forget a request and its sequences, here and in the engine."""
+        for sequence_id in active.running:
+            self._engine.cancel(sequence_id)
+            del self._sequences[sequence_id]
+        self._requests.pop(active.id, None)
+        if active in self._accepted:
+            self._accepted.remove(active)
+
+
+def _for_choice(sampling: SamplingParams, index: int) -> SamplingParams:
+    if index == 0 or sampling.seed is None:
+        return sampling
+    return attrs.evolve(sampling, seed=sampling.seed + index)
+
+
+def _cached(token_bytes: Callable[[int], bytes]) -> Callable[[int], bytes]:
+    """Ask the engine for a token's bytes once: it may have to cross into another language."""
+    known: dict[int, bytes] = {}
+
+    def lookup(token: int) -> bytes:
+        data = known.get(token)
+        if data is None:
+            data = known[token] = token_bytes(token)
+        return data
+
+    return lookup
