@@ -37,7 +37,7 @@ class Progress:
 class ReportProgress(Protocol):
     """Called by a store while it works, at most some ten times a second and item."""
 
-    def __call__(self, progress: Progress) -> None:
+    def __call__(self, progress: Progress, /) -> None:
         """Report progress.
 
         Raises:

@@ -17,7 +17,7 @@ from stoker.host import Host
 class Started(Protocol):
     """Called by a transport once it accepts requests."""
 
-    def __call__(self, address: str) -> None:
+    def __call__(self, address: str, /) -> None:
         """Announce it.
 
         Args:
