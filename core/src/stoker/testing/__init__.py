@@ -1,0 +1,42 @@
+"""Contract tests for plugins: subclass one, give it your plugin, and run pytest.
+
+Each class tests what the docstrings of its contract module promise. A subclass overrides the
+fixtures that the class names, sets flags for what the plugin cannot do, and gets the tests::
+
+    class TestShout(TextEngineContract):
+        @pytest.fixture
+        def load(self):
+            return lambda: ShoutEngine()
+
+Only this package imports pytest; install `stoker[testing]` to have it.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+# Has to come before the modules are imported: it gives their asserts pytest's explanations.
+pytest.register_assert_rewrite(
+    "stoker.testing.engine",
+    "stoker.testing.events",
+    "stoker.testing.store",
+    "stoker.testing.text_engine",
+    "stoker.testing.transport",
+)
+
+from stoker.testing.engine import EngineContract  # noqa: E402
+from stoker.testing.events import check_events  # noqa: E402
+from stoker.testing.host import ScriptedHost  # noqa: E402
+from stoker.testing.store import StoreContract  # noqa: E402
+from stoker.testing.text_engine import TextEngineContract  # noqa: E402
+from stoker.testing.transport import Answer, TransportContract  # noqa: E402
+
+__all__ = [
+    "Answer",
+    "EngineContract",
+    "ScriptedHost",
+    "StoreContract",
+    "TextEngineContract",
+    "TransportContract",
+    "check_events",
+]

@@ -1,0 +1,274 @@
+"""The contract of engines (`stoker.engine.Engine`), as tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import attrs
+import pytest
+
+from stoker.engine import Engine, SequenceJob, SequenceOutput
+from stoker.errors import InvalidRequestError
+from stoker.events import FinishReason
+from stoker.sampling import DEFAULT_SAMPLING, SamplingParams
+from stoker.testing.contract import Contract, missing_fixture
+
+MAX_STEPS = 2000
+"""After so many steps a sequence that does not end is called stuck."""
+
+GREEDY = SamplingParams(temperature=0.0).over(DEFAULT_SAMPLING)
+
+
+def run(engine: Engine, *, until: Callable[[], bool] | None = None) -> list[SequenceOutput]:
+    """Step until the engine is idle (or a condition holds) and return all outputs.
+
+    Raises:
+        AssertionError: It never gets there.
+    """
+    outputs: list[SequenceOutput] = []
+    for _ in range(MAX_STEPS):
+        if engine.idle or (until is not None and until()):
+            return outputs
+        outputs.extend(engine.step())
+    raise AssertionError(f"The engine was still busy after {MAX_STEPS} steps.")
+
+
+def tokens_of(outputs: Sequence[SequenceOutput], sequence_id: int) -> list[int]:
+    """The tokens of one sequence, in order."""
+    return [token.id for output in outputs if output.id == sequence_id for token in output.tokens]
+
+
+class EngineContract(Contract):
+    """What every `Engine` must do. Override `load`."""
+
+    text = "The quick brown fox jumps over the lazy dog."
+    """Something that the tokenizer can write and read back."""
+    supports_logprobs = True
+    """Unset it when the engine cannot tell probabilities and refuses to be asked."""
+
+    @pytest.fixture
+    def load(self) -> Callable[[], Engine]:
+        """A function that loads a fresh engine. Override this."""
+        missing_fixture(self, "load", "return a function that loads a fresh engine")
+
+    @pytest.fixture
+    def engine(self, load: Callable[[], Engine]) -> Iterator[Engine]:
+        """A loaded engine, closed after the test."""
+        engine = load()
+        yield engine
+        engine.close()
+
+    def job(
+        self,
+        engine: Engine,
+        sequence_id: int = 1,
+        *,
+        text: str | None = None,
+        max_tokens: int = 8,
+        sampling: SamplingParams = GREEDY,
+        ignore_end: bool = True,
+    ) -> SequenceJob:
+        """Make a job that continues the text."""
+        prompt = engine.encode(text or self.text, add_special=True, parse_special=False)
+        return SequenceJob(
+            id=sequence_id,
+            prompt=tuple(prompt),
+            sampling=sampling,
+            max_tokens=max_tokens,
+            ignore_end=ignore_end,
+        )
+
+    def test_info_describes_the_model(self, engine: Engine) -> None:
+        """`info` tells how long a sequence may be and how many tokens there are."""
+        info = engine.info
+
+        assert info.context_length > 0
+        assert info.vocabulary_size > 0
+
+    def test_no_text_gives_no_tokens(self, engine: Engine) -> None:
+        """The empty text has no tokens but special ones."""
+        assert [] == engine.encode("", add_special=False, parse_special=False)
+
+    def test_token_bytes_are_the_text(self, engine: Engine) -> None:
+        """The bytes of a text's tokens are the text, character for character.
+
+        Some tokenizers put a space in front of every text; one there is let through.
+        """
+        text = f"{self.text} Füße, 東京 and 🙂."
+        tokens = engine.encode(text, add_special=False, parse_special=False)
+        found = b"".join(engine.token_bytes(token) for token in tokens)
+
+        assert text.encode() == found.removeprefix(b" ")
+
+    def test_an_unknown_token_has_no_bytes(self, engine: Engine) -> None:
+        """`token_bytes` checks its argument: C libraries often do not."""
+        for token in (-1, engine.info.vocabulary_size):
+            with pytest.raises(IndexError):
+                engine.token_bytes(token)
+
+    def test_a_fresh_engine_is_idle(self, engine: Engine) -> None:
+        """Without sequences there is nothing to do, and `step` returns at once with nothing."""
+        assert engine.idle
+        assert [] == list(engine.step())
+
+    def test_a_sequence_runs_to_one_end(self, engine: Engine) -> None:
+        """A sequence ends once, by its last output, and leaves the engine idle."""
+        engine.submit(self.job(engine))
+        assert not engine.idle
+        outputs = run(engine)
+
+        assert [FinishReason.LENGTH] == [item.finish for item in outputs if item.finish]
+        assert outputs[-1].finish is FinishReason.LENGTH
+        assert [] == [item.error for item in outputs if item.error is not None]
+        assert [] == list(engine.step())
+
+    def test_outputs_come_in_order(self, engine: Engine) -> None:
+        """First the prompt is read, to its last token, then tokens come one after another.
+
+        `prefilled` grows up to the length of the prompt; `cached` comes with the first.
+        """
+        job = self.job(engine)
+        engine.submit(job)
+        outputs = run(engine)
+        prefilled = [item.prefilled for item in outputs if item.prefilled is not None]
+        decoding = [item.prefilled is None for item in outputs]
+
+        assert prefilled == sorted(prefilled)
+        assert len(job.prompt) == prefilled[-1]
+        assert decoding == sorted(decoding)
+        assert {job.id} == {item.id for item in outputs}
+
+    def test_max_tokens_is_exact(self, engine: Engine) -> None:
+        """With `ignore_end` there are exactly `max_tokens` tokens, all from the vocabulary."""
+        engine.submit(self.job(engine, max_tokens=5))
+        tokens = tokens_of(run(engine), 1)
+
+        assert 5 == len(tokens)
+        assert all(0 <= token < engine.info.vocabulary_size for token in tokens)
+
+    def test_sequences_run_side_by_side(self, engine: Engine) -> None:
+        """Several sequences each get all their tokens and one end, whatever the batches are."""
+        lengths = {1: 3, 2: 9, 3: 6}
+        for sequence_id, max_tokens in lengths.items():
+            text = f"{self.text} {sequence_id}"
+            engine.submit(self.job(engine, sequence_id, text=text, max_tokens=max_tokens))
+        outputs = run(engine)
+
+        assert lengths == {key: len(tokens_of(outputs, key)) for key in lengths}
+        assert sorted(lengths) == sorted(item.id for item in outputs if item.finish)
+
+    def test_a_running_engine_takes_more(self, engine: Engine) -> None:
+        """A sequence that is submitted between steps joins those that run."""
+        engine.submit(self.job(engine, 1, max_tokens=12))
+        outputs = list(engine.step())
+        engine.submit(self.job(engine, 2, max_tokens=4))
+        outputs += run(engine)
+
+        assert 12 == len(tokens_of(outputs, 1))
+        assert 4 == len(tokens_of(outputs, 2))
+
+    def test_greedy_is_repeatable(self, load: Callable[[], Engine]) -> None:
+        """At temperature 0 a fresh engine says the same again."""
+        answers = []
+        for _ in range(2):
+            engine = load()
+            engine.submit(self.job(engine))
+            answers.append(tokens_of(run(engine), 1))
+            engine.close()
+
+        assert answers[0] == answers[1]
+
+    def test_a_seed_is_repeatable(self, load: Callable[[], Engine]) -> None:
+        """With the same seed a fresh engine draws the same tokens."""
+        sampling = attrs.evolve(GREEDY, temperature=1.0, seed=7)
+        answers = []
+        for _ in range(2):
+            engine = load()
+            engine.submit(self.job(engine, sampling=sampling))
+            answers.append(tokens_of(run(engine), 1))
+            engine.close()
+
+        assert answers[0] == answers[1]
+
+    def test_logit_bias_bans_a_token(self, engine: Engine) -> None:
+        """A token with a bias of -100 is not drawn."""
+        engine.submit(self.job(engine, 1, max_tokens=1))
+        (best,) = tokens_of(run(engine), 1)
+        sampling = attrs.evolve(GREEDY, logit_bias={best: -100.0})
+        engine.submit(self.job(engine, 2, max_tokens=1, sampling=sampling))
+
+        assert [best] != tokens_of(run(engine), 2)
+
+    def test_logprobs_come_when_asked_for(self, engine: Engine) -> None:
+        """With `logprobs` each token has its own and the best ones; without it has none."""
+        engine.submit(self.job(engine, 1, max_tokens=3))
+        plain = [token for item in run(engine) for token in item.tokens]
+
+        assert [None] * 3 == [token.logprob for token in plain]
+        job = self.job(engine, 2, max_tokens=3, sampling=attrs.evolve(GREEDY, logprobs=2))
+        if not self.supports_logprobs:
+            with pytest.raises(InvalidRequestError):
+                engine.submit(job)
+            return
+        engine.submit(job)
+        for token in [token for item in run(engine) for token in item.tokens]:
+            assert token.logprob is not None
+            assert token.logprob <= 0
+            assert 2 == len(token.top)
+            assert token.top[0][1] >= token.top[1][1]
+            assert token.id == token.top[0][0]
+
+    def test_an_impossible_job_is_refused(self, engine: Engine) -> None:
+        """A job that can never run is refused by `submit` and leaves nothing behind.
+
+        A token outside the vocabulary, for one, makes C libraries abort the process.
+        """
+        job = attrs.evolve(self.job(engine), prompt=(engine.info.vocabulary_size,))
+
+        with pytest.raises(InvalidRequestError):
+            engine.submit(job)
+        assert engine.idle
+
+    def test_cancelling_an_unknown_sequence_is_a_no_op(self, engine: Engine) -> None:
+        """A sequence may finish while its cancellation travels."""
+        engine.cancel(12345)
+
+        assert engine.idle
+
+    def test_a_cancelled_sequence_says_nothing_more(self, engine: Engine) -> None:
+        """After `cancel` no output follows; the others go on."""
+        engine.submit(self.job(engine, 1, max_tokens=200))
+        engine.submit(self.job(engine, 2, max_tokens=20))
+        before: list[SequenceOutput] = []
+        while not tokens_of(before, 1):
+            before += engine.step()
+        engine.cancel(1)
+        after = run(engine)
+
+        assert [] == [item for item in after if item.id == 1]
+        assert 20 == len(tokens_of([*before, *after], 2))
+
+    def test_a_queued_sequence_can_be_cancelled(self, engine: Engine) -> None:
+        """A sequence that never took a step is forgotten just so."""
+        engine.submit(self.job(engine))
+        engine.cancel(1)
+
+        assert [] == run(engine)
+        assert engine.idle
+
+    def test_an_id_can_be_used_again(self, engine: Engine) -> None:
+        """An id is free once its sequence ended or was cancelled."""
+        engine.submit(self.job(engine, 1, max_tokens=100))
+        engine.step()
+        engine.cancel(1)
+        engine.submit(self.job(engine, 1, max_tokens=3))
+
+        assert 3 == len(tokens_of(run(engine), 1))
+
+    def test_closes_with_sequences_running(self, load: Callable[[], Engine]) -> None:
+        """`close` frees everything, also half-way through a sequence."""
+        engine = load()
+        engine.submit(self.job(engine, max_tokens=100))
+        engine.step()
+
+        engine.close()

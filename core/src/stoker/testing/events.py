@@ -1,0 +1,67 @@
+"""The order of events, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stoker.events import (
+    ChoiceFinished,
+    Event,
+    Failed,
+    Finished,
+    Loading,
+    Prefill,
+    Queued,
+    ReasoningDelta,
+    TextDelta,
+    ToolCallDelta,
+)
+
+_DELTAS = (TextDelta, ReasoningDelta, ToolCallDelta)
+
+
+def check_events(events: Sequence[Event], *, n: int = 1) -> None:
+    """Check the events that answered a request against the order that `stoker.events` documents.
+
+    Args:
+        events: All events, to the end.
+        n: How many choices the request asked for.
+
+    Raises:
+        AssertionError: The order is broken; the message says where.
+    """
+    assert events, "There are no events: the last must be Finished or Failed."
+    *before, last = events
+    assert isinstance(last, Finished | Failed), f"The last event is {last!r}."
+    accepted = False
+    finished: set[int] = set()
+    for position, event in enumerate(before):
+        where = f"Event {position}, {event!r},"
+        assert not isinstance(event, Finished | Failed), f"{where} is not the last."
+        if isinstance(event, Queued | Loading):
+            assert not accepted, f"{where} comes after the first Prefill."
+            continue
+        if isinstance(event, Prefill):
+            accepted = True
+            assert 0 <= event.cached <= event.done <= event.total, f"{where} does not add up."
+            continue
+        assert accepted, f"{where} comes before the first Prefill."
+        assert 0 <= event.index < n, f"{where} belongs to no choice."
+        assert event.index not in finished, f"{where} comes after its choice was finished."
+        if isinstance(event, ChoiceFinished):
+            finished.add(event.index)
+    _check_tool_calls(before)
+    if isinstance(last, Finished):
+        assert finished == set(range(n)), f"Choices {finished} of {n} have a ChoiceFinished."
+        assert accepted, "The request finished without a Prefill."
+
+
+def _check_tool_calls(events: Sequence[Event]) -> None:
+    """A tool call's id and name come with its first piece, and only with that."""
+    seen: set[tuple[int, int]] = set()
+    for event in events:
+        if isinstance(event, ToolCallDelta):
+            call = (event.index, event.call_index)
+            named = event.id is not None and event.name is not None
+            assert named is (call not in seen), f"{event!r}: id and name come first, and once."
+            seen.add(call)

@@ -1,0 +1,115 @@
+"""A host without models, for tests of transports: it plays events that the test wrote."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from pathlib import Path
+
+from stoker.digest import Digest
+from stoker.errors import ModelNotFoundError
+from stoker.events import ChoiceFinished, Event, Finished, FinishReason, Prefill, TextDelta, Usage
+from stoker.host import Host, ModelCard, RunnerStatus
+from stoker.request import GenerateRequest
+from stoker.store import StoredManifest
+
+MODEL = "test/parrot"
+"""The one model that the host lists."""
+
+
+def answer_events(*pieces: str) -> tuple[Event, ...]:
+    """The events of an answer in these pieces."""
+    return (
+        Prefill(done=3, total=3),
+        *(TextDelta(piece) for piece in pieces),
+        ChoiceFinished(FinishReason.STOP),
+        Finished(Usage(prompt_tokens=3, completion_tokens=len(pieces))),
+    )
+
+
+class ScriptedHost:
+    """Catalog, inference and status in one object, driven from one event loop.
+
+    Attributes:
+        events: What answers every request.
+        hang: Whether answers stop before their last two events, and wait for ever.
+        requests: The requests that came, in order.
+        closed: How many answers were closed before their end.
+    """
+
+    def __init__(self, events: Sequence[Event] = answer_events("Hello", " there")) -> None:
+        self.events = tuple(events)
+        self.hang = False
+        self.requests: list[GenerateRequest] = []
+        self.closed = 0
+
+    @property
+    def host(self) -> Host:
+        """The host to give to `Transport.serve`."""
+        return Host(version="0", catalog=self, inference=self, status=self)
+
+    async def generate(self, request: GenerateRequest) -> AsyncGenerator[Event, None]:
+        """Play the events."""
+        self.requests.append(request)
+        ended = False
+        try:
+            for event in self.events[:-2] if self.hang else self.events:
+                yield event
+            if self.hang:
+                await asyncio.Event().wait()
+            ended = True
+        finally:
+            self.closed += not ended
+
+    async def models(self) -> Sequence[ModelCard]:
+        """The one model."""
+        return [await self.model(MODEL)]
+
+    async def model(self, name: str) -> ModelCard:
+        """The one model.
+
+        Raises:
+            ModelNotFoundError: Another one was asked for.
+        """
+        if name != MODEL:
+            raise _not_here(name)
+        return ModelCard(
+            name=name, digest=Digest.of(b"parrot"), size_bytes=6, created_s=0.0, store="scripted"
+        )
+
+    async def manifest(self, repository: str, reference: str) -> StoredManifest:
+        """There is none.
+
+        Raises:
+            ModelNotFoundError: Always.
+        """
+        raise _not_here(f"{repository}:{reference}")
+
+    async def blob(self, repository: str, digest: Digest) -> Path:
+        """There is none.
+
+        Raises:
+            ModelNotFoundError: Always.
+        """
+        raise _not_here(f"{repository}@{digest}")
+
+    async def tags(self, repository: str) -> Sequence[str]:
+        """There are none.
+
+        Raises:
+            ModelNotFoundError: Always.
+        """
+        raise _not_here(repository)
+
+    async def runners(self) -> Sequence[RunnerStatus]:
+        """Nothing is loaded."""
+        return ()
+
+    async def unload(self, name: str) -> bool:
+        """Nothing was loaded."""
+        del name
+        return False
+
+
+def _not_here(name: str) -> ModelNotFoundError:
+    return ModelNotFoundError(f"{name!r} is not here.", model=name)
