@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import logging
+import socket
 from typing import Any
 
 from stoker.errors import AddressInUseError, InvalidRequestError, UnavailableError
@@ -38,33 +39,40 @@ class LinesTransport(Transport):
         Raises:
             AddressInUseError: Somebody else listens on the port.
         """
+        # Bound before the group exists, because a group wraps errors in an ExceptionGroup.
+        listener = _listen(self._port)
         # When this task is cancelled, the group cancels the connections and waits for them.
         async with asyncio.TaskGroup() as connections:
 
             def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
                 connections.create_task(_serve_connection(host, reader, writer))
 
+            server = await asyncio.start_server(accept, sock=listener, limit=MAX_LINE_BYTES)
             try:
-                server = await asyncio.start_server(
-                    accept, ADDRESS, self._port, limit=MAX_LINE_BYTES
-                )
-            except OSError as exc:
-                if exc.errno != errno.EADDRINUSE:
-                    raise UnavailableError(
-                        f"Cannot listen on {ADDRESS}:{self._port}: {exc.strerror}."
-                    ) from exc
-                raise AddressInUseError(
-                    f"Port {self._port} is taken: stop what listens there, or set"
-                    " [transports.lines] port to another (0 takes any)."
-                ) from exc
-            try:
-                port = server.sockets[0].getsockname()[1]
-                started(f"tcp://{ADDRESS}:{port}")
+                started(f"tcp://{ADDRESS}:{listener.getsockname()[1]}")
                 # Not serve_forever(): on Python 3.12 it waits for the connections to end before
                 # the group could cancel them.
                 await asyncio.Event().wait()
             finally:
                 server.close()
+
+
+def _listen(port: int) -> socket.socket:
+    """Take the port.
+
+    Raises:
+        AddressInUseError: Somebody else has it.
+        UnavailableError: It cannot be had for another reason.
+    """
+    try:
+        return socket.create_server((ADDRESS, port))
+    except OSError as exc:
+        if exc.errno == errno.EADDRINUSE:
+            raise AddressInUseError(
+                f"Port {port} is taken: stop what listens there, or set [transports.lines] port"
+                " to another (0 takes any)."
+            ) from exc
+        raise UnavailableError(f"Cannot listen on {ADDRESS}:{port}: {exc.strerror}.") from exc
 
 
 async def _serve_connection(

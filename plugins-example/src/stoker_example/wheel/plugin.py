@@ -10,6 +10,8 @@ import msgspec
 
 import stoker
 from stoker.backend import Availability
+from stoker.formats import FormatRule
+from stoker.media_types import Role
 from stoker.store import Store, StoreContext, StoreSpec
 
 
@@ -51,3 +53,12 @@ def stoker_register_stores() -> Iterable[StoreSpec]:
             options_type=WheelOptions,
         )
     ]
+
+
+@stoker.hookimpl
+def stoker_register_formats() -> Iterable[FormatRule]:
+    """Say what the licences are that the store puts beside the weights.
+
+    Other plugins may register the very same rule; only rules that contradict each other clash.
+    """
+    return [FormatRule(Role.LICENSE, media_type="application/vnd.docker.ai.license")]
