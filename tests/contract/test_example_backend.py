@@ -14,4 +14,5 @@ from stoker_example.parrot.plugin import ParrotOptions
 class TestParrot(TextEngineContract):
     @pytest.fixture
     def load(self) -> Callable[[], ParrotEngine]:
+        """A parrot that repeats what it hears."""
         return lambda: ParrotEngine([Phrase("*", "You said: {text}")], ParrotOptions())

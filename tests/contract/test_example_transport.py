@@ -29,9 +29,11 @@ async def connection(
 class TestLines(TransportContract):
     @pytest.fixture
     def make_transport(self) -> Callable[[int], LinesTransport]:
+        """The transport on a given port."""
         return lambda port: LinesTransport(port=port)
 
     async def ask(self, address: str, model: str, text: str) -> Answer:
+        """Send one line and read to the last line of the answer."""
         async with connection(address) as (reader, writer):
             writer.write(json.dumps({"model": model, "prompt": text}).encode() + b"\n")
             said = []
@@ -43,6 +45,7 @@ class TestLines(TransportContract):
             raise EOFError
 
     async def ask_and_leave(self, address: str, model: str, text: str) -> None:
+        """Send one line, read one, and close the connection."""
         async with connection(address) as (reader, writer):
             writer.write(json.dumps({"model": model, "prompt": text}).encode() + b"\n")
             await reader.readline()

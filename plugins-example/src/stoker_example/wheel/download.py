@@ -141,6 +141,8 @@ def _failure(requirement: str, output: str) -> StokerError:
     """Turn what pip said into an error."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line.removeprefix("ERROR:").strip() for line in lines if line.startswith("ERROR:")]
+    if "Exception:" in errors:  # pip's headline of a traceback, whose last line says what it is
+        errors = lines[-1:]
     unreachable = [line for line in lines if _UNREACHABLE.search(line)]
     said = f"pip says: {' '.join(unreachable[-1:] or errors or lines[-1:])[:MAX_WORDS]}"
     if _HASH_MISMATCH.search(output):
