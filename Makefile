@@ -50,7 +50,7 @@ bench: install $(STOKER_TEST_MODEL) ## Run one benchmark: make bench NAME=...
 	@test -f "bench/$(NAME).py" || { echo "Benchmarks: $(patsubst bench/%.py,%,$(wildcard bench/[a-z]*.py))"; exit 2; }
 	$(BIN)/python bench/$(NAME).py $(ARGS)
 
-docs: $(VENV)/.docs $(VENV)/.runtime $(VENV)/.members ## Build the documentation into docs/_build/html
+docs: install $(VENV)/.docs ## Build the documentation into docs/_build/html
 	$(BIN)/python -m sphinx --fail-on-warning --nitpicky --quiet docs docs/_build/html
 
 changelog: install ## Show the changelog of the next release

@@ -36,7 +36,7 @@ def texts(root: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("what", FORBIDDEN)
-def test_committed_files_are_clean(texts, what: str) -> None:
+def test_committed_files_are_clean(texts: dict[str, str], what: str) -> None:
     """No committed file mentions a package index, a machine's path or unfinished work."""
     found = [
         f"{name}:{number}: {line.strip()[:120]}"

@@ -1,0 +1,107 @@
+"""Every block of code in the documentation holds."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from stoker.application import Application
+from stoker.cli import main
+from stoker.config import Settings, Source
+
+from .conftest import Block, all_blocks, blocks
+
+RUNS_A_MODEL = "stoker.open"
+
+
+def _marked(found: list[Block]) -> list[object]:
+    """The blocks as parameters; those that run a model carry the mark that says so."""
+    return [
+        pytest.param(
+            block, id=str(block), marks=[pytest.mark.model] if RUNS_A_MODEL in block.code else []
+        )
+        for block in found
+    ]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home and working directory."""
+    monkeypatch.setenv("STOKER_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("STOKER_CONFIG", raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "home"
+
+
+@pytest.mark.parametrize("block", _marked(blocks("python")))
+@pytest.mark.usefixtures("home")
+def test_python_runs(block: Block, request: pytest.FixtureRequest) -> None:
+    """A Python block runs from its first to its last line."""
+    if RUNS_A_MODEL in block.code:
+        weights = request.getfixturevalue("test_model")
+        made = CliRunner().invoke(main, ["package", "ai/smollm2", "--weights", str(weights)])
+        assert 0 == made.exit_code, made.output
+    # The blank lines make the line numbers of a traceback those of the page.
+    code = compile("\n" * (block.line - 1) + block.code, block.page, "exec", dont_inherit=True)
+
+    exec(code, {"__name__": "documentation"})
+
+
+@pytest.mark.parametrize("block", blocks("console"), ids=str)
+def test_console_commands_exist(block: Block) -> None:
+    """Each `stoker` line in a console block has a command, options and arguments that exist."""
+    for words in block.console_commands():
+        while words and "=" in words[0]:
+            words.pop(0)
+        if words[0].rpartition("/")[2] != "stoker":
+            continue
+        command: click.Command = main
+        rest = words[1:]
+        context = click.Context(main, info_name="stoker")
+        while isinstance(command, click.Group):
+            _, rest, _ = command.make_parser(context).parse_args(rest)
+            assert rest, f"{words} names no command"
+            name = rest.pop(0)
+            child = command.get_command(context, name)
+            assert child is not None, f"stoker has no command {name}"
+            command, context = child, click.Context(child, parent=context, info_name=name)
+        _, left, _ = command.make_parser(context).parse_args(rest)
+        assert [] == left, f"{words}: these arguments are too many"
+
+
+@pytest.mark.parametrize("block", blocks("toml"), ids=str)
+def test_settings_exist(block: Block, home: Path) -> None:
+    """A TOML block is a configuration that the core and the shipped plugins accept."""
+    table = tomllib.loads(block.code)
+    if "project" in table:
+        assert {"entry-points", "name", "dependencies"} & set(table["project"])
+        return
+    settings = Settings(home=home, sources=(Source(str(block), table),))
+    plugins = Application.create(environ={"STOKER_HOME": str(home)}).plugins
+
+    for section in ("backends", "stores", "transports"):
+        for name in table.get(section, {}):
+            spec = getattr(plugins, section)[name]
+            settings.options(section, name, spec.options_type)
+
+
+@pytest.mark.parametrize("block", blocks("json"), ids=str)
+def test_json_is_json(block: Block) -> None:
+    """A JSON block can be read."""
+
+    json.loads(block.code)
+
+
+def test_all_languages_are_checked() -> None:
+    """There is no block in a language that nothing here looks at."""
+    checked = {"console", "json", "python", "toml"}
+    no_code = {"text", "{eval-rst}", "{glossary}", "{literalinclude}", "{toctree}"}
+    found = {block.language for block in all_blocks()}
+
+    assert checked - {"json"} <= found
+    assert set() == found - checked - no_code
