@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -132,7 +133,7 @@ def test_all_bidders_are_unavailable() -> None:
 def test_an_artifact_without_weights_is_unknown() -> None:
     """The error names the media types that the layers have."""
 
-    with pytest.raises(UnknownFormatError, match="application/vnd.docker.ai.gguf.v3"):
+    with pytest.raises(UnknownFormatError, match=re.escape(GGUF)):
         decide(_layers(GGUF, role=Role.OTHER), {}).require()
 
 

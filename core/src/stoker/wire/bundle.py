@@ -49,7 +49,11 @@ class BundleWire(msgspec.Struct, frozen=True):
             scheme=reference.scheme,
             digest=str(bundle.digest),
             files=tuple(
-                BundleFileWire(str(item.path), item.role, item.media_type) for item in bundle.files
+                # A plain `str`: msgspec encodes no subclass of it.
+                BundleFileWire(
+                    str(item.path), item.role, str(item.media_type) if item.media_type else None
+                )
+                for item in bundle.files
             ),
             format=facts.format,
             architecture=facts.architecture,
