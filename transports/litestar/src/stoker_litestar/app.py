@@ -1,0 +1,47 @@
+"""The Litestar application: the routes of all dialects, the distribution API and the health."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from litestar import Litestar
+from litestar.handlers import HTTPRouteHandler
+
+from stoker.dialect import Dialect, GenerateRoute, ModelRoute, ModelsRoute, Route
+from stoker.host import Host
+from stoker_litestar.dialects.openai.error import encode_error
+from stoker_litestar.distribution import distribution_handler
+from stoker_litestar.error_response import exception_handler
+from stoker_litestar.generation import generate_handler
+from stoker_litestar.health import health_handler
+from stoker_litestar.model_routes import model_handler, models_handler
+from stoker_litestar.options import HttpOptions
+
+
+def build_app(host: Host, dialects: Sequence[Dialect], options: HttpOptions) -> Litestar:
+    """Make the application.
+
+    Errors of a dialect's routes have the dialect's form; what belongs to none (an unknown path, a
+    wrong method) has OpenAI's.
+    """
+    handlers = [
+        _handler(route, dialect, host, options) for dialect in dialects for route in dialect.routes
+    ]
+    return Litestar(
+        [*handlers, distribution_handler(host, options), health_handler(host)],
+        exception_handlers={Exception: exception_handler(encode_error)},
+        request_max_body_size=options.max_body_bytes,
+        # Descriptions of routes that Litestar derives from these handlers would say nothing true.
+        openapi_config=None,
+        logging_config=None,
+    )
+
+
+def _handler(route: Route, dialect: Dialect, host: Host, options: HttpOptions) -> HTTPRouteHandler:
+    match route:
+        case GenerateRoute():
+            return generate_handler(route, dialect, host, options)
+        case ModelsRoute():
+            return models_handler(route, dialect, host)
+        case ModelRoute():
+            return model_handler(route, dialect, host)

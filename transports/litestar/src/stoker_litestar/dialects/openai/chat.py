@@ -1,0 +1,144 @@
+"""Chat completions: from a request's bytes to the internal request."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import msgspec
+
+from stoker.dialect import Call
+from stoker.errors import UnsupportedFeatureError
+from stoker.messages import Tool, ToolChoice, ToolChoiceMode
+from stoker.request import ChatPrompt, Constraint, ConstraintKind, GenerateRequest
+from stoker_litestar.dialects.json_body import decode_body, field_error
+from stoker_litestar.dialects.openai.chat_fields import CHAT_FIELDS
+from stoker_litestar.dialects.openai.chat_messages import messages_of
+from stoker_litestar.dialects.openai.chat_response import ChatEncoder, ChatStreamEncoder
+from stoker_litestar.dialects.openai.wire.chat_request import (
+    ChatRequest,
+    CustomTool,
+    FunctionTool,
+    JsonObjectResponse,
+    JsonSchemaResponse,
+    NamedToolChoice,
+)
+from stoker_litestar.dialects.openai.wire.generation import encode_text
+
+_DECODER = msgspec.json.Decoder(ChatRequest)
+
+
+def decode_chat(body: bytes) -> Call:
+    """Decode the body of `POST /v1/chat/completions`.
+
+    Raises:
+        InvalidRequestError: A field is unknown, malformed, out of range or refused; names it.
+    """
+    wire = decode_body(_DECODER, body)
+    CHAT_FIELDS.check(wire)
+    request = GenerateRequest(
+        model=wire.model,
+        prompt=_prompt(wire),
+        sampling=wire.sampling(logprobs=_logprobs(wire)),
+        max_tokens=_max_tokens(wire),
+        stop=wire.stop_strings(),
+        n=1 if wire.n is None else wire.n,
+        constraint=_constraint(wire),
+        ignore_end=bool(wire.ignore_eos),
+    )
+    include_usage = wire.include_usage()
+    if wire.stream:
+        encoder: Any = functools.partial(
+            ChatStreamEncoder, model=wire.model, n=request.n, include_usage=include_usage
+        )
+    else:
+        encoder = functools.partial(ChatEncoder, model=wire.model, n=request.n)
+    return Call(request, stream=bool(wire.stream), encoder=encoder)
+
+
+def _prompt(wire: ChatRequest) -> ChatPrompt:
+    tools = _tools(wire)
+    return ChatPrompt(
+        messages=messages_of(wire.messages),
+        tools=tools,
+        tool_choice=_tool_choice(wire, tools),
+        parallel_tool_calls=wire.parallel_tool_calls is not False,
+        add_generation_prompt=wire.add_generation_prompt is not False,
+        template_arguments=_template_arguments(wire),
+    )
+
+
+def _tools(wire: ChatRequest) -> tuple[Tool, ...]:
+    return tuple(_tool(tool, f"tools[{i}]") for i, tool in enumerate(wire.tools or ()))
+
+
+def _tool(wire: FunctionTool | CustomTool, path: str) -> Tool:
+    if isinstance(wire, CustomTool):
+        raise UnsupportedFeatureError(
+            f"{path}.custom: only function tools are known.", param=f"{path}.custom"
+        )
+    function = wire.function
+    return Tool(
+        name=function.name,
+        description=function.description or "",
+        parameters=function.parameters or {},
+        strict=bool(function.strict),
+    )
+
+
+def _tool_choice(wire: ChatRequest, tools: tuple[Tool, ...]) -> ToolChoice:
+    choice = wire.tool_choice
+    if choice is None:
+        return ToolChoice()
+    if isinstance(choice, str):
+        mode = ToolChoiceMode(choice)
+        if mode is ToolChoiceMode.REQUIRED and not tools:
+            raise field_error("tool_choice", "it requires a call, but there are no tools")
+        return ToolChoice(mode)
+    if isinstance(choice, NamedToolChoice):
+        name = choice.function.name
+        if all(tool.name != name for tool in tools):
+            raise field_error("tool_choice.function.name", f"there is no tool {name!r}")
+        return ToolChoice(ToolChoiceMode.REQUIRED, name)
+    raise UnsupportedFeatureError(
+        "tool_choice: use none, auto, required or a function's name.", param="tool_choice"
+    )
+
+
+def _template_arguments(wire: ChatRequest) -> dict[str, Any]:
+    arguments: dict[str, Any] = {}
+    if wire.reasoning_effort is not None:
+        arguments["reasoning_effort"] = wire.reasoning_effort
+        if wire.reasoning_effort == "none":
+            # The switch that templates of hybrid models (Qwen3 and its kin) know.
+            arguments["enable_thinking"] = False
+    return arguments | (wire.chat_template_kwargs or {})
+
+
+def _logprobs(wire: ChatRequest) -> int | None:
+    if wire.logprobs:
+        return wire.top_logprobs or 0
+    if wire.top_logprobs is not None:
+        raise field_error("top_logprobs", "it needs logprobs set to true")
+    return None
+
+
+def _max_tokens(wire: ChatRequest) -> int | None:
+    new, old = wire.max_completion_tokens, wire.max_tokens
+    if new is not None and old is not None and new != old:
+        raise field_error("max_tokens", "it contradicts max_completion_tokens: leave it out")
+    return old if new is None else new
+
+
+def _constraint(wire: ChatRequest) -> Constraint | None:
+    extension = wire.constraint()
+    match wire.response_format:
+        case JsonObjectResponse():
+            constraint = Constraint(ConstraintKind.JSON_OBJECT)
+        case JsonSchemaResponse(json_schema=json_schema):
+            constraint = Constraint(ConstraintKind.JSON_SCHEMA, encode_text(json_schema.schema))
+        case _:
+            return extension
+    if extension is not None:
+        raise field_error("response_format", "it clashes with grammar or structured_outputs")
+    return constraint

@@ -1,0 +1,43 @@
+"""What becomes of every field of a chat completions request."""
+
+from __future__ import annotations
+
+from stoker_litestar.dialects.fields import FieldTable, honoured, no_op, refused
+from stoker_litestar.dialects.openai.generation_fields import SHARED_RULES
+
+CHAT_FIELDS = FieldTable(
+    {
+        **SHARED_RULES,
+        "messages": honoured("image addresses and file parts are refused"),
+        "audio": refused("answers are text only"),
+        "function_call": refused("it was replaced by tool_choice: use that"),
+        "functions": refused("it was replaced by tools: use that"),
+        "logprobs": honoured(),
+        "max_completion_tokens": honoured(),
+        "max_tokens": honoured("the older name of max_completion_tokens"),
+        "metadata": no_op("labels for the provider's store of answers, and none is stored here"),
+        "modalities": refused("answers are text only", harmless=(["text"],)),
+        "moderation": refused("there is no moderation model"),
+        "parallel_tool_calls": honoured(),
+        "prediction": no_op("a hint that makes answers faster and never changes them"),
+        "prompt_cache_key": no_op("a hint for a remote cache; prefixes are found without it"),
+        "prompt_cache_options": no_op("a hint for a remote cache; prefixes are found without it"),
+        "prompt_cache_retention": no_op("a hint for a remote cache"),
+        "reasoning_effort": honoured("the chat template gets it; none also turns thinking off"),
+        "response_format": honoured("a schema is always followed, strict or not"),
+        "safety_identifier": no_op("a label for the provider's abuse reports"),
+        "service_tier": refused(
+            "there is one tier only: leave it out", harmless=("auto", "default")
+        ),
+        "store": refused("answers are not stored", harmless=(False,)),
+        "tool_choice": honoured("custom and allowed_tools are refused"),
+        "tools": honoured("functions are; custom tools are refused"),
+        "top_logprobs": honoured(),
+        "verbosity": refused(
+            "local models have no such control: say it in a message", harmless=("medium",)
+        ),
+        "web_search_options": refused("there is no web search"),
+        "add_generation_prompt": honoured("an extension"),
+        "chat_template_kwargs": honoured("an extension: more variables for the chat template"),
+    }
+)

@@ -1,0 +1,18 @@
+"""What becomes of every field of a text completions request."""
+
+from __future__ import annotations
+
+from stoker_litestar.dialects.fields import FieldTable, honoured, refused
+from stoker_litestar.dialects.openai.generation_fields import SHARED_RULES
+
+COMPLETION_FIELDS = FieldTable(
+    {
+        **SHARED_RULES,
+        "prompt": honoured("one prompt; several in one request are refused"),
+        "best_of": refused("use n and choose yourself", harmless=(1,)),
+        "echo": honoured("refused together with logprobs, and for prompts of tokens"),
+        "logprobs": honoured("up to 20, not only 5"),
+        "max_tokens": honoured("unset goes on to the end, not only for 16 tokens"),
+        "suffix": refused("text cannot be filled in yet", harmless=("",)),
+    }
+)

@@ -1,0 +1,22 @@
+"""The routes of the OpenAI APIs."""
+
+from __future__ import annotations
+
+from stoker.dialect import Dialect, GenerateRoute, ModelRoute, ModelsRoute
+from stoker_litestar.dialects.openai.chat import decode_chat
+from stoker_litestar.dialects.openai.completions import decode_completion
+from stoker_litestar.dialects.openai.error import encode_error
+from stoker_litestar.dialects.openai.models import encode_model, encode_models
+
+
+def openai_dialect() -> Dialect:
+    """Make the dialect."""
+    return Dialect(
+        routes=(
+            ModelsRoute("/v1/models", encode_models),
+            ModelRoute("/v1/models", encode_model),
+            GenerateRoute("/v1/chat/completions", decode_chat),
+            GenerateRoute("/v1/completions", decode_completion),
+        ),
+        encode_error=encode_error,
+    )

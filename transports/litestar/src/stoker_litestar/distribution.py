@@ -1,0 +1,150 @@
+"""The OCI distribution API, read-only: others pull the models that are here.
+
+https://github.com/opencontainers/distribution-spec/blob/v1.1.0/spec.md#endpoints
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import msgspec
+from litestar import Request, Response
+from litestar.handlers import HTTPRouteHandler
+from litestar.types import ASGIApp, Method
+
+from stoker.digest import Digest
+from stoker.errors import ModelNotFoundError, NotFoundError
+from stoker.host import Catalog, Host
+from stoker_litestar.blob_response import BlobResponse
+from stoker_litestar.byte_range import ByteRange
+from stoker_litestar.distribution_error import (
+    BlobUnknownError,
+    NameUnknownError,
+    PageSizeError,
+    encode_distribution_error,
+)
+from stoker_litestar.error_response import MethodNotAllowedError, exception_handler
+from stoker_litestar.options import HttpOptions
+
+_METHODS: tuple[Method, ...] = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+_READS = ("GET", "HEAD")
+# Names have slashes, so the last two segments decide; a name's own grammar is the store's matter.
+_ENDPOINT = re.compile(
+    r"/(?P<name>.+)/(?:"
+    r"manifests/(?P<reference>[^/]+)|blobs/(?P<digest>[^/]+)|(?P<tags>tags/list)"
+    r")"
+)
+_VERSION = {"docker-distribution-api-version": "registry/2.0"}
+
+
+def distribution_handler(host: Host, options: HttpOptions) -> HTTPRouteHandler:
+    """Make the handler of all that is under `/v2/`."""
+
+    async def endpoint(request: Request[Any, Any, Any]) -> ASGIApp:
+        if request.method not in _READS:
+            raise MethodNotAllowedError("This registry is read-only.", allow=", ".join(_READS))
+        path = str(request.path_params.get("path", "/"))
+        if path == "/":
+            return _version().to_asgi_response(None, request)
+        match = _ENDPOINT.fullmatch(path)
+        if match is None:
+            raise NotFoundError(f"The distribution API has no endpoint {request.url.path}.")
+        name = match["name"]
+        if match["reference"]:
+            response = await _manifest(host.catalog, name, match["reference"])
+        elif match["tags"]:
+            response = await _tags(host.catalog, name, request)
+        else:
+            return await _blob(host.catalog, name, match["digest"], request, options)
+        return response.to_asgi_response(None, request)
+
+    return HTTPRouteHandler(
+        ["/v2", "/v2/{path:path}"],
+        http_method=_METHODS,
+        status_code=HTTPStatus.OK,
+        exception_handlers={Exception: exception_handler(encode_distribution_error)},
+    )(endpoint)
+
+
+def _version() -> Response[bytes]:
+    """What says that the API is here."""
+    return Response(b"{}", media_type="application/json", headers=_VERSION)
+
+
+async def _manifest(catalog: Catalog, name: str, reference: str) -> Response[bytes]:
+    manifest = await catalog.manifest(name, reference)
+    return Response(
+        manifest.data,
+        media_type=manifest.media_type,
+        headers=_content_headers(manifest.digest),
+    )
+
+
+async def _blob(
+    catalog: Catalog,
+    name: str,
+    digest_text: str,
+    request: Request[Any, Any, Any],
+    options: HttpOptions,
+) -> ASGIApp:
+    digest = Digest.parse(digest_text)
+    try:
+        path = await catalog.blob(name, digest)
+    except NotFoundError as exc:
+        raise BlobUnknownError(exc.message) from exc
+    size_bytes = (await asyncio.to_thread(path.stat)).st_size
+    headers = _content_headers(digest)
+    # A range that is conditional on another version of the blob asks for the whole.
+    unchanged = request.headers.get("if-range", headers["etag"]) == headers["etag"]
+    wanted = request.headers.get("range") if unchanged else None
+    return BlobResponse(
+        path=path,
+        size_bytes=size_bytes,
+        part=ByteRange.parse(wanted, size_bytes=size_bytes),
+        head=request.method == "HEAD",
+        headers=headers | {"content-type": "application/octet-stream", "accept-ranges": "bytes"},
+        write_timeout_s=options.write_timeout_s,
+    )
+
+
+async def _tags(catalog: Catalog, name: str, request: Request[Any, Any, Any]) -> Response[bytes]:
+    try:
+        tags = await catalog.tags(name)
+    except ModelNotFoundError as exc:
+        raise NameUnknownError(exc.message) from exc
+    page = _page(tags, last=request.query_params.get("last", ""), n=_page_size(request))
+    headers = dict(_VERSION)
+    if page and page[-1] != tags[-1]:
+        query = urlencode({"n": len(page), "last": page[-1]})
+        headers["link"] = f'</v2/{quote(name)}/tags/list?{query}>; rel="next"'
+    body = msgspec.json.encode({"name": name, "tags": page})
+    return Response(body, media_type="application/json", headers=headers)
+
+
+def _page(tags: Sequence[str], *, last: str, n: int | None) -> list[str]:
+    """The tags after `last`, at most `n`; `last` itself need not exist."""
+    after = [tag for tag in tags if tag > last]
+    return after if n is None else after[:n]
+
+
+def _page_size(request: Request[Any, Any, Any]) -> int | None:
+    text = request.query_params.get("n")
+    if text is None:
+        return None
+    if not re.fullmatch(r"[0-9]{1,9}", text):
+        raise PageSizeError(f"n is the number of tags to list, not {text[:20]!r}.")
+    return int(text)
+
+
+def _content_headers(digest: Digest) -> dict[str, str]:
+    """What every answer with content-addressed bytes says."""
+    return {
+        **_VERSION,
+        "docker-content-digest": str(digest),
+        "etag": f'"{digest}"',
+    }

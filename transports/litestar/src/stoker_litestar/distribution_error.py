@@ -1,0 +1,48 @@
+"""Errors of the distribution API, in the form of its specification.
+
+https://github.com/opencontainers/distribution-spec/blob/v1.1.0/spec.md#error-codes
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from stoker import errors
+from stoker.errors import StokerError
+from stoker_litestar.byte_range import RangeNotSatisfiableError
+from stoker_litestar.error_response import MethodNotAllowedError
+
+
+class NameUnknownError(errors.NotFoundError):
+    """There is no such repository."""
+
+
+class BlobUnknownError(errors.NotFoundError):
+    """The repository has no such blob."""
+
+
+class PageSizeError(errors.InvalidInputError):
+    """The number of tags to list is no number."""
+
+
+_CODES: dict[type[StokerError], str] = {
+    StokerError: "UNKNOWN",
+    errors.InvalidReferenceError: "NAME_INVALID",
+    errors.InvalidDigestError: "DIGEST_INVALID",
+    errors.ModelNotFoundError: "MANIFEST_UNKNOWN",
+    errors.NotFoundError: "NAME_UNKNOWN",
+    BlobUnknownError: "BLOB_UNKNOWN",
+    errors.AccessDeniedError: "DENIED",
+    errors.OverloadedError: "TOOMANYREQUESTS",
+    MethodNotAllowedError: "UNSUPPORTED",
+    RangeNotSatisfiableError: "RANGE_INVALID",
+    # Not in the specification, but what the reference implementation says.
+    PageSizeError: "PAGINATION_NUMBER_INVALID",
+}
+
+
+def encode_distribution_error(error: StokerError, _status: int) -> bytes:
+    """The body of an error response; the code follows from the error, not from the status."""
+    code = next(_CODES[cls] for cls in type(error).__mro__ if cls in _CODES)
+    detail = {"code": code, "message": error.message, "detail": None}
+    return msgspec.json.encode({"errors": [detail]})

@@ -1,0 +1,126 @@
+"""Errors as HTTP: the one place that maps errors to statuses."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+import attrs
+from litestar import Request, Response
+from litestar.exceptions import (
+    HTTPException,
+    MethodNotAllowedException,
+    NotFoundException,
+)
+
+from stoker import errors
+from stoker.errors import StokerError
+from stoker_litestar.byte_range import RangeNotSatisfiableError
+
+_log = logging.getLogger(__name__)
+
+
+class BodyTimeoutError(errors.InvalidInputError):
+    """A client took too long to send its request's body."""
+
+
+class BodyTooLargeError(errors.InvalidInputError):
+    """A request's body is larger than the transport takes."""
+
+
+class MethodNotAllowedError(errors.InvalidInputError):
+    """The path exists, but not for this method.
+
+    Attributes:
+        allow: The methods that it is there for, as in the header `Allow`.
+    """
+
+    def __init__(self, message: str, *, allow: str) -> None:
+        self.allow = allow
+        super().__init__(message)
+
+
+# A class that is not here is like its nearest base that is.
+STATUSES: dict[type[StokerError], HTTPStatus] = {
+    StokerError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.InvalidInputError: HTTPStatus.BAD_REQUEST,
+    errors.ConfigError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.InvalidArtifactError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.NotFoundError: HTTPStatus.NOT_FOUND,
+    errors.AccessDeniedError: HTTPStatus.FORBIDDEN,
+    errors.ConflictError: HTTPStatus.CONFLICT,
+    errors.UnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.TransferError: HTTPStatus.BAD_GATEWAY,
+    errors.OperationCancelledError: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.PluginError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    BodyTimeoutError: HTTPStatus.REQUEST_TIMEOUT,
+    BodyTooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    MethodNotAllowedError: HTTPStatus.METHOD_NOT_ALLOWED,
+    RangeNotSatisfiableError: HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
+}
+"""HTTP status by class of error."""
+
+EncodeError = Callable[[StokerError, int], bytes]
+"""Makes the body for an error and the status that goes with it."""
+
+
+@attrs.frozen
+class HttpError:
+    """An error with all that HTTP wants to know of it."""
+
+    error: StokerError
+    status: HTTPStatus
+    headers: dict[str, str]
+
+
+def http_error(request: Request[Any, Any, Any], exc: BaseException) -> HttpError:
+    """Say any exception as HTTP; one that nobody foresaw is logged and shows no internals."""
+    headers: dict[str, str] = {}
+    match exc:
+        case StokerError():
+            error = exc
+        case NotFoundException():
+            error = errors.NotFoundError(f"There is nothing at {request.url.path}.")
+        case MethodNotAllowedException():
+            error = MethodNotAllowedError(
+                f"{request.url.path} does not take {request.method}.",
+                allow=(exc.headers or {}).get("allow", ""),
+            )
+        case HTTPException() if exc.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
+            error = errors.InvalidInputError(exc.detail)
+        case _:
+            error = unforeseen(exc)
+    status = next(STATUSES[cls] for cls in type(error).__mro__ if cls in STATUSES)
+    if isinstance(error, errors.OverloadedError):
+        headers["retry-after"] = str(math.ceil(error.retry_after_s))
+    elif isinstance(error, MethodNotAllowedError):
+        headers["allow"] = error.allow
+    elif isinstance(error, RangeNotSatisfiableError):
+        headers["content-range"] = f"bytes */{error.size_bytes}"
+    return HttpError(error, status, headers)
+
+
+def unforeseen(exc: BaseException) -> StokerError:
+    """Log an exception that is a defect, and give the error to show in its place."""
+    _log.error("A request failed for a reason that nobody foresaw", exc_info=exc)
+    return StokerError("Something broke inside stoker: its log says what.")
+
+
+def exception_handler(
+    encode_error: EncodeError,
+) -> Callable[[Request[Any, Any, Any], Exception], Response[bytes]]:
+    """Make the handler that answers with errors in one API's form."""
+
+    def handle(request: Request[Any, Any, Any], exc: Exception) -> Response[bytes]:
+        found = http_error(request, exc)
+        return Response(
+            encode_error(found.error, found.status),
+            status_code=found.status,
+            headers=found.headers,
+            media_type="application/json",
+        )
+
+    return handle

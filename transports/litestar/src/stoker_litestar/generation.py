@@ -1,0 +1,163 @@
+"""Generating routes: a request's body in, the answer's bytes out, while they are made."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+import uuid
+from http import HTTPStatus
+from typing import Any
+
+from litestar import Request, post
+from litestar.handlers import HTTPRouteHandler
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from stoker.dialect import Call, Dialect, GenerateRoute, ResponseContext, ResponseEncoder
+from stoker.errors import StokerError
+from stoker.events import Failed, Finished, Loading, Queued
+from stoker.host import Host
+from stoker_litestar.error_response import exception_handler, unforeseen
+from stoker_litestar.options import HttpOptions
+from stoker_litestar.outbox import Outbox
+from stoker_litestar.request_body import read_body
+
+_log = logging.getLogger(__name__)
+
+CLOSE_TIMEOUT_S = 10.0
+"""How long the cancellation of a request may take before it is left behind."""
+
+
+def generate_handler(
+    route: GenerateRoute, dialect: Dialect, host: Host, options: HttpOptions
+) -> HTTPRouteHandler:
+    """Make the handler of one generating route."""
+
+    async def generate(request: Request[Any, Any, Any]) -> ASGIApp:
+        call = route.decode(await read_body(request, options))
+        return Generation(call, host, write_timeout_s=options.write_timeout_s)
+
+    handle_exception = exception_handler(dialect.encode_error)
+    return post(route.path, exception_handlers={Exception: handle_exception})(generate)
+
+
+class Generation:
+    """The answer to one request, as an ASGI application.
+
+    Three tasks: one reads the events into the outbox, one waits for the client to leave, and the
+    caller's own sends what is in the outbox. Whoever is done first ends the others.
+    """
+
+    def __init__(self, call: Call, host: Host, *, write_timeout_s: float) -> None:
+        self._call = call
+        self._host = host
+        self._write_timeout_s = write_timeout_s
+        self._outbox = Outbox()
+
+    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer.
+
+        Raises:
+            StokerError: The request failed before it was accepted; nothing was sent.
+        """
+        context = ResponseContext(id=uuid.uuid4().hex, created_s=int(time.time()))
+        encoder = self._call.encoder(context)
+        tasks = (
+            asyncio.create_task(self._read_events(encoder)),
+            asyncio.create_task(self._watch(receive)),
+        )
+        try:
+            if self._call.stream:
+                await self._send_stream(encoder.content_type, send)
+            else:
+                await self._send_whole(encoder.content_type, send)
+        except TimeoutError:
+            _log.warning("A client left its answer unread for %gs", self._write_timeout_s)
+        finally:
+            for task in tasks:
+                task.cancel()
+            _, late = await asyncio.wait(tasks, timeout=CLOSE_TIMEOUT_S)
+            if late:
+                _log.error("A request could not be cancelled within %gs", CLOSE_TIMEOUT_S)
+
+    async def _watch(self, receive: Receive) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self._outbox.abandon()
+
+    async def _read_events(self, encoder: ResponseEncoder) -> None:
+        """Encode events as they come; the first that is no waiting means "accepted"."""
+        outbox = self._outbox
+        events = self._host.inference.generate(self._call.request)
+        try:
+            async with contextlib.aclosing(events):
+                async for event in events:
+                    if not outbox.accepted and not isinstance(event, Queued | Loading):
+                        if isinstance(event, Failed):
+                            outbox.fail(event.error)
+                            return
+                        outbox.accept()
+                    outbox.put(encoder.feed(event))
+                    if isinstance(event, Finished | Failed):
+                        outbox.close()
+                        return
+                    await outbox.room()
+            raise StokerError("The answer broke off: its stream has no last event.")  # noqa: TRY301 - one path for all that breaks
+        except Exception as exc:  # noqa: BLE001 - whatever broke, the client must hear of it
+            self._break_off(encoder, exc)
+
+    def _break_off(self, encoder: ResponseEncoder, exc: Exception) -> None:
+        if self._outbox.accepted and self._call.stream:
+            error = exc if isinstance(exc, StokerError) else unforeseen(exc)
+            self._outbox.put(encoder.feed(Failed(error)))
+            self._outbox.close()
+        else:
+            self._outbox.fail(exc)
+
+    async def _send_whole(self, content_type: str, send: Send) -> None:
+        outbox = self._outbox
+        while not outbox.closed:
+            await outbox.news()
+            if outbox.abandoned:
+                return
+        if outbox.error is not None:
+            raise outbox.error
+        body = outbox.take()
+        length = (b"content-length", str(len(body)).encode())
+        await self._start(send, [(b"content-type", content_type.encode()), length])
+        await self._send(send, body, more=False)
+
+    async def _send_stream(self, content_type: str, send: Send) -> None:
+        outbox = self._outbox
+        while not outbox.accepted:
+            await outbox.news()
+            if outbox.abandoned:
+                return
+            if outbox.error is not None:
+                raise outbox.error
+        await self._start(
+            send,
+            [
+                (b"content-type", content_type.encode()),
+                (b"cache-control", b"no-cache"),
+                # Proxies (nginx and its kin) would hold chunks back otherwise.
+                (b"x-accel-buffering", b"no"),
+            ],
+        )
+        more = True
+        while more and not outbox.abandoned:
+            more = not outbox.closed
+            data = outbox.take()
+            if data or not more:
+                await self._send(send, data, more=more)
+            if more:
+                await outbox.news()
+
+    async def _start(self, send: Send, headers: list[tuple[bytes, bytes]]) -> None:
+        status = HTTPStatus.OK
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+
+    async def _send(self, send: Send, data: bytes, *, more: bool) -> None:
+        async with asyncio.timeout(self._write_timeout_s):
+            await send({"type": "http.response.body", "body": data, "more_body": more})

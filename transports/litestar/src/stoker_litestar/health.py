@@ -1,0 +1,19 @@
+"""`GET /health`: whether the server answers."""
+
+from __future__ import annotations
+
+import msgspec
+from litestar import Response, get
+from litestar.handlers import HTTPRouteHandler
+
+from stoker.host import Host
+
+
+def health_handler(host: Host) -> HTTPRouteHandler:
+    """Make the handler."""
+    body = msgspec.json.encode({"status": "ok", "version": host.version})
+
+    async def health() -> Response[bytes]:
+        return Response(body, media_type="application/json")
+
+    return get("/health")(health)

@@ -1,0 +1,36 @@
+"""Routes that list and describe models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Request, Response, get
+from litestar.handlers import HTTPRouteHandler
+
+from stoker.dialect import Dialect, ModelRoute, ModelsRoute
+from stoker.host import Host
+from stoker_litestar.error_response import exception_handler
+
+
+def models_handler(route: ModelsRoute, dialect: Dialect, host: Host) -> HTTPRouteHandler:
+    """Make the handler that lists the models."""
+
+    async def models() -> Response[bytes]:
+        cards = await host.catalog.models()
+        return Response(route.encode(cards), media_type="application/json")
+
+    handle_exception = exception_handler(dialect.encode_error)
+    return get(route.path, exception_handlers={Exception: handle_exception})(models)
+
+
+def model_handler(route: ModelRoute, dialect: Dialect, host: Host) -> HTTPRouteHandler:
+    """Make the handler that describes one model."""
+
+    async def model(request: Request[Any, Any, Any]) -> Response[bytes]:
+        name = str(request.path_params["name"]).removeprefix("/")
+        card = await host.catalog.model(name)
+        return Response(route.encode(card), media_type="application/json")
+
+    handle_exception = exception_handler(dialect.encode_error)
+    path = route.path + "/{name:path}"
+    return get(path, exception_handlers={Exception: handle_exception})(model)

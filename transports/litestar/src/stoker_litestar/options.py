@@ -1,0 +1,28 @@
+"""The settings of the HTTP transport, as they stand in `[transports.http]`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+Seconds = Annotated[float, msgspec.Meta(gt=0)]
+
+
+class HttpOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[transports.http]`."""
+
+    host: str = "127.0.0.1"
+    """The address or host name to listen at."""
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 12434
+    """The port to listen at; 0 takes any that is free."""
+    insecure: bool = False
+    """Listen at an address that other machines reach, although there are no API keys yet."""
+    max_body_bytes: Annotated[int, msgspec.Meta(ge=1)] = 64 * 1024 * 1024
+    """The largest request body; images and audio travel inside it."""
+    read_timeout_s: Seconds = 60.0
+    """How long a client may take to send a request's body."""
+    write_timeout_s: Seconds = 60.0
+    """How long a client may leave an answer unread before its request is given up."""
+    drain_timeout_s: Annotated[int, msgspec.Meta(ge=1)] = 5
+    """How long running requests may go on when the server stops."""

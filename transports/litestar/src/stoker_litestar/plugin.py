@@ -1,0 +1,39 @@
+"""What this distribution offers to stoker: the transport `http` and the dialect `openai`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from stoker.dialect import Dialect, DialectSpec
+from stoker.hookspecs import hookimpl
+from stoker.transport import Transport, TransportContext, TransportSpec
+from stoker_litestar.options import HttpOptions
+
+
+def _http(context: TransportContext) -> Transport:
+    from stoker_litestar.server import HttpTransport  # noqa: PLC0415 - imports the web framework
+
+    options = context.options
+    if not isinstance(options, HttpOptions):
+        raise TypeError(f"options must be HttpOptions, not {type(options).__name__}")
+    return HttpTransport(options, context.dialects)
+
+
+def _openai() -> Dialect:
+    from stoker_litestar.dialects.openai.dialect import (  # noqa: PLC0415 - only when mounted
+        openai_dialect,
+    )
+
+    return openai_dialect()
+
+
+@hookimpl
+def stoker_register_transports() -> Iterable[TransportSpec]:
+    """The HTTP transport, which is the main one."""
+    return [TransportSpec("http", _http, options_type=HttpOptions, priority=100)]
+
+
+@hookimpl
+def stoker_register_dialects() -> Iterable[DialectSpec]:
+    """The OpenAI APIs: models, chat completions and text completions."""
+    return [DialectSpec("openai", _openai)]
