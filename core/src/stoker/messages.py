@@ -81,6 +81,8 @@ class Tool:
     description: str = ""
     parameters: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
     """JSON Schema of the arguments."""
+    strict: bool = False
+    """Whether the arguments must follow the schema to the letter."""
 
 
 class ToolChoiceMode(enum.StrEnum):
