@@ -1,0 +1,81 @@
+"""Where a registry's API is, and whether it may be spoken to in plain http."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Collection
+from urllib.parse import urlsplit
+
+import attrs
+
+from stoker.errors import TransferError
+
+DOCKER_HUB = "docker.io"
+# Docker Hub answers under another host than its name says:
+# https://github.com/distribution/reference/blob/v0.6.0/normalize.go and
+# https://github.com/moby/moby/blob/v27.0.0/registry/config.go
+_DOCKER_HUB_HOST = "registry-1.docker.io"
+
+
+@attrs.frozen
+class RegistryAddress:
+    """A registry's name, and the address of its API."""
+
+    name: str
+    """As references spell it."""
+    insecure: frozenset[str] = frozenset()
+    """Hosts besides loopback that are spoken to over plain http."""
+
+    @classmethod
+    def of(cls, name: str, insecure: Collection[str] = ()) -> RegistryAddress:
+        """The address of a registry."""
+        return cls(name, frozenset(insecure))
+
+    @property
+    def host(self) -> str:
+        """Host and, where it is given, port of the API."""
+        return _DOCKER_HUB_HOST if self.name == DOCKER_HUB else self.name
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the API is spoken to over plain http."""
+        return self._may_be_plain(self.host)
+
+    @property
+    def origin(self) -> str:
+        """Scheme and host of the API."""
+        return f"{'http' if self.is_plain else 'https'}://{self.host}"
+
+    def is_home(self, url: str) -> bool:
+        """Whether a URL is one of this very API: the only place for its authorization."""
+        parts = urlsplit(url)
+        return f"{parts.scheme}://{parts.netloc}" == self.origin
+
+    def check(self, url: str) -> None:
+        """Refuse what nobody agreed to: another scheme, or plain http to a distant host.
+
+        Raises:
+            TransferError: The registry sent us to such a URL.
+        """
+        parts = urlsplit(url)
+        if parts.scheme == "https" and parts.netloc:
+            return
+        if parts.scheme == "http" and parts.netloc and self._may_be_plain(parts.netloc):
+            return
+        raise TransferError(
+            f"{self.name} wants stoker to go on at {url[:200]!r}, which is not encrypted;"
+            " if that is as it should be, add the host to `insecure` in [stores.oci]."
+        )
+
+    def _may_be_plain(self, host: str) -> bool:
+        return host in self.insecure or _is_loopback(host)
+
+
+def _is_loopback(netloc: str) -> bool:
+    host = urlsplit(f"//{netloc}").hostname or ""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

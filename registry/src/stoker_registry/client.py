@@ -1,0 +1,448 @@
+"""The client of one repository in a registry: the OCI distribution API.
+
+What comes from oras, and what does not. `oras.provider.Registry` gives the session (with its
+refusal of cookies, which some registries answer with CSRF checks), the single gate that every
+request passes (`do_request`, ours below), and `get_blob` and `blob_exists` on top of that gate;
+`oras.container.Container` gives the API's URLs. Those parts are sound. Written here, because the
+SDK (0.2.43) lacks it or has it wrong:
+
+- transfers: its downloads are checked against neither size nor digest and may end under their
+  final name half-way, its uploads read whole files into memory;
+- manifests: it keeps no bytes and so knows no digest of them;
+- logins: it shares one token among repositories and registries, never renews an expired one, and
+  retries a wrong password for two minutes;
+- time: it sets no timeout, and retries neither 429 nor 503;
+- names: its grammar takes `localhost/x` and `host/a.b/c` for something else than they are.
+
+https://github.com/opencontainers/distribution-spec/blob/v1.1.0/spec.md
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import quote, urljoin
+
+import oras.container
+import oras.provider
+import requests
+
+from stoker.digest import Digest
+from stoker.errors import (
+    ConfigError,
+    IntegrityError,
+    InvalidArtifactError,
+    InvalidDigestError,
+    ModelNotFoundError,
+    TransferError,
+)
+from stoker.manifest import Descriptor
+from stoker.reference import Reference
+from stoker.store import StoredManifest
+from stoker.version import __version__
+from stoker.wire.manifest import INDEX_TYPES, MANIFEST_TYPES, MAX_MANIFEST_BYTES, media_type_of
+from stoker_registry.address import RegistryAddress
+from stoker_registry.authorization import Authorization
+from stoker_registry.backoff import Backoff, Heartbeat, TransientTransferError, no_heartbeat
+from stoker_registry.blobs import CHUNK_BYTES, PartialBlob
+from stoker_registry.options import OciOptions
+from stoker_registry.transfer_errors import check_status, foreign_errors
+
+_ACCEPT = ", ".join((*MANIFEST_TYPES, *INDEX_TYPES))
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_MAX_REDIRECTS = 5
+_T = TypeVar("_T")
+
+ReportBytes = Callable[[int], None]
+"""Told how many bytes of a blob have passed so far; may raise `OperationCancelledError`."""
+
+
+class _Repository(oras.container.Container):  # type: ignore[misc] # oras has no types
+    """oras's URLs for a reference that was parsed by stoker's grammar, not by theirs."""
+
+    def __init__(self, address: RegistryAddress, repository: str) -> None:
+        self.registry = address.host
+        self.namespace, _, self.repository = repository.rpartition("/")
+        self.tag = None
+        self.digest = None
+
+
+class _UploadBody:
+    """A file as a request's body: read in chunks, and again from the start when sent again."""
+
+    def __init__(self, path: Path, size_bytes: int, report: ReportBytes) -> None:
+        self._path = path
+        self._size_bytes = size_bytes
+        self._report = report
+
+    def __len__(self) -> int:
+        return self._size_bytes
+
+    def __iter__(self) -> Iterator[bytes]:
+        sent_bytes = 0
+        with self._path.open("rb") as file:
+            while chunk := file.read(CHUNK_BYTES):
+                yield chunk
+                sent_bytes += len(chunk)
+                self._report(sent_bytes)
+
+
+def _with_own_headers(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """An `auth` that does nothing, for without one requests sends logins from ~/.netrc."""
+    return request
+
+
+class RepositoryClient(oras.provider.Registry):  # type: ignore[misc] # oras has no types
+    """Speaks with one registry about one repository. Used by one thread."""
+
+    def __init__(
+        self,
+        reference: Reference,
+        options: OciOptions,
+        *,
+        backoff: Backoff | None = None,
+        heartbeat: Heartbeat = no_heartbeat,
+    ) -> None:
+        """Make a client; nothing is sent yet.
+
+        Args:
+            reference: Names the registry and the repository.
+            options: Timeouts, authorities, and who may be spoken to in plain http.
+            backoff: How failed transfers are tried again.
+            heartbeat: Called while the client waits to try again; raises to give up.
+
+        Raises:
+            ConfigError: The file of authorities is not there.
+        """
+        self._address = RegistryAddress.of(reference.registry, options.insecure)
+        if options.ca_file is not None and not Path(options.ca_file).is_file():
+            raise ConfigError(
+                source="[stores.oci]", key="ca_file", problem=f"there is no {options.ca_file}"
+            )
+        super().__init__(
+            hostname=self._address.host,
+            insecure=self._address.is_plain,
+            tls_verify=options.ca_file or True,
+        )
+        # Blobs are wanted as they are: a compressed transfer has neither their size nor digest.
+        self.headers = {"Accept-Encoding": "identity", "User-Agent": f"stoker/{__version__}"}
+        self._reference = reference
+        self._timeout_s = options.timeout_s
+        self._backoff = backoff or Backoff()
+        self._heartbeat = heartbeat
+        self._urls = _Repository(self._address, reference.repository)
+        self._authorization = Authorization(self._address, self._send)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.session.close()
+
+    def fetch_manifest(self, target: Digest | str) -> StoredManifest:
+        """Fetch the manifest or index of a digest or tag.
+
+        Raises:
+            ModelNotFoundError: There is none.
+            IntegrityError: Its bytes are not those that were asked for.
+            InvalidArtifactError: It is too large or malformed.
+            TransferError: The transfer failed.
+            AccessDeniedError: The registry refused.
+        """
+        return self._retry(lambda: self._fetch_manifest(target))
+
+    def fetch_bytes(self, descriptor: Descriptor, *, limit_bytes: int) -> bytes:
+        """Fetch a small blob into memory, checked.
+
+        Raises:
+            InvalidArtifactError: It is larger than the limit.
+            IntegrityError: It is not what the descriptor says.
+            TransferError: The transfer failed.
+            AccessDeniedError: The registry refused.
+        """
+        if descriptor.size_bytes > limit_bytes:
+            raise InvalidArtifactError(
+                f"Blob {descriptor.digest} should be small, but has {descriptor.size_bytes} bytes."
+            )
+
+        def attempt() -> bytes:
+            data = b"".join(self._receive(descriptor))
+            if hashlib.new(descriptor.digest.algorithm, data).hexdigest() != (
+                descriptor.digest.encoded
+            ):
+                raise IntegrityError(
+                    f"The bytes that {self._address.name} sent for blob {descriptor.digest} are"
+                    " others."
+                )
+            return data
+
+        return self._retry(attempt)
+
+    def fetch_blob(self, descriptor: Descriptor, partial: PartialBlob, report: ReportBytes) -> None:
+        """Fetch a blob, and check it.
+
+        Raises:
+            IntegrityError: It is not what the descriptor says.
+            TransferError: The transfer failed.
+            AccessDeniedError: The registry refused.
+        """
+
+        def attempt() -> None:
+            partial.restart()
+            for chunk in self._receive(descriptor):
+                partial.write(chunk)
+                report(partial.size_bytes)
+
+        self._retry(attempt)
+        partial.check(descriptor)
+
+    def upload_blob(
+        self,
+        descriptor: Descriptor,
+        path: Path,
+        report: ReportBytes,
+        *,
+        mount_from: str | None = None,
+    ) -> None:
+        """Send a blob, unless the registry has it.
+
+        Args:
+            descriptor: What is sent.
+            path: The file to send.
+            report: Told how much was sent.
+            mount_from: A repository of the same registry that may have the blob.
+
+        Raises:
+            TransferError: The transfer failed.
+            AccessDeniedError: The registry refused.
+        """
+        self._retry(lambda: self._upload_blob(descriptor, path, report, mount_from))
+
+    def upload_manifest(self, stored: StoredManifest, target: Digest | str) -> None:
+        """Send a manifest, byte for byte, under a tag or its digest.
+
+        Raises:
+            TransferError: The transfer failed, or a blob is missing there.
+            AccessDeniedError: The registry refused.
+        """
+
+        def attempt() -> None:
+            response = self.do_request(
+                self._url(self._urls.manifest_url(str(target))),
+                "PUT",
+                data=stored.data,
+                headers={"Content-Type": str(stored.media_type)},
+            )
+            self._expect(response, {200, 201, 202}, "the manifest")
+            response.close()
+
+        self._retry(attempt)
+
+    def do_request(  # noqa: PLR0917 - oras passes them by position
+        self,
+        url: str,
+        method: str = "GET",
+        data: Any = None,
+        headers: Mapping[str, str] | None = None,
+        json: Any = None,
+        stream: bool = False,
+    ) -> requests.Response:
+        """The gate that every request to the registry passes.
+
+        The signature is oras's. A login is sent when the registry asks for one, and once.
+
+        Returns:
+            A success or a 404, its body unread.
+
+        Raises:
+            TransferError: Anything else.
+            AccessDeniedError: The registry refused.
+        """
+        del stream  # a body is never read by the session: that would be without a bound
+        for is_last in (False, True):
+            with foreign_errors(self._address.name):
+                response = self._send(method, url, headers=headers or {}, data=data, json=json)
+            if response.status_code != requests.codes.unauthorized:
+                break
+            if is_last:
+                response.close()
+                raise self._authorization.denied()
+            self._authorization.answer(response)
+        check_status(response, self._address.name)
+        if method == "HEAD":
+            response.close()
+        return response
+
+    def _retry(self, operation: Callable[[], _T]) -> _T:
+        return self._backoff.run(operation, self._heartbeat)
+
+    def _url(self, path: str) -> str:
+        return f"{self.prefix}://{path}"
+
+    def _send(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        params: Mapping[str, Any] | None = None,
+        data: Any = None,
+        json: Any = None,
+    ) -> requests.Response:
+        """Send once, and follow the redirects of reads; the login stays with the registry."""
+        for _ in range(_MAX_REDIRECTS + 1):
+            self._address.check(url)
+            sent = {**self.headers, **headers}
+            if self._authorization.header is not None and self._address.is_home(url):
+                sent["Authorization"] = self._authorization.header
+            with foreign_errors(self._address.name):
+                response: requests.Response = self.session.request(
+                    method,
+                    url,
+                    params=params,
+                    data=data,
+                    json=json,
+                    headers=sent,
+                    auth=_with_own_headers,
+                    timeout=self._timeout_s,
+                    verify=self._tls_verify,
+                    allow_redirects=False,
+                    stream=True,
+                )
+            location = response.headers.get("Location")
+            if (
+                response.status_code not in _REDIRECTS
+                or method not in {"GET", "HEAD"}
+                or location is None
+            ):
+                return response
+            response.close()
+            url, params = urljoin(url, location), None
+            # A login that the caller gave was for the first host.
+            headers = {key: value for key, value in headers.items() if key != "Authorization"}
+        raise TransferError(f"{self._address.name} redirects in circles.")
+
+    def _fetch_manifest(self, target: Digest | str) -> StoredManifest:
+        response = self.do_request(
+            self._url(self._urls.manifest_url(str(target))), headers={"Accept": _ACCEPT}
+        )
+        if response.status_code == requests.codes.not_found:
+            response.close()
+            raise self._not_found()
+        self._expect(response, {200}, "the manifest")
+        with contextlib.closing(response), foreign_errors(self._address.name):
+            data = response.raw.read(MAX_MANIFEST_BYTES + 1, decode_content=False)
+        declared = response.headers.get("Content-Type", "").partition(";")[0].strip()
+        if len(data) > MAX_MANIFEST_BYTES:
+            raise InvalidArtifactError(
+                f"The manifest that {self._address.name} sends is larger than"
+                f" {MAX_MANIFEST_BYTES} bytes; registries allow no more."
+            )
+        digest = self._check_manifest(data, target, response)
+        return StoredManifest(media_type_of(data, declared=declared), digest, data)
+
+    def _check_manifest(
+        self, data: bytes, target: Digest | str, response: requests.Response
+    ) -> Digest:
+        """Compare with the digest that was asked for, else with the one that was announced."""
+        expected = target if isinstance(target, Digest) else None
+        if expected is None:
+            with contextlib.suppress(InvalidDigestError):
+                expected = Digest.parse(response.headers.get("Docker-Content-Digest", ""))
+        if expected is None:
+            return Digest.of(data)
+        digest = Digest(expected.algorithm, hashlib.new(expected.algorithm, data).hexdigest())
+        if digest != expected:
+            raise IntegrityError(
+                f"The manifest that {self._address.name} sent hashes to {digest}, not to"
+                f" {expected}."
+            )
+        return digest
+
+    def _receive(self, descriptor: Descriptor) -> Iterator[bytes]:
+        """The bytes of a blob as they come, and never more of them than announced."""
+        response = self.get_blob(self._urls, str(descriptor.digest), stream=True)
+        with contextlib.closing(response):
+            if response.status_code == requests.codes.not_found:
+                raise TransferError(
+                    f"{self._address.name} has lost blob {descriptor.digest} of"
+                    f" {self._reference.familiar}."
+                )
+            self._expect(response, {200}, "a blob")
+            length = response.headers.get("Content-Length", "")
+            promised_bytes = int(length) if length.isdecimal() else None
+            if promised_bytes not in {None, descriptor.size_bytes}:
+                raise self._wrong_size(descriptor, f"{promised_bytes}")
+            received_bytes = 0
+            while chunk := self._read(response):
+                received_bytes += len(chunk)
+                if received_bytes > descriptor.size_bytes:
+                    raise self._wrong_size(descriptor, "more")
+                yield chunk
+            if promised_bytes is not None and received_bytes < promised_bytes:
+                raise TransientTransferError(
+                    f"The connection to {self._address.name} broke off after {received_bytes} of"
+                    f" {promised_bytes} bytes."
+                )
+            if received_bytes < descriptor.size_bytes:
+                raise self._wrong_size(descriptor, f"{received_bytes}")
+
+    def _read(self, response: requests.Response) -> bytes:
+        with foreign_errors(self._address.name):
+            # read1 gives what has come, so that a slow transfer can be watched and cancelled.
+            chunk: bytes = response.raw.read1(CHUNK_BYTES, decode_content=False)
+        return chunk
+
+    def _upload_blob(
+        self, descriptor: Descriptor, path: Path, report: ReportBytes, mount_from: str | None
+    ) -> None:
+        digest = str(descriptor.digest)
+        if self.blob_exists({"digest": digest}, self._urls):
+            return
+        url = self._url(self._urls.upload_blob_url())
+        if mount_from is not None:
+            url = _with_query(url, mount=digest, **{"from": mount_from})
+        response = self.do_request(url, "POST", headers={"Content-Length": "0"})
+        self._expect(response, {201, 202}, "an upload")
+        response.close()
+        if response.status_code == requests.codes.created:
+            return
+        location = response.headers.get("Location")
+        if not location:
+            raise TransferError(f"{self._address.name} started an upload, but did not say where.")
+        body = _UploadBody(path, descriptor.size_bytes, report) if descriptor.size_bytes else b""
+        response = self.do_request(
+            _with_query(urljoin(url, location), digest=digest),
+            "PUT",
+            data=body,
+            headers={"Content-Type": "application/octet-stream"},
+        )
+        self._expect(response, {200, 201, 202, 204}, "a blob")
+        response.close()
+
+    def _expect(self, response: requests.Response, statuses: set[int], what: str) -> None:
+        if response.status_code == requests.codes.not_found and 404 not in statuses:  # noqa: PLR2004
+            response.close()
+            raise TransferError(f"{self._address.name} knows no such address for {what}.")
+        if response.status_code not in statuses:
+            response.close()
+            raise TransferError(
+                f"{self._address.name} answered {response.status_code} where {what} was concerned."
+            )
+
+    def _not_found(self) -> ModelNotFoundError:
+        name = self._reference.familiar
+        return ModelNotFoundError(f"{self._address.name} has no model {name!r}.", model=name)
+
+    def _wrong_size(self, descriptor: Descriptor, came: str) -> IntegrityError:
+        return IntegrityError(
+            f"Blob {descriptor.digest} should have {descriptor.size_bytes} bytes, but"
+            f" {self._address.name} sends {came}."
+        )
+
+
+def _with_query(url: str, **parameters: str) -> str:
+    """Append to a URL whose own query, opaque to us, must stay as it is."""
+    query = "&".join(f"{key}={quote(value, safe=':')}" for key, value in parameters.items())
+    return f"{url}{'&' if '?' in url else '?'}{query}"

@@ -1,0 +1,160 @@
+"""The store's folder: an OCI image layout, with what stoker needs beside it.
+
+    oci-layout, index.json, blobs/   the image layout, as skopeo and others read it
+    bundles/                         models as files under their real names
+    leases/                          who is busy, and blobs that are not whole yet
+    lock                             held for every change of index.json and every collection
+
+Other tools may read the folder at any time. Writing is stoker's alone, for nobody else takes the
+lock.
+
+https://github.com/opencontainers/image-spec/blob/v1.1.0/image-layout.md
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import attrs
+
+from stoker.digest import Digest
+from stoker.errors import InvalidArtifactError
+from stoker.store import StoredManifest
+from stoker.wire.manifest import (
+    INDEX_TYPES,
+    MAX_MANIFEST_BYTES,
+    decode_index,
+    decode_manifest,
+    media_type_of,
+)
+from stoker_registry.blobs import BlobDirectory
+from stoker_registry.bundles import BundleDirectory
+from stoker_registry.disk import write_atomically
+from stoker_registry.leases import Lease, LeaseDirectory
+from stoker_registry.lock import FileLock
+from stoker_registry.names import Entry, NameIndex
+
+_LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
+
+
+@attrs.frozen
+class Collection:
+    """What a garbage collection deleted."""
+
+    deleted: tuple[Digest, ...]
+    freed_bytes: int
+
+
+@attrs.frozen
+class ImageLayout:
+    """The parts of the folder, and what has to hold between them.
+
+    Any number of threads and processes may use one folder.
+    """
+
+    directory: Path
+    lock: FileLock
+    blobs: BlobDirectory
+    names: NameIndex
+    leases: LeaseDirectory
+    bundles: BundleDirectory
+
+    @classmethod
+    def open(cls, directory: Path, *, lock_timeout_s: float = 30.0) -> ImageLayout:
+        """Open a layout; where there is none, an empty one is made.
+
+        Raises:
+            InUseError: Another process keeps it locked.
+        """
+        blobs = BlobDirectory(directory / "blobs")
+        lock = FileLock(directory / "lock", lock_timeout_s)
+        layout = cls(
+            directory=directory,
+            lock=lock,
+            blobs=blobs,
+            names=NameIndex(directory / "index.json"),
+            leases=LeaseDirectory(directory / "leases", lock),
+            bundles=BundleDirectory(directory / "bundles", blobs),
+        )
+        layout._prepare()
+        return layout
+
+    def _prepare(self) -> None:
+        for folder in (
+            self.blobs.directory / "sha256",
+            self.leases.directory,
+            self.bundles.directory,
+        ):
+            folder.mkdir(parents=True, exist_ok=True)
+        if (self.directory / "oci-layout").exists():
+            return
+        with self.lock.hold():
+            if not self.names.path.exists():
+                self.names.write(())
+            write_atomically(self.directory / "oci-layout", _LAYOUT)
+
+    def manifest(self, entry: Entry) -> StoredManifest:
+        """The bytes of a named manifest, checked.
+
+        Raises:
+            InvalidArtifactError: The file is gone or damaged.
+        """
+        data = self.blobs.read(entry.digest, limit_bytes=MAX_MANIFEST_BYTES)
+        return StoredManifest(entry.media_type, entry.digest, data)
+
+    def add_blob(self, data: bytes, digest: Digest, lease: Lease) -> None:
+        """Keep a small blob whose digest was checked."""
+        with lease.partial(algorithm=digest.algorithm) as partial:
+            partial.write(data)
+            lease.protect((digest,))
+            partial.publish(self.blobs)
+
+    def collect(self, kept: Iterable[Entry]) -> Collection:
+        """Name nothing but the given entries, and delete what they do not need.
+
+        Call it under the lock. What a living lease protects stays too.
+
+        Raises:
+            InvalidArtifactError: A kept manifest is damaged, so that nobody can tell what it
+                needs; nothing was changed.
+        """
+        kept = tuple(kept)
+        needed = {digest for entry in kept for digest in self._needs(entry)}
+        needed |= self.leases.protected()
+        self.names.write(kept)
+        freed_bytes = self.bundles.remove_all_but(frozenset(entry.digest for entry in kept))
+        deleted = []
+        for digest in self.blobs.digests():
+            if digest not in needed:
+                path = self.blobs.path(digest)
+                freed_bytes += path.stat().st_size
+                path.unlink()
+                deleted.append(digest)
+        return Collection(tuple(deleted), freed_bytes)
+
+    def _needs(self, entry: Entry) -> Iterator[Digest]:
+        """The blobs of a named manifest, itself included."""
+        if not self.blobs.path(entry.digest).exists():
+            return
+        try:
+            yield from self._reachable(entry.digest)
+        except InvalidArtifactError as exc:
+            raise InvalidArtifactError(
+                f"The manifest of {entry.reference or entry.digest} cannot be read, so nothing can"
+                f" be deleted safely: remove that model first. ({exc})"
+            ) from exc
+
+    def _reachable(self, digest: Digest) -> Iterator[Digest]:
+        yield digest
+        data = self.blobs.read(digest, limit_bytes=MAX_MANIFEST_BYTES)
+        if media_type_of(data) in INDEX_TYPES:
+            # Stoker names no index, but another tool may have.
+            for wire in decode_index(data).manifests or ():
+                child = wire.to_domain().digest
+                if self.blobs.path(child).exists():
+                    yield from self._reachable(child)
+            return
+        manifest = decode_manifest(data)
+        yield manifest.config.digest
+        yield from (layer.digest for layer in manifest.layers)

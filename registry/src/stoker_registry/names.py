@@ -1,0 +1,96 @@
+"""The names of models: the index of the image layout.
+
+`index.json` holds one entry per name. The whole reference is the entry's
+`org.opencontainers.image.ref.name`, so that other tools find a model under the name that people
+use here: `skopeo inspect --raw oci:DIRECTORY:docker.io/ai/smollm2:latest`.
+
+https://github.com/opencontainers/image-spec/blob/v1.1.0/image-layout.md
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import attrs
+
+from stoker.digest import Digest
+from stoker.errors import InvalidInputError
+from stoker.media_types import OCI_INDEX, MediaType
+from stoker.reference import Reference
+from stoker.wire.manifest import WireDescriptor, WireIndex, decode_index, encode_index
+from stoker_registry.disk import write_atomically
+
+ANNOTATION_REF_NAME = "org.opencontainers.image.ref.name"
+
+
+@attrs.frozen
+class Entry:
+    """One entry of the index."""
+
+    digest: Digest
+    size_bytes: int
+    media_type: MediaType
+    reference: Reference | None
+    """None for an entry of another tool, whose name is no reference: it is kept as it is."""
+    wire: WireDescriptor
+
+    @classmethod
+    def of(
+        cls, reference: Reference, digest: Digest, *, size_bytes: int, media_type: MediaType
+    ) -> Entry:
+        """A new entry."""
+        return cls.from_wire(
+            WireDescriptor(
+                media_type=str(media_type),
+                digest=str(digest),
+                size=size_bytes,
+                annotations={ANNOTATION_REF_NAME: str(reference)},
+            )
+        )
+
+    @classmethod
+    def from_wire(cls, wire: WireDescriptor) -> Entry:
+        """Read an entry.
+
+        Raises:
+            InvalidArtifactError: Its digest or media type follows no grammar.
+        """
+        descriptor = wire.to_domain()
+        try:
+            reference = Reference.parse(descriptor.annotations.get(ANNOTATION_REF_NAME, ""))
+        except InvalidInputError:
+            reference = None
+        return cls(descriptor.digest, descriptor.size_bytes, descriptor.media_type, reference, wire)
+
+
+@attrs.frozen
+class NameIndex:
+    """The file `index.json`. Reading needs no lock: the file is only ever replaced as a whole."""
+
+    path: Path
+
+    def entries(self) -> tuple[Entry, ...]:
+        """All entries, as they stand in the file.
+
+        Raises:
+            InvalidArtifactError: The file is malformed.
+        """
+        index = decode_index(self.path.read_bytes())
+        return tuple(Entry.from_wire(wire) for wire in index.manifests or ())
+
+    def write(self, entries: Iterable[Entry]) -> None:
+        """Replace all entries. Call it under the lock."""
+        index = WireIndex(
+            schema_version=2,
+            media_type=str(OCI_INDEX),
+            manifests=tuple(entry.wire for entry in entries),
+        )
+        write_atomically(self.path, encode_index(index))
+
+    def add(self, entry: Entry) -> None:
+        """Give a model a name; the name moves when it stands already. Call it under the lock."""
+        before = self.entries()
+        if entry not in before:
+            others = (other for other in before if other.reference != entry.reference)
+            self.write((*others, entry))

@@ -1,0 +1,240 @@
+"""Packaging: from files of a user to the layers and the config of an artifact.
+
+Two forms can be written: Docker's (config v0.1) and ModelPack's. Nothing of the machine or the
+moment goes in, so the same files give the same digest.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Sequence
+from pathlib import Path
+
+import attrs
+import msgspec
+
+from stoker.artifact import Layer
+from stoker.digest import Digest
+from stoker.errors import InvalidArtifactError, InvalidInputError
+from stoker.manifest import ANNOTATION_FILE_PATH, Descriptor, Manifest
+from stoker.media_types import GGUF, MediaType, Role
+from stoker.store import PackageSource
+from stoker_registry.gguf_header import GgufHeader, read_gguf_header
+from stoker_registry.layer_paths import layer_paths
+from stoker_registry.model_config import (
+    DOCKER_CONFIG_V01,
+    EPOCH,
+    MODELPACK_ARTIFACT,
+    MODELPACK_CONFIG,
+    DockerConfig,
+    DockerDescriptor,
+    DockerModel,
+    DockerRootfs,
+    ModelPackConfig,
+    ModelPackDescriptor,
+    ModelPackFs,
+    ModelPackModel,
+    encode_config,
+)
+
+# https://github.com/modelpack/model-spec/blob/v0.0.7/docs/annotations.md
+ANNOTATION_FILE_METADATA = "org.cncf.model.file.metadata+json"
+ANNOTATION_UNTESTED = "org.cncf.model.file.mediatype.untested"
+
+_DOCKER_TYPES = {
+    Role.WEIGHTS: GGUF,
+    Role.PROJECTOR: MediaType("application/vnd.docker.ai.mmproj"),
+    Role.CHAT_TEMPLATE: MediaType("application/vnd.docker.ai.chat.template.jinja"),
+    Role.LICENSE: MediaType("application/vnd.docker.ai.license"),
+}
+_MODELPACK_TYPES = {
+    Role.WEIGHTS: MediaType("application/vnd.cncf.model.weight.v1.raw"),
+    Role.PROJECTOR: MediaType("application/vnd.cncf.model.weight.v1.raw"),
+    Role.CHAT_TEMPLATE: MediaType("application/vnd.cncf.model.weight.config.v1.raw"),
+    Role.LICENSE: MediaType("application/vnd.cncf.model.doc.v1.raw"),
+}
+_TYPES = {"docker": _DOCKER_TYPES, "modelpack": _MODELPACK_TYPES}
+
+_LICENSE_NAMES = ("license*", "licence*", "copying*", "notice*")
+
+
+class _FileMetadata(msgspec.Struct, frozen=True):
+    """The annotation that keeps a file's metadata; all but name and size are fixed."""
+
+    name: str
+    size: int
+    mode: int = 0o644
+    uid: int = 0
+    gid: int = 0
+    mtime: str = EPOCH
+    typeflag: int = ord("0")
+
+
+@attrs.frozen
+class SourceFile:
+    """A file to package."""
+
+    path: Path
+    role: Role
+    name: str
+    """Its path within the artifact."""
+
+
+@attrs.frozen
+class PackagePlan:
+    """What a packaging is going to write, once the files' digests are known."""
+
+    files: tuple[SourceFile, ...]
+    headers: tuple[GgufHeader, ...]
+    """Of the weights, in order."""
+    format: str
+
+    @property
+    def total_bytes(self) -> int:
+        """Size of all files together."""
+        return sum(file.path.stat().st_size for file in self.files)
+
+    def layer(self, file: SourceFile, digest: Digest, size_bytes: int) -> Descriptor:
+        """The layer that a file becomes."""
+        metadata = _FileMetadata(name=file.name, size=size_bytes)
+        return Descriptor(
+            media_type=_TYPES[self.format][file.role],
+            digest=digest,
+            size_bytes=size_bytes,
+            annotations={
+                ANNOTATION_FILE_PATH: file.name,
+                ANNOTATION_FILE_METADATA: msgspec.json.encode(metadata, order="sorted").decode(),
+                ANNOTATION_UNTESTED: "false",
+            },
+        )
+
+    def config(self, layers: Sequence[Descriptor]) -> bytes:
+        """The config's bytes."""
+        first = self.headers[0]
+        diff_ids = tuple(str(layer.digest) for layer in layers)
+        if self.format == "modelpack":
+            return encode_config(
+                ModelPackConfig(
+                    descriptor=ModelPackDescriptor(
+                        created_at=EPOCH, name=first.text("general.name")
+                    ),
+                    config=ModelPackModel(
+                        architecture=first.architecture,
+                        format="gguf",
+                        param_size=self._parameters,
+                        quantization=first.quantization,
+                    ),
+                    modelfs=ModelPackFs(diff_ids=diff_ids),
+                )
+            )
+        name = first.text("general.name")
+        weights_bytes = sum(layer.size_bytes for layer in layers if layer.media_type == GGUF)
+        return encode_config(
+            DockerConfig(
+                config=DockerModel(
+                    format="gguf",
+                    quantization=first.quantization,
+                    parameters=self._parameters,
+                    architecture=first.architecture,
+                    size=f"{weights_bytes / 1024**2:.2f} MiB",
+                    context_size=first.context_length,
+                    gguf={"general.name": name} if name else None,
+                ),
+                descriptor=DockerDescriptor(created=EPOCH),
+                rootfs=DockerRootfs(diff_ids=diff_ids),
+            )
+        )
+
+    def manifest(self, config: bytes, layers: Sequence[Descriptor]) -> Manifest:
+        """The manifest over the config and the layers."""
+        modelpack = self.format == "modelpack"
+        return Manifest(
+            config=Descriptor(
+                media_type=MODELPACK_CONFIG if modelpack else DOCKER_CONFIG_V01,
+                digest=Digest.of(config),
+                size_bytes=len(config),
+            ),
+            layers=tuple(layers),
+            artifact_type=MODELPACK_ARTIFACT if modelpack else None,
+        )
+
+    @property
+    def _parameters(self) -> str | None:
+        """The publisher's label ("135M"), else the count."""
+        label = self.headers[0].text("general.size_label")
+        count = sum(header.parameter_count for header in self.headers)
+        return label or (_short_count(count) if count else None)
+
+
+def plan_package(source: PackageSource) -> PackagePlan:
+    """Check the files, and choose their names within the artifact.
+
+    Raises:
+        InvalidInputError: A file is missing, there are no weights, or the form is unknown.
+        InvalidArtifactError: A file is not what it should be, or shards are missing or mixed up.
+    """
+    if source.format not in _TYPES:
+        raise InvalidInputError(
+            f"{source.format!r} is not a form of artifact that can be written: use"
+            f" {' or '.join(_TYPES)}."
+        )
+    if not source.weights:
+        raise InvalidInputError("There is nothing to package: name the files of the weights.")
+    headers = tuple(read_gguf_header(path) for path in source.weights)
+    _check_shards(source.weights, headers)
+    files = [SourceFile(path, Role.WEIGHTS, path.name) for path in source.weights]
+    if source.projector is not None:
+        read_gguf_header(source.projector)
+        files.append(SourceFile(source.projector, Role.PROJECTOR, _projector_name(source)))
+    if source.chat_template is not None:
+        _check_text(source.chat_template)
+        files.append(SourceFile(source.chat_template, Role.CHAT_TEMPLATE, "chat_template.jinja"))
+    for path in source.licenses:
+        _check_text(path)
+        files.append(SourceFile(path, Role.LICENSE, _license_name(path)))
+    plan = PackagePlan(tuple(files), headers, source.format)
+    # Names that nobody could unpack are refused here, not when somebody has pulled the model.
+    nothing = Digest.of(b"")
+    layer_paths([Layer(plan.layer(file, nothing, 0), None, file.role) for file in files])
+    return plan
+
+
+def _check_shards(paths: Sequence[Path], headers: Sequence[GgufHeader]) -> None:
+    for position, (path, header) in enumerate(zip(paths, headers, strict=True)):
+        if header.shard_count != len(paths):
+            raise InvalidArtifactError(
+                f"{path.name} is one of {header.shard_count} shards, but {len(paths)} were given:"
+                " name all shards of the model, and only those."
+            )
+        if header.shard_index != position:
+            raise InvalidArtifactError(
+                f"{path.name} is shard {header.shard_index + 1} of {header.shard_count}, but stands"
+                f" in place {position + 1}: name the shards in their order."
+            )
+
+
+def _projector_name(source: PackageSource) -> str:
+    # By this word, and by nothing else, is a projector known in a ModelPack artifact.
+    name = source.projector.name if source.projector else ""
+    return name if "mmproj" in name.lower() else f"mmproj-{name}"
+
+
+def _license_name(path: Path) -> str:
+    is_license = any(fnmatch.fnmatchcase(path.name.lower(), name) for name in _LICENSE_NAMES)
+    return path.name if is_license else f"LICENSE-{path.name}"
+
+
+def _check_text(path: Path) -> None:
+    try:
+        path.read_text(encoding="utf-8")
+    except OSError as exc:
+        raise InvalidInputError(f"{path} cannot be read: {exc.strerror or exc}.") from exc
+    except UnicodeDecodeError as exc:
+        raise InvalidInputError(f"{path} is not a text in UTF-8.") from exc
+
+
+def _short_count(count: int) -> str:
+    for unit, letter in ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "K")):
+        if count >= unit:
+            return f"{count / unit:.2f}{letter}"
+    return str(count)

@@ -1,0 +1,469 @@
+"""The store `oci`: models from any container registry, kept as an OCI image layout."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, cast
+
+from stoker.artifact import Artifact, BundleFile, ModelBundle, ModelFacts
+from stoker.digest import Digest
+from stoker.errors import (
+    ConflictError,
+    InvalidArtifactError,
+    InvalidInputError,
+    InvalidReferenceError,
+    ModelNotFoundError,
+    NotFoundError,
+)
+from stoker.manifest import Descriptor, Manifest
+from stoker.media_types import DOCKER_MANIFEST, OCI_MANIFEST
+from stoker.reference import DEFAULT_REGISTRY, Reference
+from stoker.store import (
+    ContentSource,
+    PackageSource,
+    Progress,
+    Removal,
+    ReportProgress,
+    StoreContext,
+    StoredManifest,
+    WritableStore,
+)
+from stoker.wire.manifest import decode_manifest, encode_manifest
+from stoker_registry.backoff import Backoff
+from stoker_registry.blobs import CHUNK_BYTES
+from stoker_registry.disk import disk_errors
+from stoker_registry.layer_paths import layer_paths
+from stoker_registry.layout import ImageLayout
+from stoker_registry.leases import Lease
+from stoker_registry.meter import Meter
+from stoker_registry.model_config import MAX_CONFIG_BYTES, knows_config, read_facts
+from stoker_registry.names import Entry
+from stoker_registry.options import OciOptions
+from stoker_registry.packaging import PackagePlan, SourceFile, plan_package
+
+if TYPE_CHECKING:
+    from stoker_registry.client import RepositoryClient
+
+NAME = "oci"
+
+_log = logging.getLogger(__name__)
+
+
+class OciStore(WritableStore, ContentSource):
+    """Models in an image layout, and the way to and from registries.
+
+    Holds no state of its own but what is in the folder, so any thread may call anything.
+    """
+
+    def __init__(self, context: StoreContext, *, backoff: Backoff | None = None) -> None:
+        """Open the store's folder; it is made where it is missing.
+
+        Raises:
+            UnavailableError: The folder cannot be used.
+        """
+        self._directory = context.directory
+        self._options = cast("OciOptions", context.options)
+        self._formats = context.formats
+        self._backoff = backoff or Backoff()
+        with disk_errors(self._directory):
+            self._layout = ImageLayout.open(context.directory)
+
+    def resolve(self, reference: Reference) -> Artifact:
+        """Look a model up among what is here. Nothing is fetched.
+
+        Raises:
+            ModelNotFoundError: It is not here.
+            InvalidArtifactError: It is, but damaged.
+        """
+        with disk_errors(self._directory):
+            return self._artifact(self._entry(reference), reference)
+
+    def resolve_remote(self, reference: Reference) -> Artifact:
+        """Look a model up in its registry, without its layers.
+
+        Raises:
+            ModelNotFoundError: It is not there.
+            InvalidArtifactError: What is there is no artifact, or several at once.
+            TransferError: The registry cannot be reached.
+            AccessDeniedError: The registry refused.
+        """
+        from stoker_registry.remote_model import fetch_model  # noqa: PLC0415 - as in _client
+
+        with self._client(reference, _no_progress) as client:
+            model = fetch_model(client, reference)
+        return Artifact(reference, model.stored.digest, model.manifest, model.facts, NAME)
+
+    def pull(self, reference: Reference, progress: ReportProgress) -> Artifact:
+        """Fetch a model, or what is missing of it.
+
+        Blobs that came whole stay when a later one fails, so another attempt has less to do.
+
+        Raises:
+            ModelNotFoundError: The registry has no such model.
+            InvalidArtifactError: It is malformed, or could not be laid out as files.
+            TransferError: The transfer failed.
+            AccessDeniedError: The registry refused.
+            UnavailableError: The disk is full, or not writable.
+        """
+        from stoker_registry.remote_model import fetch_model  # noqa: PLC0415 - as in _client
+
+        with disk_errors(self._directory), self._client(reference, progress) as client:
+            model = fetch_model(client, reference)
+            stored, manifest = model.stored, model.manifest
+            artifact = Artifact(reference, stored.digest, manifest, model.facts, NAME)
+            # What could not be opened later is refused before gigabytes of it are fetched.
+            paths = layer_paths(self._formats.layers(artifact))
+            with self._layout.leases.take() as lease:
+                lease.protect((stored.digest, *_digests(manifest)))
+                self._layout.add_blob(model.config, manifest.config.digest, lease)
+                for layer, path in zip(manifest.layers, paths, strict=True):
+                    meter = Meter(progress, "pulling", str(path), layer.size_bytes)
+                    self._fetch_blob(client, layer, lease, meter)
+                return self._commit(reference, stored, lease)
+
+    def list(self) -> Sequence[Artifact]:
+        """All models that are here, sorted by reference; damaged ones are logged and left out."""
+        artifacts = []
+        with disk_errors(self._directory):
+            for entry in self._layout.names.entries():
+                if entry.reference is None:
+                    continue
+                try:
+                    artifacts.append(self._artifact(entry, entry.reference))
+                except InvalidArtifactError as exc:
+                    _log.warning("%s is damaged: %s", entry.reference, exc)
+        return sorted(artifacts, key=lambda artifact: str(artifact.reference))
+
+    def open(self, artifact: Artifact) -> ModelBundle:
+        """Give a model's files real names.
+
+        Raises:
+            ModelNotFoundError: It is not here (any more).
+            InvalidArtifactError: It cannot be laid out (clashing or escaping paths).
+        """
+        layers = self._formats.layers(artifact)
+        paths = layer_paths(layers)
+        with disk_errors(self._directory):
+            if all(entry.digest != artifact.digest for entry in self._layout.names.entries()):
+                raise _not_here(artifact.reference)
+            files: dict[PurePosixPath, Descriptor] = {
+                path: layer.descriptor for path, layer in zip(paths, layers, strict=True)
+            }
+            folder = self._layout.bundles.lay_out(artifact.digest, files)
+        return ModelBundle(
+            reference=artifact.reference,
+            digest=artifact.digest,
+            files=tuple(
+                BundleFile(folder / path, layer.role, layer.media_type)
+                for path, layer in zip(paths, layers, strict=True)
+            ),
+            facts=artifact.facts,
+        )
+
+    def remove(self, reference: Reference) -> Removal:
+        """Remove a name, and what no other name needs.
+
+        Returns:
+            The name, and the digests of all blobs that are gone.
+
+        Raises:
+            ModelNotFoundError: It is not here.
+            ConflictError: A digest was given, and several tags of the repository have it.
+        """
+        with disk_errors(self._directory), self._layout.lock.hold():
+            entries = self._layout.names.entries()
+            named = _matching(entries, reference)
+            if not named:
+                raise _not_here(reference)
+            if len(named) > 1:
+                names = ", ".join(sorted(str(entry.reference) for entry in named))
+                raise ConflictError(
+                    f"{reference.digest} has several names ({names}): remove them one by one."
+                )
+            collection = self._layout.collect(entry for entry in entries if entry not in named)
+        untagged = tuple(entry.reference for entry in named if entry.reference is not None)
+        return Removal(untagged, collection.deleted, collection.freed_bytes)
+
+    def package(
+        self, reference: Reference, source: PackageSource, progress: ReportProgress
+    ) -> Artifact:
+        """Make a model from GGUF files, under a name. The same files give the same digest.
+
+        Raises:
+            InvalidInputError: A file is missing, or the name is pinned to a digest.
+            InvalidArtifactError: A file is not what it should be.
+            UnavailableError: The disk is full, or not writable.
+        """
+        _refuse_digest(reference)
+        plan = plan_package(source)
+        with disk_errors(self._directory), self._layout.leases.take() as lease:
+            layers = tuple(self._copy(file, plan, lease, progress) for file in plan.files)
+            config = plan.config(layers)
+            manifest = plan.manifest(config, layers)
+            data = encode_manifest(manifest)
+            stored = StoredManifest(manifest.media_type, Digest.of(data), data)
+            self._layout.add_blob(config, manifest.config.digest, lease)
+            return self._commit(reference, stored, lease)
+
+    def tag(self, source: Reference, target: Reference) -> Artifact:
+        """Give a model another name; a name that exists moves.
+
+        Raises:
+            ModelNotFoundError: The source is not here.
+            InvalidReferenceError: The new name is pinned to a digest.
+        """
+        _refuse_digest(target)
+        with disk_errors(self._directory), self._layout.lock.hold():
+            entry = self._entry(source)
+            named = Entry.of(
+                target, entry.digest, size_bytes=entry.size_bytes, media_type=entry.media_type
+            )
+            self._layout.names.add(named)
+            return self._artifact(named, target)
+
+    def push(self, reference: Reference, progress: ReportProgress) -> Digest:
+        """Send a model to the registry in its name, blobs first.
+
+        Raises:
+            ModelNotFoundError: It is not here.
+            InvalidArtifactError: It is, but not whole.
+            TransferError: The transfer failed.
+            AccessDeniedError: The registry refused.
+        """
+        with disk_errors(self._directory):
+            stored = self._layout.manifest(self._entry(reference))
+        manifest = decode_manifest(stored.data)
+        blobs = {item.digest: item for item in (manifest.config, *manifest.layers)}
+        for descriptor in blobs.values():
+            if not self._layout.blobs.has(descriptor):
+                raise InvalidArtifactError(
+                    f"The store has lost blob {descriptor.digest} of {reference.familiar}; pull the"
+                    " model again."
+                )
+        neighbours = self._neighbours(reference)
+        with disk_errors(self._directory), self._client(reference, progress) as client:
+            for descriptor in blobs.values():
+                item = descriptor.file_path or descriptor.digest.short
+                meter = Meter(progress, "pushing", item, descriptor.size_bytes)
+                meter(0)
+                client.upload_blob(
+                    descriptor,
+                    self._layout.blobs.path(descriptor.digest),
+                    meter,
+                    mount_from=neighbours.get(descriptor.digest),
+                )
+                meter(descriptor.size_bytes)
+            client.upload_manifest(stored, reference.tag or stored.digest)
+        return stored.digest
+
+    def manifest(self, repository: str, reference: str) -> StoredManifest:
+        """The manifest of a tag or digest in a repository, byte for byte.
+
+        Raises:
+            ModelNotFoundError: There is none.
+            InvalidDigestError: The reference has a colon, but is no digest.
+        """
+        digest = Digest.parse(reference) if ":" in reference else None
+        with disk_errors(self._directory):
+            for entry in self._repository(repository):
+                name = entry.reference
+                if entry.digest == digest or (name and digest is None and name.tag == reference):
+                    return self._layout.manifest(entry)
+        name_asked = f"{repository}{'@' if digest else ':'}{reference}"
+        raise ModelNotFoundError(f"There is no model {name_asked!r} here.", model=name_asked)
+
+    def blob(self, repository: str, digest: Digest) -> Path:
+        """The file of a blob that a manifest of the repository names.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        with disk_errors(self._directory):
+            for entry in self._repository(repository):
+                for descriptor in _descriptors(decode_manifest(self._layout.manifest(entry).data)):
+                    if descriptor.digest == digest and self._layout.blobs.has(descriptor):
+                        return self._layout.blobs.path(digest)
+        raise NotFoundError(f"No model of {repository!r} has a blob {digest}.")
+
+    def tags(self, repository: str) -> Sequence[str]:
+        """All tags of a repository, sorted.
+
+        Raises:
+            ModelNotFoundError: There is no such repository.
+        """
+        with disk_errors(self._directory):
+            entries = self._repository(repository)
+        return sorted(
+            entry.reference.tag for entry in entries if entry.reference and entry.reference.tag
+        )
+
+    def _entry(self, reference: Reference) -> Entry:
+        entries = _matching(self._layout.names.entries(), reference)
+        if not entries:
+            raise _not_here(reference)
+        return entries[0]
+
+    def _artifact(self, entry: Entry, reference: Reference) -> Artifact:
+        manifest = decode_manifest(self._layout.manifest(entry).data)
+        return Artifact(
+            reference=reference,
+            digest=entry.digest,
+            manifest=manifest,
+            facts=self._facts(manifest.config),
+            store=NAME,
+            created_s=self._layout.blobs.path(entry.digest).stat().st_mtime,
+        )
+
+    def _facts(self, config: Descriptor) -> ModelFacts:
+        if not knows_config(config.media_type):
+            return ModelFacts()
+        data = self._layout.blobs.read(config.digest, limit_bytes=MAX_CONFIG_BYTES)
+        return read_facts(config.media_type, data)
+
+    def _commit(self, reference: Reference, stored: StoredManifest, lease: Lease) -> Artifact:
+        """Give blobs that are all here a name."""
+        self._layout.add_blob(stored.data, stored.digest, lease)
+        entry = Entry.of(
+            _index_name(reference),
+            stored.digest,
+            size_bytes=len(stored.data),
+            media_type=stored.media_type,
+        )
+        with self._layout.lock.hold():
+            self._layout.names.add(entry)
+        return self._artifact(entry, reference)
+
+    def _fetch_blob(
+        self, client: RepositoryClient, descriptor: Descriptor, lease: Lease, meter: Meter
+    ) -> None:
+        """Fetch one blob, unless it is here. Blobs do not depend on each other."""
+        meter(0)
+        if not self._layout.blobs.has(descriptor):
+            with lease.partial(algorithm=descriptor.digest.algorithm) as partial:
+                client.fetch_blob(descriptor, partial, meter)
+                partial.publish(self._layout.blobs)
+        meter(descriptor.size_bytes)
+
+    def _copy(
+        self, file: SourceFile, plan: PackagePlan, lease: Lease, progress: ReportProgress
+    ) -> Descriptor:
+        """Copy a user's file into the store.
+
+        A copy, never a hard link: the user may change their file, and a blob must not change.
+        """
+        meter = Meter(progress, "packaging", file.name, file.path.stat().st_size)
+        meter(0)
+        with lease.partial() as partial:
+            for chunk in _chunks(file.path):
+                partial.write(chunk)
+                meter(partial.size_bytes)
+            layer = plan.layer(file, partial.digest, partial.size_bytes)
+            lease.protect((layer.digest,))
+            partial.publish(self._layout.blobs)
+        return layer
+
+    @contextlib.contextmanager
+    def _client(self, reference: Reference, progress: ReportProgress) -> Iterator[RepositoryClient]:
+        # oras and requests cost a third of a second, and only transfers need them.
+        from stoker_registry.client import RepositoryClient  # noqa: PLC0415
+
+        client = RepositoryClient(
+            reference,
+            self._options,
+            backoff=self._backoff,
+            heartbeat=lambda: progress(Progress("waiting to try again")),
+        )
+        with contextlib.closing(client):
+            yield client
+
+    def _neighbours(self, reference: Reference) -> dict[Digest, str]:
+        """Other repositories of the same registry that may have a blob already."""
+        found: dict[Digest, str] = {}
+        for artifact in self.list():
+            other = artifact.reference
+            if other.registry == reference.registry and other.repository != reference.repository:
+                found.update(dict.fromkeys(_digests(artifact.manifest), other.repository))
+        return found
+
+    def _repository(self, name: str) -> Sequence[Entry]:
+        """The entries of a repository that is named with its registry or without."""
+        by_registry: dict[str, list[Entry]] = {}
+        for entry in self._layout.names.entries():
+            reference = entry.reference
+            if reference is None or entry.media_type not in {OCI_MANIFEST, DOCKER_MANIFEST}:
+                continue
+            if f"{reference.registry}/{reference.repository}" == name:
+                by_registry.setdefault("", []).append(entry)
+            elif reference.repository == name:
+                by_registry.setdefault(reference.registry, []).append(entry)
+        for registry in ("", DEFAULT_REGISTRY):
+            if registry in by_registry:
+                return by_registry[registry]
+        if len(by_registry) != 1:
+            choice = f" in one registry, but in {', '.join(sorted(by_registry))}"
+            raise ModelNotFoundError(
+                f"There is no repository {name!r}{choice if by_registry else ''} here.", model=name
+            )
+        return next(iter(by_registry.values()))
+
+
+def _index_name(reference: Reference) -> Reference:
+    """The name under which a pull is kept: a pinned one leaves the tag alone, as in docker."""
+    if reference.digest is None:
+        return reference
+    return Reference(reference.registry, reference.repository, digest=reference.digest)
+
+
+def _matching(entries: Iterable[Entry], reference: Reference) -> Sequence[Entry]:
+    """The entry of a name, or all entries of a digest in a repository."""
+    name = _index_name(reference)
+    entries = tuple(entries)
+    exact = tuple(entry for entry in entries if entry.reference == name)
+    if exact or name.digest is None:
+        return exact
+    return tuple(
+        entry
+        for entry in entries
+        if entry.digest == name.digest
+        and entry.reference is not None
+        and entry.reference.registry == name.registry
+        and entry.reference.repository == name.repository
+    )
+
+
+def _descriptors(manifest: Manifest) -> Sequence[Descriptor]:
+    return (manifest.config, *manifest.layers)
+
+
+def _digests(manifest: Manifest) -> Sequence[Digest]:
+    return tuple(descriptor.digest for descriptor in _descriptors(manifest))
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(CHUNK_BYTES):
+                yield chunk
+    except OSError as exc:
+        raise InvalidInputError(f"{path} cannot be read: {exc.strerror or exc}.") from exc
+
+
+def _no_progress(_progress: Progress) -> None:
+    """For what is too short to report."""
+
+
+def _refuse_digest(reference: Reference) -> None:
+    if reference.digest is not None:
+        raise InvalidReferenceError(
+            f"{reference.familiar} names a digest, which cannot be chosen: give a tag instead."
+        )
+
+
+def _not_here(reference: Reference) -> ModelNotFoundError:
+    name = reference.familiar
+    return ModelNotFoundError(
+        f"There is no model {name!r} here: `stoker pull {name}` fetches it.", model=name
+    )

@@ -1,0 +1,127 @@
+"""The one place where errors of the network become errors of stoker."""
+
+from __future__ import annotations
+
+import contextlib
+import email.utils
+import http.client
+import time
+from collections.abc import Iterator
+
+import msgspec
+import requests
+import urllib3
+
+from stoker.errors import AccessDeniedError, TransferError
+from stoker_registry.backoff import TransientTransferError
+
+_MAX_ERROR_BYTES = 64 * 1024
+_TRANSIENT = frozenset({429, 502, 503, 504})
+
+
+class _Problem(msgspec.Struct, frozen=True):
+    code: str = ""
+    message: str = ""
+
+
+class _Problems(msgspec.Struct, frozen=True):
+    errors: tuple[_Problem, ...] = ()
+
+
+@contextlib.contextmanager
+def foreign_errors(registry: str) -> Iterator[None]:
+    """Convert what `requests` and `urllib3` raise.
+
+    Raises:
+        TransientTransferError: The connection failed, broke off or stood still.
+        TransferError: Anything else that `requests` knows.
+    """
+    try:
+        yield
+    except (requests.exceptions.SSLError, urllib3.exceptions.SSLError) as exc:
+        raise TransferError(
+            f"The encrypted connection to {registry} failed: {_reason(exc)}."
+            " For a private authority set `ca_file` in [stores.oci]."
+        ) from exc
+    except requests.exceptions.ConnectTimeout as exc:
+        raise TransientTransferError(f"{registry} did not answer in time.") from exc
+    except (requests.exceptions.ReadTimeout, urllib3.exceptions.ReadTimeoutError) as exc:
+        raise TransientTransferError(f"{registry} stopped answering.") from exc
+    except requests.exceptions.ConnectionError as exc:
+        raise TransientTransferError(f"{registry} cannot be reached: {_reason(exc)}.") from exc
+    except (
+        requests.exceptions.ChunkedEncodingError,
+        urllib3.exceptions.HTTPError,
+        http.client.HTTPException,
+        OSError,
+    ) as exc:
+        if isinstance(exc, requests.exceptions.RequestException) and not isinstance(
+            exc, requests.exceptions.ChunkedEncodingError
+        ):
+            raise TransferError(f"The request to {registry} failed: {_reason(exc)}.") from exc
+        raise TransientTransferError(
+            f"The connection to {registry} broke off: {_reason(exc)}."
+        ) from exc
+
+
+def check_status(response: requests.Response, registry: str) -> None:
+    """Let success, redirects and 404 pass; their meaning is for the caller to say.
+
+    Raises:
+        AccessDeniedError: 403.
+        TransientTransferError: The registry is overloaded or down for a moment.
+        TransferError: Any other failure.
+    """
+    status = response.status_code
+    if status < 400 or status == 404:  # noqa: PLR2004 - the first digit of HTTP
+        return
+    said = _said(response)
+    if status == 403:  # noqa: PLR2004
+        raise AccessDeniedError(f"{registry} does not allow this{said}.")
+    if status in _TRANSIENT:
+        raise TransientTransferError(
+            f"{registry} is overloaded or down: it answered {status}{said}.",
+            retry_after_s=_retry_after_s(response),
+        )
+    raise TransferError(f"{registry} refused the request: it answered {status}{said}.")
+
+
+def _retry_after_s(response: requests.Response) -> float | None:
+    """https://www.rfc-editor.org/rfc/rfc9110#field.retry-after: seconds, or a date."""
+    text = response.headers.get("Retry-After", "").strip()
+    if text.isdecimal():
+        return float(text[:9])
+    try:
+        return max(email.utils.parsedate_to_datetime(text).timestamp() - time.time(), 0.0)
+    except ValueError:
+        return None
+
+
+def _said(response: requests.Response) -> str:
+    """The registry's own words, made harmless for a terminal; empty when it said nothing."""
+    try:
+        data = response.raw.read(_MAX_ERROR_BYTES, decode_content=True)
+        problems = msgspec.json.decode(data, type=_Problems).errors
+    except (msgspec.MsgspecError, UnicodeDecodeError, urllib3.exceptions.HTTPError, OSError):
+        return ""
+    finally:
+        response.close()
+    words = "; ".join(problem.message or problem.code for problem in problems)
+    words = "".join(char if char.isprintable() else " " for char in words)[:300].rstrip(". ")
+    return f" ({words})" if words else ""
+
+
+def _reason(exc: BaseException) -> str:
+    """The innermost cause that says something: urllib3 wraps its errors three deep."""
+    text = str(exc)
+    inner: object = exc
+    while True:
+        arguments = getattr(inner, "args", ())
+        following = getattr(inner, "reason", None) or next(
+            (item for item in arguments if isinstance(item, BaseException)), None
+        )
+        if not isinstance(following, BaseException):
+            break
+        inner = following
+        text = getattr(inner, "strerror", None) or str(inner) or text
+    return text.rpartition(">: ")[2][:300].rstrip(". ")
