@@ -27,7 +27,7 @@ class DefaultsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     store: str | None = None
     """The store for references without a scheme; unset takes the only one there is."""
     keep_alive_s: Seconds = 300.0
-    """How long an idle model stays loaded."""
+    """How long an idle model stays loaded; `inf` keeps it for ever, 0 not at all."""
     load_timeout_s: Seconds = 600.0
     """How long loading may take."""
 

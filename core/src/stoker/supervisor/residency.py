@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+import math
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
 
 import attrs
 
 from stoker.application import LoadPlan
 from stoker.digest import Digest
-from stoker.errors import LoadError, OperationCancelledError, StokerError
+from stoker.errors import OperationCancelledError, StokerError
 from stoker.events import Event, Failed, Loading
 from stoker.host import RunnerState, RunnerStatus
 from stoker.request import GenerateRequest
@@ -33,7 +34,8 @@ class Resident:
     users: int = 0
     """Requests that wait for it or run in it."""
     runner: Runner | None = None
-    load: asyncio.Task[Runner] | None = None
+    load: asyncio.Task[Runner] = attrs.field(init=False)
+    """Set right after construction: the task needs the resident."""
     progress: Loading = Loading("starting")
     progressed: asyncio.Event = attrs.field(factory=asyncio.Event)
     """Set, and replaced by a new one, whenever `progress` changes."""
@@ -41,6 +43,11 @@ class Resident:
     unloading: bool = False
     gone: asyncio.Event = attrs.field(factory=asyncio.Event)
     """Set when it is no longer among the residents."""
+
+    @property
+    def key(self) -> Key:
+        """What it is found by."""
+        return (self.plan.artifact.digest, self.plan.backend.name)
 
     @property
     def name(self) -> str:
@@ -87,12 +94,7 @@ class Residency:
         Concurrent first requests share one load. A load goes on when the client that began it
         leaves, as long as another one waits.
         """
-        key = (plan.artifact.digest, plan.backend.name)
-        while (resident := self._residents.get(key)) is not None and resident.unloading:
-            await resident.gone.wait()
-        if resident is None:
-            resident = self._residents[key] = Resident(plan)
-            resident.load = asyncio.create_task(self._load(key, resident))
+        resident = await self._resident(plan)
         self._use(resident)
         try:
             async with contextlib.aclosing(_watch(resident)) as stages:
@@ -105,7 +107,7 @@ class Residency:
         except StokerError as exc:
             yield Failed(exc)
         finally:
-            self._leave(key, resident)
+            self._leave(resident)
 
     def statuses(self) -> list[RunnerStatus]:
         """What is loaded, sorted by name."""
@@ -117,30 +119,47 @@ class Residency:
 
     async def unload(self, digest: Digest) -> bool:
         """Unload a model from every backend; requests inside fail. False when it was not loaded."""
-        keys = [key for key in self._residents if key[0] == digest]
-        await asyncio.gather(*(self._unload(key) for key in keys))
-        return bool(keys)
+        residents = [found for key, found in self._residents.items() if key[0] == digest]
+        await self._unload_all(residents)
+        return bool(residents)
 
     async def close(self) -> None:
         """Unload everything."""
-        await asyncio.gather(*(self._unload(key) for key in list(self._residents)))
+        await self._unload_all(list(self._residents.values()))
         await asyncio.gather(*self._tasks)
 
-    async def _load(self, key: Key, resident: Resident) -> Runner:
+    async def _unload_all(self, residents: Iterable[Resident]) -> None:
+        residents = tuple(residents)
+        for resident in residents:
+            self._unload(resident)
+        for resident in residents:
+            await resident.gone.wait()
+
+    async def _resident(self, plan: LoadPlan) -> Resident:
+        wanted = Resident(plan)
+        while (resident := self._residents.get(wanted.key)) is not None and resident.unloading:
+            await resident.gone.wait()
+        if resident is not None:
+            return resident
+        self._residents[wanted.key] = wanted
+        wanted.load = asyncio.create_task(self._load(wanted))
+        return wanted
+
+    async def _load(self, resident: Resident) -> Runner:
         try:
             runner = resident.runner = await self._start(resident.plan, resident.report)
         except BaseException:
-            self._forget(key, resident)
+            self._forget(resident)
             raise
         finally:
             resident.progressed.set()
-        self._spawn(self._mourn(key, resident, runner))
+        self._spawn(self._mourn(resident, runner))
         return runner
 
-    async def _mourn(self, key: Key, resident: Resident, runner: Runner) -> None:
+    async def _mourn(self, resident: Resident, runner: Runner) -> None:
         """Forget a resident whose runner is gone, so that the next request loads it again."""
         await runner.ended.wait()
-        self._forget(key, resident)
+        self._forget(resident)
 
     def _use(self, resident: Resident) -> None:
         resident.users += 1
@@ -148,41 +167,41 @@ class Residency:
             resident.expiry.cancel()
             resident.expiry = None
 
-    def _leave(self, key: Key, resident: Resident) -> None:
+    def _leave(self, resident: Resident) -> None:
         resident.users -= 1
-        if resident.users or self._residents.get(key) is not resident:
+        if resident.users or resident.gone.is_set():
             return
         if resident.runner is None:
             # Nobody waits for this load any more.
-            self._spawn(self._unload(key))
-        else:
+            self._unload(resident)
+        elif not math.isinf(resident.plan.keep_alive_s):
             resident.expiry = asyncio.get_running_loop().call_later(
-                resident.plan.keep_alive_s, self._expire, key, resident
+                resident.plan.keep_alive_s, self._expire, resident
             )
 
-    def _expire(self, key: Key, resident: Resident) -> None:
-        if not resident.users and self._residents.get(key) is resident:
-            self._spawn(self._unload(key))
+    def _expire(self, resident: Resident) -> None:
+        if not resident.users:
+            self._unload(resident)
 
-    def _forget(self, key: Key, resident: Resident) -> None:
+    def _forget(self, resident: Resident) -> None:
         if resident.expiry is not None:
             resident.expiry.cancel()
-        if self._residents.get(key) is resident:
-            del self._residents[key]
+        if self._residents.get(resident.key) is resident:
+            del self._residents[resident.key]
         resident.gone.set()
 
-    async def _unload(self, key: Key) -> None:
-        resident = self._residents.get(key)
-        if resident is None or resident.unloading:
-            return
-        resident.unloading = True
-        if resident.load is not None and not resident.load.done():
-            resident.load.cancel()
-        if resident.load is not None:
-            await asyncio.wait([resident.load])
+    def _unload(self, resident: Resident) -> None:
+        """Begin to unload; `gone` tells the end. A no-op when that has begun already."""
+        if not resident.unloading:
+            resident.unloading = True
+            self._spawn(self._end(resident))
+
+    async def _end(self, resident: Resident) -> None:
+        resident.load.cancel()
+        await asyncio.wait([resident.load])
         if resident.runner is not None:
             await resident.runner.close()
-        self._forget(key, resident)
+        self._forget(resident)
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
@@ -194,7 +213,7 @@ async def _watch(resident: Resident) -> AsyncGenerator[Loading, None]:
     """Loading progress, until the load has ended one way or the other."""
     if resident.runner is None:
         yield resident.progress
-    while resident.load is not None and not resident.load.done():
+    while not resident.load.done():
         progressed = asyncio.create_task(resident.progressed.wait())
         try:
             await asyncio.wait([resident.load, progressed], return_when=asyncio.FIRST_COMPLETED)
@@ -205,8 +224,6 @@ async def _watch(resident: Resident) -> AsyncGenerator[Loading, None]:
 
 
 async def _loaded(resident: Resident) -> Runner:
-    if resident.load is None:
-        raise LoadError(f"{resident.name} was never loaded.")
     try:
         return await asyncio.shield(resident.load)
     except asyncio.CancelledError:
