@@ -11,6 +11,7 @@ import attrs
 
 from stoker.errors import InvalidArtifactError, InvalidRequestError, UnsupportedFeatureError
 from stoker.messages import Author, Message, TextPart, Tool, ToolCall
+from stoker.text.template_limits import TemplateLimitError
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -100,11 +101,8 @@ class ChatTemplate:
         )
 
     def _rendered(self, messages: list[dict[str, Any]], **variables: Any) -> str:
-        from stoker.text.template_sandbox import (  # noqa: PLC0415 - imports jinja2
-            TemplateLimitError,
-            TemplateRefusalError,
-            rendered,
-        )
+        # This imports jinja2.
+        from stoker.text.template_sandbox import TemplateRefusalError, rendered  # noqa: PLC0415
 
         variables = {**self._special_tokens, **variables, "messages": messages}
         try:

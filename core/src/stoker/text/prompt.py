@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -99,17 +100,13 @@ class PromptEncoder:
             )
         text = self._rendered(prompt)
         marks = _Marks.fresh()
-        marked = self._rendered(
-            attrs.evolve(
-                prompt,
-                messages=tuple(
-                    _marked(message, marks) if message.author in _UNTRUSTED else message
-                    for message in prompt.messages
-                ),
-            )
-        )
+        messages = [marks.around(message) for message in prompt.messages]
+        marked = self._rendered(attrs.evolve(prompt, messages=tuple(messages)))
         pieces = list(marks.split(marked))
-        if "".join(piece for piece, _ in pieces) != text:
+        expected = sum(map(operator.is_not, messages, prompt.messages))
+        found = sum(not trusted for _, trusted in pieces)
+        # Fewer marks than messages: the template cut words out of a message, or left it out.
+        if found < expected or "".join(piece for piece, _ in pieces) != text:
             raise InvalidRequestError(
                 "A message spells one of the model's control tokens, and the model's chat"
                 " template rewrites it so that it cannot be told from the template's own:"
@@ -180,6 +177,16 @@ class _Marks:
         # Unicode noncharacters: no template treats them as white space, quotes or letters.
         return cls(f"\ufdd0{nonce}\ufdd1", f"\ufdd1{nonce}\ufdd0")
 
+    def around(self, message: Message) -> Message:
+        """Put marks around an untrusted message's words, inside of the space that is trimmed."""
+        text = message.text
+        words = text.strip()
+        if message.author not in _UNTRUSTED or not words:
+            return message
+        before, _, after = text.partition(words)
+        text = f"{before}{self.begin}{words}{self.end}{after}"
+        return attrs.evolve(message, parts=(TextPart(text),))
+
     def split(self, text: str) -> Iterator[tuple[str, bool]]:
         """Cut a text into pieces, each with whether it stands outside marks.
 
@@ -191,14 +198,3 @@ class _Marks:
             inside, mark, outside = piece.partition(self.end)
             yield (inside, False) if mark else (self.begin + inside, True)
             yield outside, True
-
-
-def _marked(message: Message, marks: _Marks) -> Message:
-    """Put marks around a message's words, inside of the white space that templates trim."""
-    text = message.text
-    words = text.strip()
-    if not words:
-        return message
-    before, _, after = text.partition(words)
-    text = f"{before}{marks.begin}{words}{marks.end}{after}"
-    return attrs.evolve(message, parts=(TextPart(text),))

@@ -15,13 +15,11 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import re
 import string
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NoReturn
 
-import attrs
 from jinja2 import Template, nodes, pass_eval_context  # noqa: TID253 - see compiled()
 from jinja2.ext import Extension, loopcontrols  # noqa: TID253
 from jinja2.filters import do_indent, do_join, do_replace  # noqa: TID253
@@ -30,16 +28,20 @@ from jinja2.runtime import Context  # noqa: TID253
 from jinja2.sandbox import ImmutableSandboxedEnvironment  # noqa: TID253
 from jinja2.visitor import NodeTransformer  # noqa: TID253
 
-MAX_RENDER_S = 5.0
-MAX_WEIGHT = 16 * 2**20
-"""Most characters of a rendered prompt, or of any value on the way there."""
-MAX_WORK = 64 * MAX_WEIGHT
-"""Most characters that one rendering may build and copy in all."""
-_ITEM_WEIGHT = 16
-"""What an item of a container weighs beside its text: a million items at most."""
-_MAX_INTEGER_BITS = 4096
-_MAX_WIDTH = 1000
-"""Most columns to which something may be padded or indented."""
+from stoker.text.template_limits import (
+    MAX_RENDER_S,
+    MAX_WEIGHT,
+    Meter,
+    TemplateLimitError,
+    check_format_spec,
+    check_join,
+    check_percent_format,
+    check_power,
+    check_product,
+    check_replace,
+    check_width,
+    weight,
+)
 
 _STRING_METHODS = frozenset(
     {
@@ -51,16 +53,10 @@ _STRING_METHODS = frozenset(
     }
 )
 _REMOVED_FILTERS = ("batch", "center", "pprint", "round", "slice", "urlize", "wordwrap", "xmlattr")
-_WIDE_PERCENT_FORMAT = re.compile(r"%[^a-zA-Z%]*(?:\*|\d{4})")
-_WIDE_FORMAT_SPEC = re.compile(r"\{|\d{4}")
 
 
 class TemplateRefusalError(Exception):
     """The template called `raise_exception`; the message is the template's own."""
-
-
-class TemplateLimitError(Exception):
-    """The template wants more time or memory than a template gets."""
 
 
 def compiled(source: str) -> Template:
@@ -88,7 +84,7 @@ def rendered(template: Template, variables: Mapping[str, Any]) -> str:
     environment = template.environment
     if not isinstance(environment, TemplateEnvironment):
         raise TypeError("the template was not compiled by compiled()")
-    environment.meter = _Meter(time.monotonic() + MAX_RENDER_S)
+    environment.meter = Meter(time.monotonic() + MAX_RENDER_S)
     pieces = []
     length = 0
     for piece in template.generate(variables):
@@ -100,95 +96,10 @@ def rendered(template: Template, variables: Mapping[str, Any]) -> str:
     return "".join(pieces)
 
 
-@attrs.define
-class _Meter:
-    """What one rendering may still use."""
-
-    deadline_s: float
-    work: int = MAX_WORK
-
-    def tick(self) -> None:
-        if time.monotonic() > self.deadline_s:
-            raise TemplateLimitError(f"it takes longer than {MAX_RENDER_S:g} seconds")
-
-    def spend(self, value: Any) -> None:
-        """Pay for a value that was built or copied."""
-        self.work -= _weight(value)
-        if self.work < 0:
-            raise TemplateLimitError(f"it builds more than {MAX_WORK} characters")
-
-
-def _weight(value: Any) -> int:
-    """Weigh a value as if it were written out; give up beyond the limit.
-
-    A list that holds one other list many times counts as often as it would be written.
-    """
-    if isinstance(value, str):
-        weight = len(value)
-    elif isinstance(value, (list, tuple, Mapping)):
-        weight = 0
-        open_containers: list[Any] = [value]
-        while open_containers and weight <= MAX_WEIGHT:
-            container = open_containers.pop()
-            if isinstance(container, Mapping):
-                container = (*container.keys(), *container.values())
-            for item in container:
-                weight += _ITEM_WEIGHT
-                if isinstance(item, str):
-                    weight += len(item)
-                elif isinstance(item, (list, tuple, Mapping)):
-                    open_containers.append(item)
-    else:
-        return 1
-    return _checked(weight)
-
-
-def _checked(weight: int) -> int:
-    if weight > MAX_WEIGHT:
-        raise TemplateLimitError(f"it builds a value of more than {MAX_WEIGHT} characters")
-    return weight
-
-
-def _check_width(width: Any) -> None:
-    if (len(width) if isinstance(width, str) else width or 0) > _MAX_WIDTH:
-        raise TemplateLimitError(f"it pads to more than {_MAX_WIDTH} columns")
-
-
-def _check_product(left: Any, right: Any) -> None:
-    if isinstance(left, int) and isinstance(right, int):
-        _checked_bits(left.bit_length() + right.bit_length())
-    for value, count in ((left, right), (right, left)):
-        if isinstance(count, int) and isinstance(value, (str, bytes, list, tuple)):
-            _checked(max(_weight(value), len(value)) * count)
-
-
-def _check_power(base: Any, exponent: Any) -> None:
-    if isinstance(base, int) and isinstance(exponent, int):
-        _checked_bits(base.bit_length() * abs(exponent))
-
-
-def _checked_bits(bits: int) -> None:
-    if bits > _MAX_INTEGER_BITS:
-        raise TemplateLimitError(f"it computes with numbers of more than {_MAX_INTEGER_BITS} bits")
-
-
-def _check_percent_format(template: Any, _values: Any) -> None:
-    if isinstance(template, str) and _WIDE_PERCENT_FORMAT.search(template):
-        raise TemplateLimitError(f"it pads to more than {_MAX_WIDTH} columns")
-
-
-def _check_replace(text: str, old: Any, new: Any) -> None:
-    _checked(len(text) + text.count(str(old)) * len(str(new)))
-
-
-def _check_join(separator: str, items: Sequence[Any]) -> None:
-    _checked(_weight(items) + len(separator) * len(items))
-
-
 _BINARY_CHECKS: dict[str, Callable[[Any, Any], None]] = {
-    "*": _check_product,
-    "**": _check_power,
-    "%": _check_percent_format,
+    "*": check_product,
+    "**": check_power,
+    "%": check_percent_format,
 }
 
 
@@ -207,7 +118,7 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
             extensions=[_GenerationTag, loopcontrols],
             finalize=self._finalize,
         )
-        self.meter: _Meter | None = None
+        self.meter: Meter | None = None
         for name in _REMOVED_FILTERS:
             del self.filters[name]
         self.filters["format"] = _format
@@ -228,7 +139,7 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
 
     def joined(self, *values: Any) -> str:
         """Concatenate; every `~` of a template goes through here."""
-        _weight(values)
+        weight(values)
         text = "".join(map(str, values))
         self._spend(text)
         return text
@@ -249,10 +160,10 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
         owner = getattr(target, "__self__", None)
         if isinstance(owner, str):
             if target.__name__ == "replace" and len(args) > 1:
-                _check_replace(owner, args[0], args[1])
+                check_replace(owner, args[0], args[1])
             elif target.__name__ == "join":
                 args = (list(*args),)
-                _check_join(owner, args[0])
+                check_join(owner, args[0])
         result = super().call(context, target, *args, **kwargs)
         self._spend(result)
         return result
@@ -270,8 +181,7 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
         wrapped = super().wrap_str_format(value)
         if wrapped is not None:
             for _, _, spec, _ in string.Formatter().parse(value.__self__):
-                if spec and _WIDE_FORMAT_SPEC.search(spec):
-                    raise TemplateLimitError(f"it pads to more than {_MAX_WIDTH} columns")
+                check_format_spec(spec)
         return wrapped
 
     def _finalize(self, value: Any) -> Any:
@@ -289,7 +199,7 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
         if self.meter is not None:
             self.meter.spend(value)
         else:
-            _weight(value)
+            weight(value)
 
 
 class _GenerationTag(Extension):
@@ -337,8 +247,8 @@ def _tojson(
     separators: tuple[str, str] | None = None,
     sort_keys: bool = False,
 ) -> str:
-    _check_width(indent)
-    _weight(value)
+    check_width(indent)
+    weight(value)
     return json.dumps(
         value,
         ensure_ascii=ensure_ascii,
@@ -349,12 +259,12 @@ def _tojson(
 
 
 def _indent(s: str, width: int | str = 4, first: bool = False, blank: bool = False) -> str:
-    _check_width(width)
+    check_width(width)
     return do_indent(s, width, first, blank)
 
 
 def _format(template: str, *args: Any, **kwargs: Any) -> str:
-    _check_percent_format(template, None)
+    check_percent_format(template, None)
     return str(str(template) % (kwargs or args))
 
 
@@ -363,7 +273,7 @@ def _join(
     context: nodes.EvalContext, value: Iterable[Any], d: str = "", attribute: Any = None
 ) -> str:
     items = list(value)
-    _check_join(str(d), items)
+    check_join(str(d), items)
     return str(do_join(context, items, d, attribute))
 
 
@@ -371,5 +281,5 @@ def _join(
 def _replace(
     context: nodes.EvalContext, s: str, old: str, new: str, count: int | None = None
 ) -> str:
-    _check_replace(str(s), old, new)
+    check_replace(str(s), old, new)
     return str(do_replace(context, s, old, new, count))
