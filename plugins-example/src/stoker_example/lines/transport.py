@@ -17,6 +17,7 @@ from stoker_example.lines.wire import decode, encode, encode_error
 ADDRESS = "127.0.0.1"
 """Loopback only: these lines have no authentication."""
 MAX_LINE_BYTES = 1024 * 1024
+MAX_WAITING_LINES = 16
 IDLE_TIMEOUT_S = 600
 """How long a connection may be silent between requests."""
 SEND_TIMEOUT_S = 30
@@ -91,49 +92,52 @@ async def _serve_connection(
 
 
 async def _converse(host: Host, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    next_line = asyncio.create_task(_read_line(reader))
+    """Read and answer side by side, so that a client that leaves is noticed at once."""
+    lines: asyncio.Queue[bytes] = asyncio.Queue(MAX_WAITING_LINES)
+    reading = asyncio.create_task(_read_lines(reader, lines))
+    answering = asyncio.create_task(_answer_lines(host, lines, writer))
     try:
-        while True:
-            try:
-                async with asyncio.timeout(IDLE_TIMEOUT_S):
-                    line = await next_line
-            except InvalidRequestError as exc:
-                # The rest of the long line is unread, so no later line can be told from it.
-                await _send(writer, encode_error(exc.message))
-                return
-            if not line.endswith(b"\n"):
-                return
-            # Reading on during the answer is how a client that leaves is noticed at once.
-            next_line = asyncio.create_task(_read_line(reader))
-            answer = asyncio.create_task(_answer(host, line, writer))
-            try:
-                await asyncio.wait({answer, next_line}, return_when=asyncio.FIRST_COMPLETED)
-                if next_line.done() and _has_left(next_line):
-                    return
-                await answer
-            finally:
-                await _cancel(answer)
+        await asyncio.wait({reading, answering}, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        await _cancel(next_line)
+        await _cancel(answering)
+        await _cancel(reading)
+    if not answering.cancelled():
+        answering.result()
+    try:
+        if not reading.cancelled():
+            reading.result()
+    except InvalidRequestError as exc:
+        await _send(writer, encode_error(exc.message))
 
 
-async def _read_line(reader: asyncio.StreamReader) -> bytes:
-    """The next line; without a line break at its end when the client has gone.
+async def _read_lines(reader: asyncio.StreamReader, lines: asyncio.Queue[bytes]) -> None:
+    """Queue lines until the client closes the connection.
 
     Raises:
-        InvalidRequestError: The line is too long.
+        InvalidRequestError: A line is too long, or too many wait.
     """
-    try:
-        return await reader.readline()
-    except ValueError as exc:  # how asyncio reports a line beyond its limit
-        raise InvalidRequestError(f"A line may have {MAX_LINE_BYTES} bytes at most.") from exc
+    while True:
+        try:
+            line = await reader.readline()
+        except ValueError as exc:  # how asyncio reports a line beyond its limit
+            raise InvalidRequestError(f"A line may have {MAX_LINE_BYTES} bytes at most.") from exc
+        if not line.endswith(b"\n"):
+            return
+        try:
+            lines.put_nowait(line)
+        except asyncio.QueueFull as exc:
+            raise InvalidRequestError(
+                f"Only {MAX_WAITING_LINES} requests may wait on a connection: read the answers."
+            ) from exc
 
 
-def _has_left(reading: asyncio.Task[bytes]) -> bool:
-    """Whether a finished reading shows that the client closed the connection."""
-    if (problem := reading.exception()) is not None:
-        return isinstance(problem, OSError)
-    return not reading.result().endswith(b"\n")
+async def _answer_lines(
+    host: Host, lines: asyncio.Queue[bytes], writer: asyncio.StreamWriter
+) -> None:
+    while True:
+        async with asyncio.timeout(IDLE_TIMEOUT_S):
+            line = await lines.get()
+        await _answer(host, line, writer)
 
 
 async def _cancel(task: asyncio.Task[Any]) -> None:

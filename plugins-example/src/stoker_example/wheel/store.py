@@ -25,7 +25,12 @@ from packaging.utils import parse_wheel_filename
 
 from stoker.artifact import Artifact, BundleFile, ModelBundle, ModelFacts
 from stoker.digest import Digest
-from stoker.errors import InvalidArtifactError, ModelNotFoundError, UnavailableError
+from stoker.errors import (
+    InvalidArtifactError,
+    InvalidDigestError,
+    ModelNotFoundError,
+    UnavailableError,
+)
 from stoker.formats import FormatTable
 from stoker.manifest import Descriptor, Manifest
 from stoker.media_types import MediaType
@@ -174,7 +179,7 @@ class WheelStore(Store):
             manifest_bytes = (self._model_path(digest) / "manifest.json").read_bytes()
         except FileNotFoundError:
             return None
-        except (OSError, msgspec.MsgspecError) as exc:
+        except (OSError, msgspec.MsgspecError, InvalidDigestError) as exc:
             raise InvalidArtifactError(
                 f"{record_path} cannot be read ({exc}): delete it and pull the model again."
             ) from exc
