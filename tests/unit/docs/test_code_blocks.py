@@ -100,8 +100,8 @@ def test_json_is_json(block: Block) -> None:
 def test_all_languages_are_checked() -> None:
     """There is no block in a language that nothing here looks at."""
     checked = {"console", "json", "python", "toml"}
-    no_code = {"text", "{eval-rst}", "{glossary}", "{literalinclude}", "{toctree}"}
     found = {block.language for block in all_blocks()}
 
     assert checked - {"json"} <= found
-    assert set() == found - checked - no_code
+    # Names in braces are directives, which the documentation's build checks.
+    assert {"text"} == {name for name in found - checked if not name.startswith("{")}
