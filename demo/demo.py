@@ -128,7 +128,9 @@ class Machine:
             )
             try:
                 yield wait_until_listening(server, log)
-                stop(server, log)
+                stop(server)
+            except DemoError as exc:
+                raise DemoError(f"{exc}\nThe server of {self.name} said:\n{tail(log)}") from exc
             finally:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(server.pid, signal.SIGKILL)
@@ -158,7 +160,8 @@ def free_port() -> int:
 
 def tail(log: Path) -> str:
     """The last lines of a server's log."""
-    return "\n".join(log.read_text(errors="replace").splitlines()[-20:])
+    lines = log.read_text(errors="replace").splitlines()[-20:]
+    return "\n".join(f"  {line}" for line in lines) or "  nothing"
 
 
 def wait_until_listening(server: subprocess.Popen[bytes], log: Path) -> str:
@@ -173,10 +176,10 @@ def wait_until_listening(server: subprocess.Popen[bytes], log: Path) -> str:
             print(f"  listening on {match[1]}", flush=True)
             return match[1]
         time.sleep(0.05)
-    raise DemoError(f"`stoker serve` did not start. Its last words:\n{tail(log)}")
+    raise DemoError("`stoker serve` did not start.")
 
 
-def stop(server: subprocess.Popen[bytes], log: Path) -> None:
+def stop(server: subprocess.Popen[bytes]) -> None:
     """Ask the server to end, as Ctrl-C does, and wait.
 
     Raises:
@@ -188,7 +191,7 @@ def stop(server: subprocess.Popen[bytes], log: Path) -> None:
     except subprocess.TimeoutExpired as exc:
         raise DemoError(f"`stoker serve` did not end in {STOP_LIMIT_S} s.") from exc
     if status != 0:
-        raise DemoError(f"`stoker serve` ended with {status}. Its last words:\n{tail(log)}")
+        raise DemoError(f"`stoker serve` ended with {status}.")
 
 
 def server_sent_events(address: str, path: str, body: object) -> Iterator[dict[str, Any]]:
