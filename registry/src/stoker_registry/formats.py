@@ -76,6 +76,7 @@ def _modelpack(prefix: str) -> Iterator[FormatRule]:
     for name, canonical in _WEIGHT_FORMATS:
         yield FormatRule(Role.WEIGHTS, canonical, media_type=raw, config_format=name)
         yield FormatRule(Role.WEIGHTS, canonical, media_type=raw, path=f"*.{name}")
+    for name, canonical in _WEIGHT_FORMATS[:2]:
         # Spellings of early tools, read only.
         yield FormatRule(Role.WEIGHTS, canonical, media_type=f"{prefix}weight.v1.{name}")
     # ModelPack has no word for a projector; publishers name the file so.

@@ -104,10 +104,13 @@ class ImageLayout:
         return StoredManifest(entry.media_type, entry.digest, data)
 
     def add_blob(self, data: bytes, digest: Digest, lease: Lease) -> None:
-        """Keep a small blob whose digest was checked."""
+        """Keep a small blob whose digest was checked; one that is here already is a no-op."""
+        lease.protect((digest,))
+        path = self.blobs.path(digest)
+        if path.exists() and path.stat().st_size == len(data):
+            return
         with lease.partial(algorithm=digest.algorithm) as partial:
             partial.write(data)
-            lease.protect((digest,))
             partial.publish(self.blobs)
 
     def collect(self, kept: Iterable[Entry]) -> Collection:

@@ -64,12 +64,12 @@ class OciStore(WritableStore, ContentSource):
         Raises:
             UnavailableError: The folder cannot be used.
         """
-        self._directory = context.directory
+        self._directory = context.directory.absolute()
         self._options = cast("OciOptions", context.options)
         self._formats = context.formats
         self._backoff = backoff or Backoff()
         with disk_errors(self._directory):
-            self._layout = ImageLayout.open(context.directory)
+            self._layout = ImageLayout.open(self._directory)
 
     def resolve(self, reference: Reference) -> Artifact:
         """Look a model up among what is here. Nothing is fetched.

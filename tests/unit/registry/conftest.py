@@ -1,0 +1,405 @@
+"""Shared parts: tiny GGUF files, stores, an in-process registry, and Debian's real ones."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import os
+import re
+import shutil
+import socket
+import struct
+import subprocess
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import attrs
+import pytest
+
+from stoker.digest import Digest
+from stoker.formats import FormatTable
+from stoker.manifest import Descriptor, Manifest
+from stoker.media_types import GGUF, OCI_MANIFEST, MediaType
+from stoker.reference import Reference
+from stoker.store import Progress, StoreContext
+from stoker.wire.manifest import encode_manifest
+from stoker_registry.backoff import Backoff
+from stoker_registry.formats import FORMAT_RULES
+from stoker_registry.options import OciOptions
+from stoker_registry.store import OciStore
+
+QUICK = Backoff(attempts=3, first_delay_s=0.01, max_delay_s=0.05)
+DOCKER_CONFIG_TYPE = MediaType("application/vnd.docker.ai.model.config.v0.1+json")
+
+
+def ignore(_progress: Progress) -> None:
+    """Take a report of progress and do nothing with it."""
+
+
+def gguf_bytes(
+    metadata: Mapping[str, Any] | None = None,
+    tensors: Sequence[tuple[str, Sequence[int]]] = (("token_embd.weight", (4, 2)),),
+    *,
+    version: int = 3,
+    padding: bytes = b"",
+) -> bytes:
+    """A small GGUF file: str, int, float, bool and lists of str or int as values."""
+    metadata = {"general.architecture": "llama"} if metadata is None else metadata
+
+    def text(value: str) -> bytes:
+        return struct.pack("<Q", len(value.encode())) + value.encode()
+
+    def value(item: Any) -> bytes:
+        if isinstance(item, bool):
+            return struct.pack("<I?", 7, item)
+        if isinstance(item, int):
+            return struct.pack("<II", 4, item)
+        if isinstance(item, float):
+            return struct.pack("<If", 6, item)
+        if isinstance(item, str):
+            return struct.pack("<I", 8) + text(item)
+        kind = 8 if item and isinstance(item[0], str) else 4
+        body = b"".join(text(i) if kind == 8 else struct.pack("<I", i) for i in item)
+        return struct.pack("<IIQ", 9, kind, len(item)) + body
+
+    data = b"GGUF" + struct.pack("<IQQ", version, len(tensors), len(metadata))
+    for key, item in metadata.items():
+        data += text(key) + value(item)
+    offset = 0
+    for name, shape in tensors:
+        data += text(name) + struct.pack("<I", len(shape))
+        data += b"".join(struct.pack("<Q", size) for size in shape)
+        data += struct.pack("<IQ", 0, offset)
+        offset += 32
+    data += bytes(-len(data) % 32) + bytes(offset)
+    return data + padding
+
+
+@pytest.fixture(autouse=True)
+def docker_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty docker config, so that no test ever sees a developer's own logins."""
+    folder = tmp_path / "docker-config"
+    folder.mkdir()
+    monkeypatch.setenv("DOCKER_CONFIG", str(folder))
+    monkeypatch.setenv("NO_PROXY", "*")
+    return folder / "config.json"
+
+
+@pytest.fixture
+def gguf(tmp_path: Path) -> Path:
+    """A tiny GGUF file with the facts that configs carry."""
+    path = tmp_path / "tiny.gguf"
+    path.write_bytes(
+        gguf_bytes(
+            {
+                "general.architecture": "llama",
+                "general.name": "Tiny",
+                "general.size_label": "8",
+                "general.file_type": 15,
+                "llama.context_length": 512,
+                "tokenizer.ggml.tokens": ["a", "b", "c"],
+            }
+        )
+    )
+    return path
+
+
+MakeStore = Callable[..., OciStore]
+
+
+@pytest.fixture
+def make_store(tmp_path: Path) -> MakeStore:
+    """Makes stores on folders below the test's own, by name."""
+
+    def make(name: str = "store", **options: Any) -> OciStore:
+        context = StoreContext(
+            tmp_path / name,
+            OciOptions(**{"timeout_s": 5.0, **options}),
+            FormatTable.of(FORMAT_RULES),
+        )
+        return OciStore(context, backoff=QUICK)
+
+    return make
+
+
+@pytest.fixture
+def store(make_store: MakeStore) -> OciStore:
+    """An empty store."""
+    return make_store()
+
+
+# An in-process registry ---------------------------------------------------------------------
+
+
+@attrs.frozen
+class Seen:
+    """A request that the registry saw."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """Answers for a `FakeRegistry`."""
+
+    protocol_version = "HTTP/1.1"
+    server: _Server
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
+        """Keep quiet."""
+
+    def reply(
+        self, status: int, body: bytes = b"", headers: Mapping[str, str] | None = None
+    ) -> None:
+        """Send a whole answer; `headers` may overrule the length."""
+        self.send_response(status)
+        for key, value in {"Content-Length": str(len(body)), **(headers or {})}.items():
+            self.send_header(key, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def cut(self, body: bytes, announced: int) -> None:
+        """Announce more than is sent, and hang up."""
+        self.send_response(200)
+        self.send_header("Content-Length", str(announced))
+        self.end_headers()
+        self.wfile.write(body)
+        self.wfile.flush()
+        self.connection.shutdown(socket.SHUT_RDWR)
+        self.close_connection = True
+
+    def body(self) -> bytes:
+        """The request's whole body."""
+        return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+
+    def _serve(self) -> None:
+        registry = self.server.registry
+        registry.seen.append(Seen(self.command, self.path, dict(self.headers)))
+        for method, pattern, fault in registry.faults:
+            if method == self.command and re.search(pattern, self.path) and fault(self):
+                return
+        registry.answer(self)
+
+    do_GET = do_HEAD = do_POST = do_PUT = _serve  # noqa: N815 - names of http.server
+
+
+Fault = Callable[[Handler], bool]
+"""Answers a request in its own way, or returns False and lets the registry answer."""
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    registry: FakeRegistry
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Clients that hang up are part of the tests."""
+
+
+class FakeRegistry:
+    """A registry of a few lines, that can be told to misbehave."""
+
+    def __init__(self) -> None:
+        self.manifests: dict[tuple[str, str], tuple[str, bytes]] = {}
+        self.blobs: dict[str, bytes] = {}
+        self.seen: list[Seen] = []
+        self.faults: list[tuple[str, str, Fault]] = []
+        self._server = _Server(("127.0.0.1", 0), Handler)
+        self._server.registry = self
+        self.host = f"127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(5)
+
+    def reference(self, name: str = "ai/tiny:v1") -> Reference:
+        """A reference into this registry."""
+        return Reference.parse(f"{self.host}/{name}")
+
+    def fault(self, method: str, pattern: str, fault: Callable[[Handler], Any]) -> None:
+        """Misbehave for some requests; a fault that returns False leaves one to the registry."""
+        self.faults.append((method, pattern, lambda handler: fault(handler) is not False))
+
+    def add_blob(self, data: bytes) -> Digest:
+        """Have a blob."""
+        digest = Digest.of(data)
+        self.blobs[str(digest)] = data
+        return digest
+
+    def add(
+        self,
+        layers: Sequence[tuple[str, bytes, str | None]] = ((str(GGUF), b"weights", "tiny.gguf"),),
+        *,
+        name: str = "ai/tiny",
+        tag: str = "v1",
+        config: bytes = b'{"config":{"format":"gguf"}}',
+        config_type: str = str(DOCKER_CONFIG_TYPE),
+    ) -> Manifest:
+        """Have a model: layers are media type, bytes and path."""
+        descriptors = tuple(
+            Descriptor(
+                MediaType(media_type),
+                self.add_blob(data),
+                len(data),
+                {} if path is None else {"org.cncf.model.filepath": path},
+            )
+            for media_type, data, path in layers
+        )
+        manifest = Manifest(
+            Descriptor(MediaType(config_type), self.add_blob(config), len(config)), descriptors
+        )
+        self.add_manifest(encode_manifest(manifest), name=name, tag=tag)
+        return manifest
+
+    def add_manifest(
+        self,
+        data: bytes,
+        *,
+        name: str = "ai/tiny",
+        tag: str = "v1",
+        media_type: str = str(OCI_MANIFEST),
+    ) -> Digest:
+        """Have any bytes as a manifest."""
+        digest = Digest.of(data)
+        self.manifests[name, tag] = self.manifests[name, str(digest)] = (media_type, data)
+        return digest
+
+    def answer(self, handler: Handler) -> None:
+        """Behave."""
+        parts = urlsplit(handler.path)
+        match = re.fullmatch(r"/v2/(.+)/(manifests|blobs|blobs/uploads)/([^/]*)", parts.path)
+        if match is None:
+            handler.reply(404)
+            return
+        name, kind, target = match.groups()
+        if handler.command == "POST":
+            location = f"/v2/{name}/blobs/uploads/1?_state=a%3D%3D&empty="
+            handler.reply(202, headers={"Location": location})
+        elif handler.command == "PUT":
+            self._put(handler, name, kind, target, parse_qs(parts.query))
+        elif kind == "manifests" and (name, target) in self.manifests:
+            media_type, data = self.manifests[name, target]
+            handler.reply(200, data, {"Content-Type": media_type})
+        elif kind == "blobs" and target in self.blobs:
+            handler.reply(200, self.blobs[target])
+        else:
+            handler.reply(404, b'{"errors":[{"code":"UNKNOWN","message":"not here"}]}')
+
+    def _put(
+        self, handler: Handler, name: str, kind: str, target: str, query: dict[str, list[str]]
+    ) -> None:
+        data = handler.body()
+        if kind == "manifests":
+            self.add_manifest(
+                data, name=name, tag=target, media_type=handler.headers["Content-Type"]
+            )
+            handler.reply(201)
+        elif query.get("digest") == [str(Digest.of(data))]:
+            self.add_blob(data)
+            handler.reply(201)
+        else:
+            handler.reply(400, b'{"errors":[{"code":"DIGEST_INVALID"}]}')
+
+
+@pytest.fixture
+def registry() -> Iterator[FakeRegistry]:
+    """An empty in-process registry on loopback."""
+    registry = FakeRegistry()
+    yield registry
+    registry.close()
+
+
+@pytest.fixture
+def other_registry() -> Iterator[FakeRegistry]:
+    """A second one, on another port."""
+    registry = FakeRegistry()
+    yield registry
+    registry.close()
+
+
+# Debian's registry --------------------------------------------------------------------------
+
+# `htpasswd -Bbn alice s3cret`
+HTPASSWD = "alice:$2b$04$T6/YyyVMldpg7sbsOWlgdeHDv3BGfCuAYTOoCNSlPRmgqyBl9QExC\n"
+
+
+def need(binary: str) -> str:
+    """The path of a program; without it the test is skipped, or fails where CI demands it."""
+    path = shutil.which(binary)
+    if path is None:
+        message = f"{binary} is not installed: apt-get install docker-registry skopeo"
+        if os.environ.get("STOKER_REQUIRE_REGISTRY") == "1":
+            pytest.fail(message)
+        pytest.skip(message)
+    return path
+
+
+def serve_registry(folder: Path, *, htpasswd: bool = False) -> Iterator[str]:
+    """Run Debian's registry on a free loopback port while the generator is open."""
+    binary = need("docker-registry")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        host = f"127.0.0.1:{probe.getsockname()[1]}"
+    config: dict[str, Any] = {
+        "version": "0.1",
+        "log": {"level": "error"},
+        "storage": {
+            "filesystem": {"rootdirectory": str(folder / "data")},
+            "delete": {"enabled": True},
+        },
+        "http": {"addr": host},
+    }
+    if htpasswd:
+        (folder / "htpasswd").write_text(HTPASSWD)
+        path = str(folder / "htpasswd")
+        config["auth"] = {"htpasswd": {"realm": "basic-realm", "path": path}}
+    # YAML is a superset of JSON.
+    (folder / "config.yml").write_text(json.dumps(config))
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [binary, "serve", str(folder / "config.yml")], stdout=log, stderr=log
+        )
+    try:
+        _wait_for(host, process, folder / "log")
+        yield host
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _wait_for(host: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 20
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            opener.open(f"http://{host}/v2/", timeout=1).close()
+        except urllib.error.HTTPError:
+            return
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    pytest.fail(f"docker-registry did not start: {log.read_text()[-2000:]}")
+
+
+@pytest.fixture(scope="session")
+def real_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The host of Debian's registry, open to everybody on this machine."""
+    yield from serve_registry(tmp_path_factory.mktemp("registry"))
+
+
+@pytest.fixture(scope="session")
+def real_registry_with_login(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The host of Debian's registry that wants alice's password, s3cret."""
+    yield from serve_registry(tmp_path_factory.mktemp("registry-login"), htpasswd=True)

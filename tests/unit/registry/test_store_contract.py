@@ -1,0 +1,36 @@
+"""The OCI store keeps the contract of stores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from stoker.reference import Reference
+from stoker.store import Store
+from stoker.testing.store import StoreContract
+
+from .conftest import FakeRegistry, MakeStore
+
+
+class TestOciStore(StoreContract):
+    @pytest.fixture
+    def make_store(self, make_store: MakeStore) -> Callable[[], Store]:
+        """Stores on one folder."""
+        return lambda: make_store("contract")
+
+    @pytest.fixture
+    def reference(self, registry: FakeRegistry) -> Reference:
+        """A model of two layers."""
+        registry.add(
+            [
+                ("application/vnd.docker.ai.gguf.v3", b"weights" * 1000, "tiny.gguf"),
+                ("application/vnd.docker.ai.license", b"free", "LICENSE"),
+            ]
+        )
+        return registry.reference()
+
+    @pytest.fixture
+    def missing_reference(self, registry: FakeRegistry) -> Reference:
+        """A model that the registry does not have."""
+        return registry.reference("ai/missing:v1")
