@@ -34,7 +34,7 @@ class ScriptedHost:
         events: What answers every request.
         hang: Whether answers stop before their last two events, and wait for ever.
         requests: The requests that came, in order.
-        closed: How many answers were closed before their end.
+        closed: How many answers were closed before their last event.
     """
 
     def __init__(self, events: Sequence[Event] = answer_events("Hello", " there")) -> None:
@@ -54,10 +54,11 @@ class ScriptedHost:
         ended = False
         try:
             for event in self.events[:-2] if self.hang else self.events:
+                # A transport need not ask for more after the last event.
+                ended = event is self.events[-1]
                 yield event
             if self.hang:
                 await asyncio.Event().wait()
-            ended = True
         finally:
             self.closed += not ended
 

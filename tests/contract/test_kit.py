@@ -1,0 +1,248 @@
+"""The kit itself: it accepts a right plugin, and it notices wrong ones."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+
+import attrs
+import pytest
+
+from stoker.engine import Engine, EngineInfo, SampledToken, SequenceJob, SequenceOutput
+from stoker.errors import InvalidRequestError, OverloadedError
+from stoker.events import (
+    ChoiceFinished,
+    Event,
+    Failed,
+    Finished,
+    FinishReason,
+    Loading,
+    Prefill,
+    Queued,
+    TextDelta,
+    ToolCallDelta,
+    Usage,
+)
+from stoker.testing import EngineContract, check_events
+from stoker.testing.host import answer_events
+
+FAILED = Failed(OverloadedError("Full.", retry_after_s=1))
+FINISHED = Finished(Usage(prompt_tokens=1, completion_tokens=1))
+DONE = ChoiceFinished(FinishReason.STOP)
+OTHER_DONE = ChoiceFinished(FinishReason.LENGTH, 1)
+READ = Prefill(1, 1)
+
+
+@attrs.define
+class Running:
+    """A sequence inside the byte engine."""
+
+    job: SequenceJob
+    draw: random.Random
+    prefilled: int = 0
+    sampled: int = 0
+
+
+class ByteEngine(Engine):
+    """An engine whose tokens are bytes and whose model is a rule: the next byte follows the last.
+
+    It reads two tokens of a prompt and makes one token of each answer per step.
+    """
+
+    def __init__(self) -> None:
+        self._running: dict[int, Running] = {}
+
+    @property
+    def info(self) -> EngineInfo:
+        """256 tokens."""
+        return EngineInfo(context_length=4096, vocabulary_size=256)
+
+    def encode(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
+        """Bytes are tokens."""
+        return list(text.encode())
+
+    def token_bytes(self, token: int) -> bytes:
+        """Tokens are bytes."""
+        if not 0 <= token < 256:
+            raise IndexError(token)
+        return bytes([token])
+
+    def submit(self, job: SequenceJob) -> None:
+        """Queue a sequence."""
+        if not all(0 <= token < 256 for token in job.prompt):
+            raise InvalidRequestError("The prompt has tokens that do not exist.", param="prompt")
+        self._running[job.id] = Running(job, random.Random(job.sampling.seed))
+
+    def cancel(self, sequence_id: int) -> None:
+        """Forget a sequence."""
+        self._running.pop(sequence_id, None)
+
+    def step(self) -> Sequence[SequenceOutput]:
+        """Read two tokens or make one."""
+        return [self._advance(running) for running in list(self._running.values())]
+
+    def _advance(self, running: Running) -> SequenceOutput:
+        job = running.job
+        if running.prefilled < len(job.prompt):
+            running.prefilled = min(running.prefilled + 2, len(job.prompt))
+            return SequenceOutput(job.id, prefilled=running.prefilled)
+        running.sampled += 1
+        best = (job.prompt[-1] + running.sampled) % 256
+        token = running.draw.randrange(256) if job.sampling.temperature else best
+        if (job.sampling.logit_bias or {}).get(token, 0) <= -100:
+            token = (token + 1) % 256
+        sampled = SampledToken(token)
+        if job.sampling.logprobs is not None:
+            top = tuple((token + place, -0.1 - place) for place in range(job.sampling.logprobs))
+            sampled = SampledToken(token, -0.1, top)
+        finish = FinishReason.LENGTH if running.sampled == job.max_tokens else None
+        if finish:
+            del self._running[job.id]
+        return SequenceOutput(job.id, tokens=(sampled,), finish=finish)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing runs."""
+        return not self._running
+
+    def close(self) -> None:
+        """Forget everything."""
+        self._running.clear()
+
+
+class TestByteEngine(EngineContract):
+    @pytest.fixture
+    def load(self) -> Callable[[], Engine]:
+        """The byte engine."""
+        return ByteEngine
+
+
+class Deaf(ByteEngine):
+    """Goes on with sequences that were cancelled."""
+
+    def cancel(self, sequence_id: int) -> None:
+        """Do nothing."""
+
+
+class Endless(ByteEngine):
+    """Takes one token more than it may."""
+
+    def submit(self, job: SequenceJob) -> None:
+        """Queue too long a sequence."""
+        super().submit(attrs.evolve(job, max_tokens=job.max_tokens + 1))
+
+
+class Trusting(ByteEngine):
+    """Believes every token."""
+
+    def submit(self, job: SequenceJob) -> None:
+        """Queue anything."""
+        super().submit(attrs.evolve(job, prompt=tuple(token % 256 for token in job.prompt)))
+
+
+class Repeating(ByteEngine):
+    """Sends every end twice."""
+
+    def step(self) -> Sequence[SequenceOutput]:
+        """Double the ends."""
+        outputs = super().step()
+        return [*outputs, *(output for output in outputs if output.finish)]
+
+
+class Forgetful(ByteEngine):
+    """Mixes up what was read and what was made."""
+
+    def step(self) -> Sequence[SequenceOutput]:
+        """Claim to be reading always."""
+        return [attrs.evolve(output, prefilled=1) for output in super().step()]
+
+
+@pytest.mark.parametrize(
+    ("engine", "test"),
+    [
+        (Deaf, EngineContract.test_a_cancelled_sequence_says_nothing_more),
+        (Deaf, EngineContract.test_a_queued_sequence_can_be_cancelled),
+        (Endless, EngineContract.test_max_tokens_is_exact),
+        (Trusting, EngineContract.test_an_impossible_job_is_refused),
+        (Repeating, EngineContract.test_a_sequence_runs_to_one_end),
+        (Repeating, EngineContract.test_sequences_run_side_by_side),
+        (Forgetful, EngineContract.test_outputs_come_in_order),
+    ],
+)
+def test_a_wrong_engine_is_noticed(
+    engine: type[Engine], test: Callable[[EngineContract, Engine], None]
+) -> None:
+    """Each way to break the contract fails the test that is about it."""
+    with pytest.raises((AssertionError, pytest.fail.Exception)):
+        test(EngineContract(), engine())
+
+
+def test_a_test_of_the_contract_cannot_be_replaced() -> None:
+    """A subclass that switches a promise off is refused where it is defined."""
+    with pytest.raises(TypeError, match="replaces a test"):
+
+        class Lenient(EngineContract):
+            def test_info_describes_the_model(self, engine: Engine) -> None:
+                """Promise nothing."""
+
+
+def test_a_known_deviation_is_marked() -> None:
+    """An xfail mark with a reason lets a test be overridden, so that reports show it."""
+
+    class Honest(EngineContract):
+        @pytest.mark.xfail(reason="The toy has no vocabulary.")
+        def test_info_describes_the_model(self, engine: Engine) -> None:
+            """Fail as expected."""
+            super().test_info_describes_the_model(engine)
+
+    assert issubclass(Honest, EngineContract)
+
+
+def test_a_forgotten_fixture_is_named() -> None:
+    """Who forgets a fixture is told which one and what it must be."""
+    from stoker.testing.contract import missing_fixture  # noqa: PLC0415
+
+    with pytest.raises(NotImplementedError, match=r"EngineContract must override .*'load'"):
+        missing_fixture(EngineContract(), "load", "return a function")
+
+
+@pytest.mark.parametrize(
+    ("events", "n"),
+    [
+        (answer_events("a", "b"), 1),
+        ((Queued(1), Loading("reading"), Queued(0), READ, DONE, FINISHED), 1),
+        ((FAILED,), 1),
+        ((READ, TextDelta("a"), FAILED), 1),
+        ((READ, TextDelta("a", 1), TextDelta("a", 0), DONE, OTHER_DONE, FINISHED), 2),
+        (
+            (READ, ToolCallDelta(0, "id", "f"), ToolCallDelta(0, arguments="{}"), DONE, FINISHED),
+            1,
+        ),
+    ],
+)
+def test_right_orders_of_events_pass(events: Sequence[Event], n: int) -> None:
+    """What the documentation allows is accepted."""
+    check_events(events, n=n)
+
+
+@pytest.mark.parametrize(
+    ("events", "words"),
+    [
+        ((), "no events"),
+        ((READ, DONE), "last event"),
+        ((READ, DONE, FINISHED, FINISHED), "not the last"),
+        ((READ, Queued(1), DONE, FINISHED), "after the first Prefill"),
+        ((TextDelta("a"), READ, DONE, FINISHED), "before the first Prefill"),
+        ((READ, DONE, TextDelta("a"), FINISHED), "after its choice"),
+        ((READ, DONE, DONE, FINISHED), "after its choice"),
+        ((READ, TextDelta("a", 1), DONE, FINISHED), "no choice"),
+        ((READ, FINISHED), "have a ChoiceFinished"),
+        ((Prefill(2, 1), DONE, FINISHED), "add up"),
+        ((READ, ToolCallDelta(0, arguments="{}"), DONE, FINISHED), "come first"),
+        ((READ, ToolCallDelta(0, "a", "f"), ToolCallDelta(0, "a", "f"), DONE, FINISHED), "once"),
+    ],
+)
+def test_wrong_orders_of_events_are_named(events: Sequence[Event], words: str) -> None:
+    """Each broken rule fails with a sentence about it."""
+    with pytest.raises(AssertionError, match=words):
+        check_events(events)
