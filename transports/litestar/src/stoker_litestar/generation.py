@@ -59,7 +59,7 @@ class Generation:
         """Answer.
 
         Raises:
-            StokerError: The request failed before it was accepted; nothing was sent.
+            StokerError: The request failed before anything was sent.
         """
         context = ResponseContext(id=uuid.uuid4().hex, created_s=int(time.time()))
         encoder = self._call.encoder(context)
@@ -87,28 +87,29 @@ class Generation:
         self._outbox.abandon()
 
     async def _read_events(self, encoder: ResponseEncoder) -> None:
-        """Encode events as they come; the first that is no waiting means "accepted"."""
+        """Encode events as they come; the first that is no waiting begins a stream."""
         outbox = self._outbox
         events = self._host.inference.generate(self._call.request)
         try:
             async with contextlib.aclosing(events):
                 async for event in events:
-                    if not outbox.accepted and not isinstance(event, Queued | Loading):
-                        if isinstance(event, Failed):
-                            outbox.fail(event.error)
-                            return
-                        outbox.accept()
+                    if isinstance(event, Failed) and not outbox.streaming:
+                        outbox.fail(event.error)
+                        return
+                    if self._call.stream and not isinstance(event, Queued | Loading):
+                        outbox.stream()
                     outbox.put(encoder.feed(event))
                     if isinstance(event, Finished | Failed):
                         outbox.close()
                         return
-                    await outbox.room()
+                    if outbox.streaming:
+                        await outbox.room()
             raise StokerError("The answer broke off: its stream has no last event.")  # noqa: TRY301 - one path for all that breaks
         except Exception as exc:  # noqa: BLE001 - whatever broke, the client must hear of it
             self._break_off(encoder, exc)
 
     def _break_off(self, encoder: ResponseEncoder, exc: Exception) -> None:
-        if self._outbox.accepted and self._call.stream:
+        if self._outbox.streaming:
             error = exc if isinstance(exc, StokerError) else unforeseen(exc)
             self._outbox.put(encoder.feed(Failed(error)))
             self._outbox.close()
@@ -130,7 +131,7 @@ class Generation:
 
     async def _send_stream(self, content_type: str, send: Send) -> None:
         outbox = self._outbox
-        while not outbox.accepted:
+        while not outbox.streaming:
             await outbox.news()
             if outbox.abandoned:
                 return

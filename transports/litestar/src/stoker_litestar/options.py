@@ -24,5 +24,5 @@ class HttpOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long a client may take to send a request's body."""
     write_timeout_s: Seconds = 60.0
     """How long a client may leave an answer unread before its request is given up."""
-    drain_timeout_s: Annotated[int, msgspec.Meta(ge=1)] = 5
+    drain_timeout_s: Annotated[int, msgspec.Meta(ge=1)] = 3
     """How long running requests may go on when the server stops."""

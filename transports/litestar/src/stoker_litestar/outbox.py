@@ -16,14 +16,14 @@ class Outbox:
     """
 
     def __init__(self) -> None:
-        self.accepted = False
-        """The request is being worked at: its errors can no longer become a status."""
+        self.streaming = False
+        """Bytes may go out before the answer is complete: errors can no longer become a status."""
         self.closed = False
         """Nothing more will be put."""
         self.abandoned = False
         """The client is gone."""
         self.error: BaseException | None = None
-        """Why the request failed before it was accepted."""
+        """Why there will be no answer."""
         self._waiting: list[bytes] = []
         self._size_bytes = 0
         self._news = asyncio.Event()
@@ -37,7 +37,7 @@ class Outbox:
             self._size_bytes += len(data)
             if self._size_bytes > MAX_WAITING_BYTES:
                 self._room.clear()
-            self.notify()
+            self._news.set()
 
     def take(self) -> bytes:
         """Remove and return all bytes."""
@@ -47,15 +47,16 @@ class Outbox:
         self._room.set()
         return data
 
-    def accept(self) -> None:
-        """Note that the request was accepted."""
-        self.accepted = True
-        self.notify()
+    def stream(self) -> None:
+        """Let bytes out from now on."""
+        if not self.streaming:
+            self.streaming = True
+            self._news.set()
 
     def close(self) -> None:
         """Note that the answer is complete."""
         self.closed = True
-        self.notify()
+        self._news.set()
 
     def fail(self, error: BaseException) -> None:
         """Note that there will be no answer."""
@@ -65,10 +66,6 @@ class Outbox:
     def abandon(self) -> None:
         """Note that the client is gone."""
         self.abandoned = True
-        self.notify()
-
-    def notify(self) -> None:
-        """Wake the taker."""
         self._news.set()
 
     async def news(self) -> None:
