@@ -19,6 +19,7 @@ import pytest
 pytest.register_assert_rewrite(
     "stoker.testing.engine",
     "stoker.testing.events",
+    "stoker.testing.pipeline",
     "stoker.testing.store",
     "stoker.testing.text_engine",
     "stoker.testing.transport",

@@ -9,9 +9,12 @@ import pytest
 
 from stoker.engine import Engine, SequenceJob, SequenceOutput
 from stoker.errors import InvalidRequestError
-from stoker.events import FinishReason
+from stoker.events import Finished, FinishReason
+from stoker.request import GenerateRequest, TextPrompt
 from stoker.sampling import DEFAULT_SAMPLING, SamplingParams
 from stoker.testing.contract import Contract, missing_fixture
+from stoker.testing.events import check_events
+from stoker.testing.pipeline import answer
 
 MAX_STEPS = 2000
 """After so many steps a sequence that does not end is called stuck."""
@@ -264,6 +267,16 @@ class EngineContract(Contract):
         engine.submit(self.job(engine, 1, max_tokens=3))
 
         assert 3 == len(tokens_of(run(engine), 1))
+
+    def test_the_pipeline_makes_events_of_it(self, load: Callable[[], Engine]) -> None:
+        """Behind the core's text pipeline the engine answers in the documented order of events."""
+        request = GenerateRequest("test", TextPrompt(self.text), max_tokens=4, n=2, ignore_end=True)
+        events = answer(load(), request)
+
+        check_events(events, n=2)
+        last = events[-1]
+        assert isinstance(last, Finished)
+        assert 8 == last.usage.completion_tokens
 
     def test_closes_with_sequences_running(self, load: Callable[[], Engine]) -> None:
         """`close` frees everything, also half-way through a sequence."""

@@ -10,9 +10,12 @@ import pytest
 
 from stoker.engine import TextEngine
 from stoker.errors import InvalidRequestError
+from stoker.events import Finished
 from stoker.messages import Author, Message, TextPart
 from stoker.request import ChatPrompt, Constraint, ConstraintKind, GenerateRequest
 from stoker.testing.contract import Contract, missing_fixture
+from stoker.testing.events import check_events
+from stoker.testing.pipeline import answer
 
 MAX_PIECES = 1000
 """How far an answer is read before the tests call it endless."""
@@ -61,11 +64,11 @@ class TextEngineContract(Contract):
 
     def test_an_answer_ends(self, engine: TextEngine, request_to_answer: GenerateRequest) -> None:
         """The iterator stops when the answer is complete, and stays stopped."""
-        answer = engine.generate(request_to_answer, index=0)
-        pieces = list(islice(answer, MAX_PIECES))
+        text = engine.generate(request_to_answer, index=0)
+        pieces = list(islice(text, MAX_PIECES))
 
         assert len(pieces) < MAX_PIECES
-        assert [] == list(answer)
+        assert [] == list(text)
 
     def test_answers_under_way_do_not_mix(
         self, engine: TextEngine, request_to_answer: GenerateRequest
@@ -86,9 +89,9 @@ class TextEngineContract(Contract):
         self, engine: TextEngine, request_to_answer: GenerateRequest
     ) -> None:
         """A cancelled request's iterator is closed half-way; the next one gets its answer."""
-        answer = engine.generate(request_to_answer, index=0)
-        next(answer)
-        close = getattr(answer, "close", None)
+        text = engine.generate(request_to_answer, index=0)
+        next(text)
+        close = getattr(text, "close", None)
         if close is not None:
             close()
 
@@ -119,6 +122,20 @@ class TextEngineContract(Contract):
         else:
             with pytest.raises(InvalidRequestError):
                 engine.generate(request, index=0)
+
+    def test_the_pipeline_makes_events_of_it(
+        self, load: Callable[[], TextEngine], request_to_answer: GenerateRequest
+    ) -> None:
+        """Behind the core's text pipeline the engine answers in the documented order of events.
+
+        `max_tokens` counts pieces and is the core's business, not the engine's.
+        """
+        events = answer(load(), attrs.evolve(request_to_answer, max_tokens=2, n=2))
+
+        check_events(events, n=2)
+        last = events[-1]
+        assert isinstance(last, Finished)
+        assert 4 == last.usage.completion_tokens
 
     def test_closes_with_an_answer_under_way(
         self, load: Callable[[], TextEngine], request_to_answer: GenerateRequest
