@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import string
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -40,26 +41,42 @@ class Meter:
         if time.monotonic() > self.deadline_s:
             raise TemplateLimitError(f"it takes longer than {MAX_RENDER_S:g} seconds")
 
-    def spend(self, value: Any) -> None:
+    def spend(self, size: int) -> None:
         """Pay for a value that was built or copied."""
-        self.work -= weight(value)
+        self.work -= size
         if self.work < 0:
             raise TemplateLimitError(f"it builds more than {MAX_WORK} characters")
 
 
-def weight(value: Any) -> int:
-    """Weigh a value as if it were written out; give up beyond the limit.
+def built_size(value: Any) -> int:
+    """Say what it took to build a value: a container holds references to what is there already.
 
-    A list that holds one other list many times counts as often as it would be written.
+    Raises:
+        TemplateLimitError: The value is too large.
     """
     if isinstance(value, str):
-        total = len(value)
-    elif isinstance(value, (list, tuple, Mapping)):
-        total = _container_weight(value)
+        size = len(value)
+    elif isinstance(value, (list, tuple)):
+        size = len(value) * _ITEM_WEIGHT
     else:
         return 1
-    check_weight(total)
-    return total
+    check_weight(size)
+    return size
+
+
+def written_size(value: Any) -> int:
+    """Say how long a value is when it is written out, before that is done.
+
+    A list that holds one other list many times counts as often as it would be written.
+
+    Raises:
+        TemplateLimitError: The text would be too long.
+    """
+    if not isinstance(value, (list, tuple, Mapping)):
+        return built_size(value)
+    size = _container_weight(value)
+    check_weight(size)
+    return size
 
 
 def _container_weight(value: Any) -> int:
@@ -96,7 +113,7 @@ def check_product(left: Any, right: Any) -> None:
         _check_bits(left.bit_length() + right.bit_length())
     for value, count in ((left, right), (right, left)):
         if isinstance(count, int) and isinstance(value, (str, bytes, list, tuple)):
-            check_weight(max(weight(value), len(value)) * count)
+            check_weight(max(built_size(value), len(value)) * count)
 
 
 def check_power(base: Any, exponent: Any) -> None:
@@ -110,10 +127,21 @@ def _check_bits(bits: int) -> None:
         raise TemplateLimitError(f"it computes with numbers of more than {_MAX_INTEGER_BITS} bits")
 
 
-def check_percent_format(template: Any, _values: Any) -> None:
-    """Refuse a `%` that pads too much."""
-    if isinstance(template, str) and _WIDE_PERCENT_FORMAT.search(template):
+def check_percent_format(template: Any, values: Any) -> None:
+    """Refuse a `%` that pads too much, or repeats its values too often."""
+    if not isinstance(template, str):
+        return
+    if _WIDE_PERCENT_FORMAT.search(template):
         raise TemplateLimitError(f"it pads to more than {_MAX_WIDTH} columns")
+    check_weight(len(template) + template.count("%") * written_size(values))
+
+
+def check_format(template: str, values: Any) -> None:
+    """Refuse a `str.format` that pads too much or by a value, or repeats its values too often."""
+    fields = [field for field in string.Formatter().parse(template) if field[1] is not None]
+    if any(_WIDE_FORMAT_SPEC.search(spec or "") for _, _, spec, _ in fields):
+        raise TemplateLimitError(f"it pads to more than {_MAX_WIDTH} columns")
+    check_weight(len(template) + len(fields) * written_size(values))
 
 
 def check_replace(text: str, old: Any, new: Any) -> None:
@@ -123,10 +151,4 @@ def check_replace(text: str, old: Any, new: Any) -> None:
 
 def check_join(separator: str, items: Sequence[Any]) -> None:
     """Refuse a `join` that multiplies."""
-    check_weight(weight(items) + len(separator) * len(items))
-
-
-def check_format_spec(spec: str | None) -> None:
-    """Refuse a field of `str.format` that pads too much, or takes its width from a value."""
-    if spec and _WIDE_FORMAT_SPEC.search(spec):
-        raise TemplateLimitError(f"it pads to more than {_MAX_WIDTH} columns")
+    check_weight(written_size(items) + len(separator) * len(items))

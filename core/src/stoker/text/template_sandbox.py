@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import string
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NoReturn
@@ -33,14 +32,15 @@ from stoker.text.template_limits import (
     MAX_WEIGHT,
     Meter,
     TemplateLimitError,
-    check_format_spec,
+    built_size,
+    check_format,
     check_join,
     check_percent_format,
     check_power,
     check_product,
     check_replace,
     check_width,
-    weight,
+    written_size,
 )
 
 _STRING_METHODS = frozenset(
@@ -139,10 +139,15 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
 
     def joined(self, *values: Any) -> str:
         """Concatenate; every `~` of a template goes through here."""
-        weight(values)
+        written_size(values)
         text = "".join(map(str, values))
-        self._spend(text)
+        self._spend(built_size(text))
         return text
+
+    def weighed(self, value: Any) -> Any:
+        """Weigh what was just built; every filter and slice of a template goes through here."""
+        self._spend(built_size(value))
+        return value
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """Apply an operator that can build large values."""
@@ -151,7 +156,7 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
         if check is not None:
             check(left, right)
         result = super().call_binop(context, operator, left, right)
-        self._spend(result)
+        self._spend(built_size(result))
         return result
 
     def call(self, context: Context, target: Any, /, *args: Any, **kwargs: Any) -> Any:
@@ -165,7 +170,7 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
                 args = (list(*args),)
                 check_join(owner, args[0])
         result = super().call(context, target, *args, **kwargs)
-        self._spend(result)
+        self._spend(built_size(result))
         return result
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
@@ -177,16 +182,22 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
         return super().is_safe_attribute(obj, attr, value)
 
     def wrap_str_format(self, value: Any) -> Callable[..., str] | None:
-        """Refuse wide fields in `str.format`."""
+        """Guard `str.format` beyond Jinja's own sandbox."""
         wrapped = super().wrap_str_format(value)
-        if wrapped is not None:
-            for _, _, spec, _ in string.Formatter().parse(value.__self__):
-                check_format_spec(spec)
-        return wrapped
+        if wrapped is None:
+            return None
+        apply = wrapped
+        template: str = value.__self__
+
+        def guarded(*args: Any, **kwargs: Any) -> str:
+            check_format(template, (*args, *kwargs.values()))
+            return apply(*args, **kwargs)
+
+        return guarded
 
     def _finalize(self, value: Any) -> Any:
         """Weigh what is about to be written out."""
-        self._spend(value)
+        self._spend(written_size(value))
         return value
 
     # Jinja folds constants while it compiles; there is no meter yet, and only sizes are checked.
@@ -195,11 +206,9 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
         if self.meter is not None:
             self.meter.tick()
 
-    def _spend(self, value: Any) -> None:
+    def _spend(self, size: int) -> None:
         if self.meter is not None:
-            self.meter.spend(value)
-        else:
-            weight(value)
+            self.meter.spend(size)
 
 
 class _GenerationTag(Extension):
@@ -213,12 +222,32 @@ class _GenerationTag(Extension):
 
 
 class _Instrumentation(NodeTransformer):
-    """Leads loops and concatenations through the environment's metered methods."""
+    """Leads what can grow through the environment's metered methods."""
 
     def visit_For(self, node: nodes.For) -> nodes.Node:  # noqa: N802 - jinja2's name
         self.generic_visit(node)
         node.iter = self._through("metered", node.iter)
         return node
+
+    def visit_Filter(self, node: nodes.Filter) -> nodes.Node:  # noqa: N802 - jinja2's name
+        self.generic_visit(node)
+        return self._through("weighed", node)
+
+    def visit_Getitem(self, node: nodes.Getitem) -> nodes.Node:  # noqa: N802 - jinja2's name
+        self.generic_visit(node)
+        return self._through("weighed", node) if isinstance(node.arg, nodes.Slice) else node
+
+    def visit_FilterBlock(  # noqa: N802 - jinja2's name
+        self, node: nodes.FilterBlock | nodes.AssignBlock
+    ) -> nodes.Node:
+        # The filter of a block has no operand and must stay a filter; its result is weighed
+        # when it is written out.
+        block_filter, node.filter = node.filter, None
+        self.generic_visit(node)
+        node.filter = block_filter
+        return node
+
+    visit_AssignBlock = visit_FilterBlock  # noqa: N815 - jinja2's name
 
     def visit_Concat(self, node: nodes.Concat) -> nodes.Node:  # noqa: N802 - jinja2's name
         self.generic_visit(node)
@@ -248,7 +277,7 @@ def _tojson(
     sort_keys: bool = False,
 ) -> str:
     check_width(indent)
-    weight(value)
+    written_size(value)
     return json.dumps(
         value,
         ensure_ascii=ensure_ascii,
@@ -264,7 +293,7 @@ def _indent(s: str, width: int | str = 4, first: bool = False, blank: bool = Fal
 
 
 def _format(template: str, *args: Any, **kwargs: Any) -> str:
-    check_percent_format(template, None)
+    check_percent_format(template, kwargs or args)
     return str(str(template) % (kwargs or args))
 
 

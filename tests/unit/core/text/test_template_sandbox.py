@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from stoker.text import template_limits, template_sandbox
-from stoker.text.template_limits import TemplateLimitError
+from stoker.text import template_sandbox
+from stoker.text.template_limits import Meter, TemplateLimitError
 from stoker.text.template_sandbox import compiled, rendered
 
 _DOUBLE = "{% set x = 'x' * 1000000 %}"
@@ -35,6 +35,9 @@ def short_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
         "{{ '{:999999999}'.format(1) }}",
         "{{ '{:{}}'.format(1, 999999999) }}",
         "{% set f = '{:999999999}'.format %}{{ f(1) }}",
+        _DOUBLE + "{{ ('{0}' * 1000000).format(x) }}",
+        _DOUBLE + "{{ ('%(x)s' * 1000000) % {'x': x} }}",
+        _DOUBLE + "{{ ('%(x)s' * 1000000) | format(x=x) }}",
         _DOUBLE + "{{ x.replace('x', x) }}",
         _DOUBLE + "{{ x | replace('x', x) }}",
         _DOUBLE + "{{ x.join(range(99999)) }}",
@@ -93,18 +96,51 @@ def test_time_is_bounded(source: str) -> None:
     assert time.monotonic() - before_s < 5
 
 
+def test_long_conversations_fit() -> None:
+    """A template may collect the messages of a long conversation one by one."""
+    messages = [{"role": "user", "content": "x" * 10_000}] * 1000
+    source = (
+        "{% set ns = namespace(all=[]) %}"
+        "{% for m in messages %}{% set ns.all = ns.all + [m] %}{% endfor %}"
+        "{% for m in ns.all %}{{ '<' + m.role + '>' + m.content }}{% endfor %}"
+    )
+
+    assert 1000 * 10_006 == len(rendered(compiled(source), {"messages": messages}))
+
+
 def test_ranges_are_bounded() -> None:
     """Jinja's own limit of ranges holds."""
     with pytest.raises(OverflowError):
         rendered(compiled("{% for i in range(999999999) %}{% endfor %}"), {})
 
 
-def test_a_limit_is_for_one_rendering(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Many renderings of one template do not use up its work."""
-    monkeypatch.setattr(template_limits.Meter.__init__, "__defaults__", (1000,))
-    template = compiled("{{ 'x' * 400 }}")
+@pytest.fixture
+def little_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rendering may build a million characters."""
+    monkeypatch.setattr(
+        template_sandbox, "Meter", lambda deadline_s: Meter(deadline_s, work=1_000_000)
+    )
 
-    assert {"x" * 400} == {rendered(template, {}) for _ in range(9)}
+
+@pytest.mark.parametrize("copy", ["x[1:]", "x | upper", "x.upper()", "x ~ ''", "x * 1"])
+@pytest.mark.usefixtures("little_work")
+def test_copies_are_counted(copy: str) -> None:
+    """Many values, each within the limit, are too much together."""
+    source = (
+        "{% set x = 'x' * 1000 %}{% set ns = namespace(all=[]) %}"
+        "{% for i in range(9999) %}{% set ns.all = ns.all + [COPY] %}{% endfor %}"
+    )
+
+    with pytest.raises(TemplateLimitError, match="builds more than"):
+        rendered(compiled(source.replace("COPY", copy)), {})
+
+
+@pytest.mark.usefixtures("little_work")
+def test_a_limit_is_for_one_rendering() -> None:
+    """Many renderings of one template do not use up its work."""
+    template = compiled("{{ 'x' * 300000 }}")
+
+    assert {300_000} == {len(rendered(template, {})) for _ in range(9)}
 
 
 def test_a_foreign_template_is_refused() -> None:
@@ -127,6 +163,9 @@ def test_a_foreign_template_is_refused() -> None:
         ("{{ [{'a': 1}, {'a': 2}] | join(',', attribute='a') }}", "1,2"),
         ("{{ 'a\nb' | indent(2, first=true) }}", "  a\n  b"),
         ("{{ [1, 'a'] | string }}", "[1, 'a']"),
+        ("{% filter upper | trim %} a{{ 'b' | upper }} {% endfilter %}", "AB"),
+        ("{% set x | upper %}a{{ 'bc'[1:] }}{% endset %}{{ x }}", "AC"),
+        ("{{ [1, 2, 3][1:] }}{{ 'abc'[::-1] }}{{ [[1]][0][0] }}", "[2, 3]cba1"),
         ("{{ ' x '.strip().upper() }}{{ 'a b'.split()[1] }}", "Xb"),
         (("{% set ns = namespace(n=0) %}{% for i in [1, 2] %}{% set ns.n = ns.n + i %}"
          "{% endfor %}{{ ns.n }}"), "3"),
