@@ -1,0 +1,47 @@
+"""Asking a model from code that is not asynchronous, one request after another."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator
+
+from stoker.application import Application
+from stoker.control.client import ControlClient
+from stoker.events import Event
+from stoker.host import Inference
+from stoker.request import GenerateRequest
+from stoker.supervisor.supervisor import supervise
+
+Ask = Callable[[GenerateRequest, Callable[[Event], None]], None]
+"""Answers a request, telling the second argument of every event. Ctrl-C cancels the request and
+raises `KeyboardInterrupt`; another request may follow."""
+
+
+@contextlib.contextmanager
+def asking(application: Application) -> Iterator[Ask]:
+    """Ask the running server of this home or, without one, a supervisor of our own.
+
+    Models that the supervisor loaded are gone after the block. Between requests its event loop
+    stands still: nothing happens then that could not wait.
+    """
+    with asyncio.Runner() as loop:
+        client = ControlClient(application.settings.home)
+        if loop.run(client.is_served()):
+            yield _ask_with(loop, client)
+            return
+        supervisor = contextlib.AsyncExitStack()
+        try:
+            host = loop.run(supervisor.enter_async_context(supervise(application)))
+            yield _ask_with(loop, host.inference)
+        finally:
+            loop.run(supervisor.aclose())
+
+
+def _ask_with(loop: asyncio.Runner, inference: Inference) -> Ask:
+    async def answer(request: GenerateRequest, take: Callable[[Event], None]) -> None:
+        async with contextlib.aclosing(inference.generate(request)) as events:
+            async for event in events:
+                take(event)
+
+    return lambda request, take: loop.run(answer(request, take))

@@ -1,0 +1,72 @@
+"""The list of commands, and the group that imports a command's module when it is needed.
+
+`stoker --help` shows the summaries below and imports no command; a test compares them with the
+commands' own help.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+COMMANDS = {
+    "pull": "Fetch a model.",
+    "push": "Send a model to the registry in its name.",
+    "package": "Make a model from files.",
+    "list": "List the models that are here.",
+    "inspect": "Show a model's manifest, facts and layers.",
+    "tag": "Give a model another name.",
+    "rm": "Remove models.",
+    "run": "Ask a model, once or in a conversation.",
+    "serve": "Serve models to clients until it is stopped.",
+    "ps": "Show the loaded models of the running server.",
+    "stop": "Unload models from the running server.",
+    "why": "Show which backend a model gets, and why.",
+    "plugins": "Show the plugins, what they provide and what is wrong.",
+    "version": "Show versions, for reports of problems.",
+}
+"""What `stoker --help` says of each command, in the order in which it shows them."""
+
+ALIASES = {"ls": "list"}
+
+
+class LazyCommands(click.Group):
+    """A group whose commands stand in modules of their names, each as `command`."""
+
+    def __init__(self, *args: Any, entries: Mapping[str, str], **kwargs: Any) -> None:
+        """Make the group.
+
+        Args:
+            *args: For `click.Group`.
+            entries: Summaries by name.
+            **kwargs: For `click.Group`.
+        """
+        super().__init__(*args, **kwargs)
+        self._entries = entries
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        """The names, in the order of the list."""
+        return list(self._entries)
+
+    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command; None when there is none of the name."""
+        name = ALIASES.get(cmd_name, cmd_name)
+        if name not in self._entries:
+            return None
+        command = importlib.import_module(f"stoker.cli.commands.{name}").command
+        return command if isinstance(command, click.Command) else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command by name or alias; help names it by its proper name."""
+        _, command, rest = super().resolve_command(ctx, args)
+        return (command.name if command else None), command, rest
+
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(self._entries.items()))

@@ -1,0 +1,57 @@
+"""`stoker ps`."""
+
+from __future__ import annotations
+
+import click
+
+from stoker.cli.failure import note
+from stoker.cli.invocation import Invocation
+from stoker.cli.output import print_json, print_table
+from stoker.cli.quantities import duration_text, size_text
+
+_HEADER = (
+    "MODEL",
+    "BACKEND",
+    "STATE",
+    "CONTEXT",
+    "MEMORY",
+    "REQUESTS",
+    "DEVICES",
+    "PID",
+    "UNTIL",
+)
+
+
+@click.command("ps")
+@click.option("--json", "as_json", is_flag=True, help="Print them as JSON.")
+@click.pass_obj
+def command(invocation: Invocation, *, as_json: bool) -> None:
+    """Show the loaded models of the running server."""
+    from stoker.cli.running_server import find_loaded_models
+    from stoker.cli.wire import RunnerDocument
+
+    runners = find_loaded_models(invocation.application())
+    if runners is None:
+        note("no server is running for this home; `stoker serve` starts one")
+    if as_json:
+        print_json([RunnerDocument.from_domain(runner) for runner in runners or ()])
+    elif runners is not None:
+        print_table(
+            _HEADER,
+            [
+                (
+                    runner.model,
+                    runner.backend,
+                    runner.state,
+                    str(runner.context_length or ""),
+                    "" if runner.memory_bytes is None else size_text(runner.memory_bytes),
+                    str(runner.active_requests),
+                    ", ".join(runner.devices),
+                    str(runner.pid or ""),
+                    ""
+                    if runner.expires_in_s is None
+                    else f"in {duration_text(runner.expires_in_s)}",
+                )
+                for runner in runners
+            ],
+        )

@@ -1,0 +1,82 @@
+"""What the options before the command's name said, and the application that follows from them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
+
+from stoker.errors import ConfigError
+
+if TYPE_CHECKING:
+    from stoker.application import Application
+    from stoker.config.sources import Flag
+
+
+@attrs.define
+class Invocation:
+    """One run of the command line; commands get it by `click.pass_obj`."""
+
+    config_file: Path | None = None
+    assignments: tuple[str, ...] = ()
+    blocked: tuple[str, ...] = ()
+    verbose: bool = False
+    _application: Application | None = None
+
+    def start_logging(self) -> None:
+        """Send log records to standard error: warnings, and with `-v` more."""
+        logging.basicConfig(
+            level=logging.INFO if self.verbose else logging.WARNING,
+            format="%(levelname)s %(name)s: %(message)s",
+            force=True,
+        )
+
+    def application(self, flags: Sequence[Flag] = ()) -> Application:
+        """Read the configuration and load the plugins.
+
+        Args:
+            flags: Settings of the command itself; they win over `--set`.
+
+        Raises:
+            ConfigError: A setting is wrong, or `--no-plugin` names a plugin that is not there.
+        """
+        from stoker.application import Application
+
+        application = Application.create(config_file=self.config_file, flags=self.flags(flags))
+        self._application = application
+        known = {plugin.name for plugin in application.plugins.plugins}
+        for name in self.blocked:
+            if name not in known:
+                raise ConfigError(
+                    source="--no-plugin",
+                    key="",
+                    problem=f"no plugin {name!r} is installed;"
+                    f" there are: {', '.join(sorted(known)) or 'none'}",
+                )
+        return application
+
+    def flags(self, more: Sequence[Flag] = ()) -> tuple[Flag, ...]:
+        """All settings from the command line, later ones winning.
+
+        Raises:
+            ConfigError: One is malformed, or (`--no-plugin` adds to the config's list) the
+                configuration is.
+        """
+        from stoker.config import load_settings
+        from stoker.config.sources import Flag, parse_assignment
+
+        flags = (*map(parse_assignment, self.assignments), *more)
+        if not self.blocked:
+            return flags
+        config = load_settings(config_file=self.config_file, flags=flags).config
+        block = (*config.plugins.block, *self.blocked)
+        return (*flags, Flag("--no-plugin", ("plugins", "block"), block))
+
+    def failed_plugins(self) -> list[str]:
+        """Names of the plugins that could not be loaded, as far as any were."""
+        if self._application is None:
+            return []
+        return [plugin.name for plugin in self._application.plugins.plugins if plugin.problem]

@@ -1,0 +1,88 @@
+"""The command `stoker`: its options, and its end, whatever happens."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from stoker.cli.command_list import COMMANDS, LazyCommands
+from stoker.cli.exit_codes import SUMMARY
+from stoker.cli.failure import end_with
+from stoker.cli.invocation import Invocation
+from stoker.version import __version__
+
+
+@click.group(
+    cls=LazyCommands,
+    entries=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=SUMMARY,
+)
+@click.option(
+    "--config",
+    "config_file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="The configuration file, instead of stoker.toml in stoker's home.",
+)
+@click.option(
+    "--set",
+    "assignments",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="A setting, like defaults.keep_alive_s=60. May be given several times.",
+)
+@click.option(
+    "--no-plugin",
+    "blocked",
+    metavar="NAME",
+    multiple=True,
+    help="Do not load this plugin. May be given several times.",
+)
+@click.option("-v", "--verbose", is_flag=True, help="Log, and show tracebacks of bugs.")
+@click.version_option(__version__, message="%(prog)s %(version)s")
+@click.pass_obj
+def program(
+    invocation: Invocation,
+    *,
+    config_file: Path | None,
+    assignments: tuple[str, ...],
+    blocked: tuple[str, ...],
+    verbose: bool,
+) -> None:
+    """Run language models on this machine.
+
+    Models come from registries and other stores, are run by engine plugins, and are served to
+    clients by transport plugins: see `stoker plugins`.
+    """
+    invocation.config_file = config_file
+    invocation.assignments = assignments
+    invocation.blocked = blocked
+    invocation.verbose = verbose
+    invocation.start_logging()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: Without the program's name; None takes those of the process.
+
+    Returns:
+        The exit code; see `stoker.cli.exit_codes`.
+    """
+    invocation = Invocation()
+    try:
+        code = program.main(arguments, prog_name="stoker", standalone_mode=False, obj=invocation)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read (`stoker list | head`) has seen enough. Python flushes once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (Exception, KeyboardInterrupt) as exc:  # noqa: BLE001 - the last place to catch it
+        return end_with(exc, invocation)
+    return code if isinstance(code, int) else 0
