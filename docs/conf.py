@@ -20,6 +20,7 @@ sys.path.append(str(Path(__file__).parent / "_ext"))
 extensions = ["code_tables", "myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
+smartquotes = False  # `--option` must not become a dash
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = f"stoker {release}"

@@ -1,25 +1,39 @@
-"""Directives that make tables out of the code, so that these tables cannot be wrong.
+"""Directives that make reference pages out of the code, so that these pages cannot be wrong.
 
 - `{field-table} package.module:TABLE`: what becomes of each field of a request;
-- `{status-table} package.module:TABLE`: the HTTP status of each kind of error.
+- `{status-table} package.module:TABLE`: the HTTP status of each kind of error;
+- `{options} package.module:COMMAND`: the options of a click command;
+- `{commands} package.module:GROUP`: a section per command of a click group.
 """
 
 from __future__ import annotations
 
 import abc
 import importlib
+import inspect
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
+import click
 from docutils.nodes import Node
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 
-class _CodeTable(SphinxDirective, abc.ABC):
-    """A table whose rows come from an object that the argument names."""
+class _FromCode(SphinxDirective):
+    """Something that is made from an object, which the argument names as `package.module:NAME`."""
 
     required_arguments = 1
+
+    def source(self) -> Any:
+        """The object."""
+        module, _, name = self.arguments[0].partition(":")
+        return getattr(importlib.import_module(module), name)
+
+
+class _CodeTable(_FromCode, abc.ABC):
+    """A table whose rows come from the object."""
+
     columns: ClassVar[Sequence[str]]
 
     @abc.abstractmethod
@@ -28,10 +42,7 @@ class _CodeTable(SphinxDirective, abc.ABC):
 
     def run(self) -> list[Node]:
         """Make the table."""
-        module, _, name = self.arguments[0].partition(":")
-        source = getattr(importlib.import_module(module), name)
-        lines = [self.columns, ["---"] * len(self.columns), *self.rows(source)]
-        return self.parse_text_to_nodes("\n".join(f"| {' | '.join(line)} |" for line in lines))
+        return self.parse_text_to_nodes(_table(self.columns, self.rows(self.source())))
 
 
 class FieldTable(_CodeTable):
@@ -58,8 +69,63 @@ class StatusTable(_CodeTable):
             yield f"`{error.__name__}`", f"{status.value} {status.phrase}"
 
 
+class Options(_FromCode):
+    """The options of a click command."""
+
+    def run(self) -> list[Node]:
+        """Make the table."""
+        command = self.source()
+        return self.parse_text_to_nodes(_options(command, click.Context(command)))
+
+
+class Commands(_FromCode):
+    """A section per command of a click group: its usage, its help and its options."""
+
+    def run(self) -> list[Node]:
+        """Make the sections."""
+        group: click.Group = self.source()
+        context = click.Context(group, info_name="stoker")
+        text = "\n\n".join(
+            _command_section(context, group.get_command(context, name))
+            for name in group.list_commands(context)
+        )
+        return self.parse_text_to_nodes(text, allow_section_headings=True)
+
+
+def _command_section(parent: click.Context, command: click.Command | None) -> str:
+    if command is None:
+        raise ValueError("The group lists a command that it does not have.")
+    context = click.Context(command, parent=parent, info_name=command.name)
+    usage = " ".join(
+        [context.command_path, *(item.make_metavar(context) for item in _arguments(command))]
+    )
+    help_text = inspect.cleandoc(command.help or "")
+    return f"## `{usage}`\n\n{help_text}\n\n{_options(command, context)}"
+
+
+def _arguments(command: click.Command) -> list[click.Argument]:
+    return [item for item in command.params if isinstance(item, click.Argument)]
+
+
+def _options(command: click.Command, context: click.Context) -> str:
+    records = [
+        item.get_help_record(context) for item in command.params if isinstance(item, click.Option)
+    ]
+    rows = [(f"`{names}`", text) for names, text in filter(None, records)]
+    return _table(("Option", "Meaning"), rows) if rows else ""
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table."""
+    cells = ([cell.replace("|", r"\|") for cell in row] for row in rows)
+    lines = [columns, ["---"] * len(columns), *cells]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the directives."""
     app.add_directive("field-table", FieldTable)
     app.add_directive("status-table", StatusTable)
+    app.add_directive("options", Options)
+    app.add_directive("commands", Commands)
     return {"parallel_read_safe": True}

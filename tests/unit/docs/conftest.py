@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
-import click
 import pytest
 from markdown_it import MarkdownIt
 
@@ -62,18 +61,6 @@ def blocks(language: str) -> list[Block]:
 def _language(info: str) -> str:
     """The word after the fence; of a directive such as `{toctree}`, its name in braces."""
     return info.split(maxsplit=1)[0] if info.strip() else ""
-
-
-def walk(command: click.Command, *path: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    """All commands that are no groups, with the words that lead to them."""
-    if not isinstance(command, click.Group):
-        yield path, command
-        return
-    context = click.Context(command)
-    for name in command.list_commands(context):
-        child = command.get_command(context, name)
-        if child is not None:
-            yield from walk(child, *path, name)
 
 
 @pytest.fixture(scope="session")
