@@ -115,7 +115,8 @@ class ChatTemplate:
             ) from exc
         except Exception as exc:  # a template can raise anything
             raise InvalidRequestError(
-                f"The model's chat template cannot render this conversation: {exc}.",
+                "The model's chat template cannot render this conversation:"
+                f" {str(exc).rstrip('.')}.",
                 param="messages",
             ) from exc
 

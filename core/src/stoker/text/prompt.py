@@ -55,7 +55,8 @@ class PromptEncoder:
     A rendered chat is one string in which control tokens are spelled out, so a user could spell
     them too and forge, say, the system's turn. Where a message of a user or a tool does that, its
     words are encoded apart from the template's, as plain text. Other messages are encoded in one
-    go with the template, because the model was trained on the tokens that this gives.
+    go with the template, because the model was trained on the tokens that this gives. Only the
+    text of messages is looked at: their names and tool calls are the application's own.
     """
 
     def __init__(self, engine: Engine, *, template_source: str | None) -> None:

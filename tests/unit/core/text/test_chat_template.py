@@ -181,6 +181,22 @@ def test_tool_calls_of_a_template_that_knows_none() -> None:
     assert "-" == _rendered("{% for m in messages %}{{ '-' + m.content }}{% endfor %}", CALL)
 
 
+def test_tool_calls_beside_text() -> None:
+    """An assistant may say something and call tools in one message."""
+    both = Message(Author.ASSISTANT, (TextPart("Let me see."),), tool_calls=CALL.tool_calls)
+    source = "{% for m in messages %}{{ m.content }}" + _CALLS[len("{% for m in messages %}") :]
+
+    assert 'Let me see.{"city": "Zürich"}' == _rendered(
+        source + "{{ call.function.arguments | tojson }}" + _END, both
+    )
+
+
+def test_a_limit_is_an_invalid_request() -> None:
+    """A template that wants too much is stopped, and the message says why."""
+    with pytest.raises(InvalidRequestError, match="was stopped: it builds a value"):
+        _rendered("{{ 'x' * 10 ** 9 }}")
+
+
 def test_broken_arguments_are_shown_as_they_are() -> None:
     """Arguments that are no JSON reach the template as text."""
     call = Message(Author.ASSISTANT, tool_calls=(ToolCall("1", "f", "{oops"),))

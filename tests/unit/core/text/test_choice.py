@@ -116,6 +116,14 @@ def test_tokens_of_a_stop_string_are_counted_but_not_reported() -> None:
     assert (3, "bc") == (choice.completion_tokens, choice.stop)
 
 
+def test_a_stop_string_in_the_last_half_character() -> None:
+    """What the end turns into U+FFFD can be a stop string, too."""
+    choice = _choice(stops=("a\ufffd",), logprobs=True)
+
+    assert [] == _run(choice, [[0], [5]])
+    assert "a\ufffd" == choice.stop
+
+
 def test_alternatives_carry_their_bytes() -> None:
     """The best tokens are reported with bytes and probabilities, best first."""
     choice = _choice(logprobs=True)
