@@ -1,0 +1,72 @@
+"""The batch: the arrays that `llama_decode` reads, filled by the step's plan."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import numpy as np
+from llama_cpp import llama_cpp as native
+
+from stoker_llama_cpp.scheduler import Chunk
+from stoker_llama_cpp.sequence import Sequence
+
+
+class Batch:
+    """Room for one step's tokens; made once, filled anew for each step.
+
+    The arrays are numpy's, so that a prompt's chunk is copied at once and not token by token.
+
+    Attributes:
+        struct: What the binding's functions take.
+        outputs: The sequences for which a token can be sampled, in the order of their logits, each
+            with the index in the batch of its last token.
+    """
+
+    def __init__(self, *, size: int, max_sequences: int) -> None:
+        """Make the arrays.
+
+        Args:
+            size: Most tokens in a step.
+            max_sequences: Sequences have the ids from 0 to this, exclusive.
+        """
+        self._tokens = np.zeros(size, dtype=np.int32)
+        self._positions = np.zeros(size, dtype=np.int32)
+        self._wanted = np.zeros(size, dtype=np.int8)
+        # A token may belong to several sequences, so C wants an array per token. Here each has
+        # one, and all tokens of a sequence point to the same.
+        self._ids = np.arange(max_sequences, dtype=np.int32)
+        self._id_counts = np.ones(size, dtype=np.int32)
+        self._id_pointers = np.zeros(size, dtype=np.uintp)
+        self.outputs: list[tuple[int, Sequence]] = []
+        self.struct = native.llama_batch(
+            n_tokens=0,
+            token=_pointer(self._tokens, ctypes.c_int32),
+            embd=None,
+            pos=_pointer(self._positions, ctypes.c_int32),
+            n_seq_id=_pointer(self._id_counts, ctypes.c_int32),
+            seq_id=_pointer(self._id_pointers, ctypes.POINTER(ctypes.c_int32)),
+            logits=_pointer(self._wanted, ctypes.c_int8),
+        )
+
+    def fill(self, plan: list[Chunk]) -> None:
+        """Write a step's chunks, one behind the other."""
+        self.outputs.clear()
+        base, width = self._ids.ctypes.data, self._ids.itemsize
+        start = 0
+        for chunk in plan:
+            sequence = chunk.sequence
+            first, end = sequence.in_memory, start + chunk.count
+            self._tokens[start:end] = sequence.tokens[first : first + chunk.count]
+            self._positions[start:end] = np.arange(first, first + chunk.count)
+            self._id_pointers[start:end] = base + sequence.slot * width
+            self._wanted[start:end] = 0
+            if chunk.completes:
+                self._wanted[end - 1] = 1
+                self.outputs.append((end - 1, sequence))
+            start = end
+        self.struct.n_tokens = start
+
+
+def _pointer(array: np.ndarray[Any, Any], kind: Any) -> Any:
+    return array.ctypes.data_as(ctypes.POINTER(kind))

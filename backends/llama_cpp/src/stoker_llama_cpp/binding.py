@@ -1,0 +1,77 @@
+"""The seam to llama-cpp-python: which versions are let in, and loading its library.
+
+Nothing here imports the library but `load`.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.metadata
+
+from packaging.requirements import Requirement
+
+from stoker.backend import Availability
+from stoker.errors import BackendUnavailableError
+
+DISTRIBUTION = "llama-cpp-python"
+
+
+@functools.cache
+def tested_versions() -> str:
+    """The range of versions that this backend was tested with, as its own metadata says."""
+    for line in importlib.metadata.requires("stoker-llama-cpp") or ():
+        requirement = Requirement(line)
+        if requirement.name == DISTRIBUTION:
+            return str(requirement.specifier)
+    raise BackendUnavailableError(
+        f"The installed stoker-llama-cpp does not require {DISTRIBUTION}: install it again."
+    )
+
+
+def availability() -> Availability:
+    """Whether a tested version is installed, with a sentence that says what to do if not."""
+    requirement = Requirement(f"{DISTRIBUTION}{tested_versions()}")
+    try:
+        version = importlib.metadata.version(DISTRIBUTION)
+    except importlib.metadata.PackageNotFoundError:
+        return Availability(
+            available=False,
+            reason=f"{DISTRIBUTION} is not installed: pip install 'stoker[llama-cpp]'.",
+        )
+    if not requirement.specifier.contains(version, prereleases=True):
+        return Availability(
+            available=False,
+            reason=(
+                f"{DISTRIBUTION} {version} is not among the tested versions:"
+                f" pip install '{requirement}'."
+            ),
+        )
+    return Availability(available=True, reason=f"{DISTRIBUTION} {version}")
+
+
+def load() -> None:
+    """Load the library, once its version was checked.
+
+    Raises:
+        BackendUnavailableError: It is missing, of an untested version, or does not load.
+    """
+    found = availability()
+    if not found.available:
+        raise BackendUnavailableError(found.reason)
+    try:
+        # Every function of the binding is looked up here, so a library that lacks one fails now.
+        native = importlib.import_module("llama_cpp.llama_cpp")
+    except (ImportError, OSError, AttributeError, RuntimeError) as exc:
+        raise BackendUnavailableError(
+            f"{found.reason} is installed, but its library does not load: {exc}."
+        ) from exc
+    defaults = native.llama_context_default_params()
+    # Known values from both ends of the largest structure tell whether binding and library agree:
+    # LLAMA_CPP_LIB_PATH can name a library that another llama.cpp was built from.
+    layout = (defaults.n_ctx, defaults.n_batch, defaults.type_k, defaults.type_v, defaults.swa_full)
+    if layout != (512, 2048, native.GGML_TYPE_F16, native.GGML_TYPE_F16, True):
+        raise BackendUnavailableError(
+            f"{found.reason} was built against another llama.cpp than the library that it loads:"
+            " unset LLAMA_CPP_LIB_PATH, or install it again."
+        )

@@ -1,0 +1,146 @@
+"""The context: the KV cache, and computing batches with it."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from llama_cpp import llama_cpp as native
+
+from stoker.errors import LoadError
+from stoker_llama_cpp.batch import Batch
+from stoker_llama_cpp.log import LOG, cause
+from stoker_llama_cpp.model import Model
+from stoker_llama_cpp.options import LlamaCppOptions
+from stoker_llama_cpp.threads import sensible_threads
+
+DEFAULT_CONTEXT_LENGTH = 8192
+"""What a sequence may hold unless the options say so. Today's models are trained for much more
+than most machines have memory for."""
+
+# llama.cpp pads the cache to a multiple of this (GGML_PAD in llama_context's constructor), and
+# limits batches by the size before the padding.
+_CELLS_MULTIPLE = 256
+_FLASH_ATTENTION = {"auto": -1, "off": 0, "on": 1}
+
+
+class Context:
+    """A KV cache that all sequences share, and the buffers to compute with.
+
+    Attributes:
+        handle: For the binding's functions.
+        context_length: Most tokens of one sequence.
+        cells: How many tokens the KV cache holds.
+        batch_size: Most tokens that it computes at once.
+        max_sequences: Most sequences side by side; their slots count from 0.
+    """
+
+    def __init__(self, model: Model, options: LlamaCppOptions) -> None:
+        """Set the memory aside.
+
+        Raises:
+            LoadError: The options do not fit together or to the model, or memory is short.
+        """
+        self.context_length = _context_length(model, options)
+        params = native.llama_context_default_params()
+        params.n_ctx = _cells(self.context_length, options)
+        params.n_batch = options.batch_size
+        params.n_ubatch = options.ubatch_size
+        params.n_seq_max = options.max_sequences
+        # One row of logits per sequence and step is all that is ever wanted; the default reserves
+        # buffers for a row per token of the batch.
+        params.n_outputs_max = options.max_sequences
+        params.n_threads = params.n_threads_batch = options.threads or sensible_threads()
+        params.flash_attn_type = _FLASH_ATTENTION[options.flash_attention]
+        params.type_k = getattr(native, f"GGML_TYPE_{options.cache_type_k.upper()}")
+        params.type_v = getattr(native, f"GGML_TYPE_{options.cache_type_v.upper()}")
+        params.kv_unified = True
+        with LOG.recording() as lines:
+            self.handle = native.llama_init_from_model(model.handle, params)
+        if self.handle is None:
+            raise LoadError(f"llama.cpp cannot make a context: {cause(lines)}.")
+        self._memory = native.llama_get_memory(self.handle)
+        self.cells = int(native.llama_n_ctx(self.handle))
+        self.batch_size = int(native.llama_n_batch(self.handle))
+        self.max_sequences = options.max_sequences
+        self._rows = options.max_sequences, len(model.vocabulary)
+        self._logits_address = 0
+        self._logits: npt.NDArray[np.float32] = np.empty((0, 0), dtype=np.float32)
+
+    @property
+    def generates(self) -> bool:
+        """Whether the model's texts can be gone on with: embedding models keep no cache."""
+        pooling = native.llama_pooling_type(self.handle)
+        return self._memory is not None and pooling == native.LLAMA_POOLING_TYPE_NONE
+
+    def decode(self, batch: Batch) -> int:
+        """Compute a batch.
+
+        Returns:
+            0, or llama.cpp's code of what went wrong; `rewind` then tells what is in memory.
+        """
+        return int(native.llama_decode(self.handle, batch.struct))
+
+    def logits(self) -> npt.NDArray[np.float32]:
+        """The logits of the last batch: (outputs, vocabulary), in the batch's order.
+
+        Waits for the computation. The array is llama.cpp's own memory: it holds until the next
+        batch, and has a row for every sequence that could run, of which the first are filled.
+        """
+        pointer: Any = native.llama_get_logits(self.handle)
+        address = ctypes.addressof(pointer.contents)
+        if address != self._logits_address:
+            self._logits = np.ctypeslib.as_array(pointer, shape=self._rows)
+            self._logits_address = address
+        return self._logits
+
+    def forget(self, slot: int) -> None:
+        """Empty a slot's part of the cache."""
+        native.llama_memory_seq_rm(self._memory, slot, -1, -1)
+
+    def rewind(self, slot: int, length: int) -> int:
+        """Cut a slot's part of the cache down to so many tokens.
+
+        Returns:
+            How many are in memory now: fewer when there were fewer, and none with models whose
+            memory cannot be cut.
+        """
+        length = min(length, int(native.llama_memory_seq_pos_max(self._memory, slot)) + 1)
+        if length > 0 and native.llama_memory_seq_rm(self._memory, slot, length, -1):
+            return length
+        self.forget(slot)
+        return 0
+
+    def close(self) -> None:
+        """Free the cache and the buffers."""
+        native.llama_free(self.handle)
+
+
+def _context_length(model: Model, options: LlamaCppOptions) -> int:
+    trained = model.trained_context_length or DEFAULT_CONTEXT_LENGTH
+    wanted = options.context_length
+    if wanted is None:
+        return min(trained, DEFAULT_CONTEXT_LENGTH)
+    if wanted > trained:
+        raise LoadError(
+            f"context_length is {wanted}, but the model was trained for {trained}:"
+            " set that or less."
+        )
+    return wanted
+
+
+def _cells(context_length: int, options: LlamaCppOptions) -> int:
+    cells = context_length if options.cache_tokens is None else options.cache_tokens
+    if cells < context_length:
+        raise LoadError(
+            f"cache_tokens is {cells}, which is less than the context_length of {context_length}:"
+            " the cache must hold at least one whole sequence."
+        )
+    if options.batch_size < options.max_sequences:
+        raise LoadError(
+            f"batch_size is {options.batch_size}, which is less than max_sequences"
+            f" ({options.max_sequences}): a step must hold a token of every sequence."
+        )
+    return -(-cells // _CELLS_MULTIPLE) * _CELLS_MULTIPLE

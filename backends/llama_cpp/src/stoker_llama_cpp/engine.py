@@ -1,0 +1,207 @@
+"""The engine: many sequences, one `llama_decode` per step."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence as SequenceOf
+
+import numpy as np
+import numpy.typing as npt
+
+from stoker.engine import Engine, EngineInfo, SampledToken, SequenceJob, SequenceOutput
+from stoker.errors import InvalidRequestError, UnavailableError
+from stoker.events import FinishReason
+from stoker_llama_cpp import sampler
+from stoker_llama_cpp.batch import Batch
+from stoker_llama_cpp.context import Context
+from stoker_llama_cpp.log import LOG, cause
+from stoker_llama_cpp.logprobs import with_logprobs
+from stoker_llama_cpp.model import Model
+from stoker_llama_cpp.pace import Pace
+from stoker_llama_cpp.sampler import Sampler
+from stoker_llama_cpp.scheduler import Chunk, Scheduler
+from stoker_llama_cpp.sequence import Sequence
+
+
+class LlamaCppEngine(Engine):
+    """A model on llama.cpp; see `stoker.engine.Engine` for the contract.
+
+    A step plans, computes the plan in one batch, and samples one token for every sequence of which
+    all known tokens are in memory now.
+    """
+
+    def __init__(self, model: Model, context: Context, info: EngineInfo) -> None:
+        """Take over a model and a context; `close` frees them."""
+        self._model = model
+        self._vocabulary = model.vocabulary
+        self._context = context
+        self._info = info
+        self._sequences: dict[int, Sequence] = {}
+        self._submitted = 0
+        self._scheduler = Scheduler(
+            cells=context.cells,
+            max_sequences=context.max_sequences,
+            batch_size=context.batch_size,
+            forget=context.forget,
+        )
+        self._batch = Batch(size=context.batch_size, max_sequences=context.max_sequences)
+        self._pace = Pace()
+
+    @property
+    def info(self) -> EngineInfo:
+        """What was loaded."""
+        return self._info
+
+    @property
+    def idle(self) -> bool:
+        """Whether a `step` would do nothing."""
+        return not self._sequences
+
+    def encode(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
+        """Turn text into tokens.
+
+        Raises:
+            InvalidRequestError: The text is no valid Unicode.
+        """
+        return self._vocabulary.encode(text, add_special=add_special, parse_special=parse_special)
+
+    def token_bytes(self, token: int) -> bytes:
+        """The bytes that a token stands for.
+
+        Raises:
+            IndexError: There is no such token.
+        """
+        return self._vocabulary.token_bytes(token)
+
+    def submit(self, job: SequenceJob) -> None:
+        """Queue a sequence.
+
+        Raises:
+            InvalidRequestError: It has tokens that do not exist, does not fit into the context,
+                or has sampling parameters that cannot be computed.
+        """
+        if job.id in self._sequences:
+            raise InvalidRequestError(f"The sequence id {job.id} is in use.")
+        size = len(self._vocabulary)
+        # llama.cpp would refuse the whole batch for one such token, and all sequences with it.
+        if not job.prompt or min(job.prompt) < 0 or max(job.prompt) >= size:
+            raise InvalidRequestError(
+                f"A prompt must have tokens, and all of them between 0 and {size - 1}.",
+                param="prompt",
+            )
+        if job.max_tokens < 1 or len(job.prompt) + job.max_tokens > self._info.context_length:
+            raise InvalidRequestError(
+                f"{len(job.prompt)} tokens of prompt and {job.max_tokens} of answer do not fit into"
+                f" the context of {self._info.context_length}.",
+                param="max_tokens",
+            )
+        sampler.check(job.sampling, vocabulary_size=size)
+        sequence = self._sequences[job.id] = Sequence(
+            job, order=self._submitted, greedy=sampler.takes_best(job.sampling)
+        )
+        self._submitted += 1
+        self._scheduler.add(sequence)
+
+    def cancel(self, sequence_id: int) -> None:
+        """Forget a sequence, at once."""
+        sequence = self._sequences.get(sequence_id)
+        if sequence is not None:
+            self._drop(sequence)
+
+    def step(self) -> SequenceOf[SequenceOutput]:
+        """Advance the sequences by one batch."""
+        plan = self._scheduler.plan(self._pace.prompt_tokens)
+        if not plan:
+            return []
+        self._batch.fill(plan)
+        started_s = time.perf_counter()
+        with LOG.recording() as lines:
+            code = self._context.decode(self._batch)
+        if code:
+            return [self._recovered(plan, code, cause(lines))]
+        logits = self._context.logits()
+        read_tokens = sum(chunk.count for chunk in plan if chunk.count > 1)
+        self._pace.observe(read_tokens, time.perf_counter() - started_s)
+        outputs = []
+        for chunk in plan:
+            sequence = chunk.sequence
+            sequence.in_memory += chunk.count
+            # A sequence that is read again after it gave up its memory has nothing new to tell.
+            if sequence.pending and sequence.reported < sequence.in_memory:
+                sequence.reported = sequence.in_memory
+                outputs.append(SequenceOutput(sequence.job.id, prefilled=sequence.in_memory))
+        outputs += self._sampled(logits)
+        return outputs
+
+    def close(self) -> None:
+        """Free everything."""
+        for sequence in self._sequences.values():
+            sequence.close()
+        self._context.close()
+        self._model.close()
+
+    def _sampled(self, logits: npt.NDArray[np.float32]) -> list[SequenceOutput]:
+        """Sample a token for every sequence that wants one."""
+        wanting = self._batch.outputs
+        if any(sequence.greedy for _, sequence in wanting):
+            best = logits[: len(wanting)].argmax(axis=1).tolist()
+        outputs = []
+        for row, (index, sequence) in enumerate(wanting):
+            if sequence.greedy:
+                token = best[row]
+            else:
+                if sequence.sampler is None:
+                    sequence.sampler = self._sampler(sequence)
+                token = sequence.sampler.sample(self._context.handle, index)
+            outputs.append(self._advanced(sequence, token, logits[row]))
+        return outputs
+
+    def _advanced(
+        self, sequence: Sequence, token: int, logits: npt.NDArray[np.float32]
+    ) -> SequenceOutput:
+        """Take a sampled token into a sequence, and the sequence out when that was its last."""
+        job = sequence.job
+        prefilled = None if sequence.generated else len(job.prompt)
+        if not job.ignore_end and self._vocabulary.ends_generation(token):
+            self._drop(sequence)
+            return SequenceOutput(job.id, prefilled=prefilled, finish=FinishReason.STOP)
+        sequence.tokens.append(token)
+        count = job.sampling.logprobs
+        sampled = SampledToken(token) if count is None else with_logprobs(logits, token, count)
+        finish = None
+        if sequence.generated == job.max_tokens:
+            finish = FinishReason.LENGTH
+            self._drop(sequence)
+        return SequenceOutput(job.id, prefilled=prefilled, tokens=(sampled,), finish=finish)
+
+    def _sampler(self, sequence: Sequence) -> Sampler:
+        return Sampler(
+            sequence.job.sampling,
+            vocabulary_size=len(self._vocabulary),
+            context_length=self._info.context_length,
+            prompt=sequence.job.prompt,
+        )
+
+    def _recovered(self, plan: list[Chunk], code: int, words: str) -> SequenceOutput:
+        """Give up the newest sequence of a batch that failed, so that the others can go on.
+
+        Most often memory was short, and the newest is who brought the need for more.
+        """
+        for chunk in plan:
+            sequence = chunk.sequence
+            # Some of the batch may have been computed. The last token is left out, because its
+            # logits are needed.
+            sequence.in_memory = self._context.rewind(sequence.slot, len(sequence.tokens) - 1)
+        newest = max((chunk.sequence for chunk in plan), key=_rank)
+        self._drop(newest)
+        error = UnavailableError(f"llama.cpp could not compute a batch (code {code}): {words}.")
+        return SequenceOutput(newest.job.id, error=error)
+
+    def _drop(self, sequence: Sequence) -> None:
+        del self._sequences[sequence.job.id]
+        self._scheduler.remove(sequence)
+        sequence.close()
+
+
+def _rank(sequence: Sequence) -> tuple[int, int]:
+    return sequence.rank

@@ -1,0 +1,44 @@
+"""The `[backends."llama.cpp"]` table of the config."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+MAX_SEQUENCES = 256
+"""LLAMA_MAX_SEQ of llama.cpp's src/llama-cparams.h: a larger number makes it refuse to load."""
+
+Count = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
+CacheType = Literal["f32", "f16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0"]
+
+
+class LlamaCppOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How to load a model and run it; stoker decodes and checks it."""
+
+    context_length: Annotated[int, msgspec.Meta(ge=2, le=2**31 - 1)] | None = None
+    """Most tokens of one sequence; unset takes what the model was trained for, at most 8192."""
+    cache_tokens: Count | None = None
+    """Tokens that the KV cache holds for all sequences together; unset is `context_length`.
+
+    Sequences share the cache. When it is full, the newest one is put back into the queue and read
+    again later, so more room means less waiting, never other answers.
+    """
+    max_sequences: Annotated[int, msgspec.Meta(ge=1, le=MAX_SEQUENCES)] = 8
+    """Most sequences that run side by side; more wait in a queue."""
+    batch_size: Count = 2048
+    """Most tokens that one step may compute; at least `max_sequences`."""
+    ubatch_size: Count = 512
+    """Most tokens that are computed at once, within a step; takes memory."""
+    threads: Annotated[int, msgspec.Meta(ge=1, le=512)] | None = None
+    """Processor threads; unset takes the physical cores that this process may use."""
+    gpu_layers: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)] | None = None
+    """Layers to put on the GPU; unset puts all there. Without a GPU it does nothing."""
+    mmap: bool = True
+    """Map the weights' file into memory, so that several processes share it."""
+    flash_attention: Literal["auto", "on", "off"] = "auto"
+    """Whether to use fused attention kernels; a quantised V cache needs them."""
+    cache_type_k: CacheType = "f16"
+    """Number format of the cached keys."""
+    cache_type_v: CacheType = "f16"
+    """Number format of the cached values."""

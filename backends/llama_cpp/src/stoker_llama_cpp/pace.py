@@ -1,0 +1,45 @@
+"""How much of prompts a step may read before those who wait for tokens notice."""
+
+from __future__ import annotations
+
+import math
+
+BESIDE_ANSWERS_S = 0.1
+"""How long reading may hold up the next token of running answers."""
+ALONE_S = 0.5
+"""How long a step may take when nobody waits for a token: cancelling has to wait for its end."""
+LEAST_TOKENS = 8
+_FIRST_TOKENS = 64
+_WEIGHT = 0.3
+
+
+class Pace:
+    """Learns how fast this machine reads this model's prompts.
+
+    The same number of tokens takes a GPU a moment and a small processor seconds, so the limit of
+    a step is a time, and the tokens that fit into it are measured.
+    """
+
+    def __init__(self) -> None:
+        self._token_s = math.nan
+
+    def prompt_tokens(self, answers: int) -> int:
+        """How many tokens of prompts the next step may have, at least `LEAST_TOKENS`.
+
+        Args:
+            answers: How many running answers wait for the step.
+        """
+        if math.isnan(self._token_s):
+            return _FIRST_TOKENS
+        limit_s = BESIDE_ANSWERS_S if answers else ALONE_S
+        return max(LEAST_TOKENS, int(limit_s / self._token_s))
+
+    def observe(self, prompt_tokens: int, duration_s: float) -> None:
+        """Learn from a step that has ended; one that read few tokens tells nothing."""
+        if prompt_tokens < LEAST_TOKENS:
+            return
+        token_s = max(duration_s, 1e-6) / prompt_tokens
+        if math.isnan(self._token_s):
+            self._token_s = token_s
+        else:
+            self._token_s += _WEIGHT * (token_s - self._token_s)

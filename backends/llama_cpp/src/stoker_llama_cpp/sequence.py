@@ -1,0 +1,66 @@
+"""One token stream, from its submission to its end."""
+
+from __future__ import annotations
+
+from array import array
+
+import attrs
+
+from stoker.engine import SequenceJob
+from stoker_llama_cpp.sampler import Sampler
+
+NO_SLOT = -1
+
+
+@attrs.define(eq=False)
+class Sequence:
+    """A sequence's state. Prompt and answer are one row of tokens.
+
+    What is not in memory yet is computed next: most of a prompt at first, one token at a time
+    later, and everything again after the sequence had to give its memory to another one.
+    """
+
+    job: SequenceJob
+    order: int
+    """Counts submissions."""
+    greedy: bool
+    """Takes the best token, and needs no sampler."""
+    tokens: array[int] = attrs.field(init=False)
+    """The prompt and the answer so far."""
+    in_memory: int = 0
+    """How many of the tokens are in the KV cache."""
+    slot: int = NO_SLOT
+    """llama.cpp's id of the sequence while it runs."""
+    reported: int = 0
+    """How much of the prompt was last said to be in memory."""
+    sampler: Sampler | None = None
+    """Made with the first token, for sequences that need one."""
+
+    def __attrs_post_init__(self) -> None:
+        self.tokens = array("i", self.job.prompt)
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        """Sorts sequences: the least goes first and is the last to be put back."""
+        return (-self.job.priority, self.order)
+
+    @property
+    def pending(self) -> int:
+        """Tokens that are known but not in memory; at least one while the sequence lives."""
+        return len(self.tokens) - self.in_memory
+
+    @property
+    def generated(self) -> int:
+        """Tokens of the answer so far."""
+        return len(self.tokens) - len(self.job.prompt)
+
+    @property
+    def final_length(self) -> int:
+        """Tokens that the sequence can come to have in memory."""
+        return len(self.job.prompt) + self.job.max_tokens
+
+    def close(self) -> None:
+        """Free what the sequence owns outside the KV cache."""
+        if self.sampler is not None:
+            self.sampler.close()
+            self.sampler = None

@@ -1,0 +1,97 @@
+"""The tokenizer: from text to tokens, and from a token to its bytes."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from collections.abc import Callable
+
+from llama_cpp import llama_cpp as native
+
+from stoker.errors import InvalidRequestError
+
+_PIECE_BYTES = 256
+_NO_TOKEN = -1
+
+# Names as templates written for Hugging Face transformers use them.
+_SPECIAL_TOKENS: dict[str, Callable[[int], int]] = {
+    "bos_token": native.llama_vocab_bos,
+    "eos_token": native.llama_vocab_eos,
+    "pad_token": native.llama_vocab_pad,
+    "sep_token": native.llama_vocab_sep,
+    "mask_token": native.llama_vocab_mask,
+}
+
+
+class Vocabulary:
+    """The tokens of a model; lives as long as the model that it is of."""
+
+    def __init__(self, model: int) -> None:
+        """Find the vocabulary of a `llama_model`."""
+        self._handle = native.llama_model_get_vocab(model)
+        self._size = int(native.llama_vocab_n_tokens(self._handle))
+        self._bytes: list[bytes | None] = [None] * self._size
+
+    def __len__(self) -> int:
+        """How many tokens there are."""
+        return self._size
+
+    def encode(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
+        """Turn text into tokens; see `stoker.engine.Engine.encode`.
+
+        Raises:
+            InvalidRequestError: The text has half of a surrogate pair, which is no character.
+        """
+        try:
+            data = text.encode()
+        except UnicodeEncodeError as exc:
+            raise InvalidRequestError(
+                f"The text is no valid Unicode: character {exc.start} is half of a pair."
+            ) from exc
+        # Texts rarely have more tokens than bytes; when one has, the library says how many.
+        room = len(data) + 2
+        while True:
+            tokens = (native.llama_token * room)()
+            count = native.llama_tokenize(
+                self._handle, data, len(data), tokens, room, add_special, parse_special
+            )
+            if count >= 0:
+                return list(tokens[:count])
+            room = -count
+
+    def token_bytes(self, token: int) -> bytes:
+        """The bytes that a token stands for; see `stoker.engine.Engine.token_bytes`.
+
+        Raises:
+            IndexError: There is no such token.
+        """
+        if not 0 <= token < self._size:
+            raise IndexError(f"There is no token {token}: the vocabulary has {self._size}.")
+        data = self._bytes[token]
+        if data is None:
+            data = self._bytes[token] = self._piece(token)
+        return data
+
+    def ends_generation(self, token: int) -> bool:
+        """Whether the model says with this token that it has finished."""
+        return bool(native.llama_vocab_is_eog(self._handle, token))
+
+    @functools.cached_property
+    def special_tokens(self) -> dict[str, str]:
+        """The texts of special tokens, by the names that templates use."""
+        found = {name: function(self._handle) for name, function in _SPECIAL_TOKENS.items()}
+        return {
+            name: native.llama_vocab_get_text(self._handle, token).decode(errors="replace")
+            for name, token in found.items()
+            if token != _NO_TOKEN
+        }
+
+    def _piece(self, token: int) -> bytes:
+        size = _PIECE_BYTES
+        while True:
+            buffer = ctypes.create_string_buffer(size)
+            # Nothing stripped, and no text for control tokens.
+            count = native.llama_token_to_piece(self._handle, token, buffer, size, 0, False)  # noqa: FBT003 - a C function
+            if count >= 0:
+                return buffer.raw[:count]
+            size = -count
