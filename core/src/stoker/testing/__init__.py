@@ -8,7 +8,7 @@ fixtures that the class names, sets flags for what the plugin cannot do, and get
         def load(self):
             return lambda: ShoutEngine()
 
-Only this package imports pytest; install `stoker[testing]` to have it.
+Only this package imports pytest, which stoker does not install: have it in your test environment.
 """
 
 from __future__ import annotations
