@@ -2,6 +2,7 @@
 
 - `{field-table} package.module:TABLE`: what becomes of each field of a request;
 - `{status-table} package.module:TABLE`: the HTTP status of each kind of error;
+- `{settings} package.module:STRUCT`: the settings of a plugin, by its options type;
 - `{options} package.module:COMMAND`: the options of a click command;
 - `{commands} package.module:GROUP`: a section per command of a click group.
 """
@@ -15,8 +16,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 import click
+import msgspec
 from docutils.nodes import Node
 from sphinx.application import Sphinx
+from sphinx.pycode import ModuleAnalyzer
 from sphinx.util.docutils import SphinxDirective
 
 
@@ -67,6 +70,24 @@ class StatusTable(_CodeTable):
         """One per error in the table, in its order."""
         for error, status in source.items():
             yield f"`{error.__name__}`", f"{status.value} {status.phrase}"
+
+
+class Settings(_CodeTable):
+    """The fields of a plugin's options type, with the docstrings below them."""
+
+    columns = ("Setting", "Default", "Meaning")
+
+    def rows(self, source: Any) -> Iterable[Sequence[str]]:
+        """One per field, in order."""
+        docs = ModuleAnalyzer.for_module(source.__module__).find_attr_docs()
+        for field in msgspec.structs.fields(source):
+            text = " ".join(docs[source.__name__, field.name])
+            yield f"`{field.name}`", _default(field.default), text
+
+
+def _default(value: object) -> str:
+    """A default as the configuration file spells it."""
+    return "unset" if value is None else f"`{msgspec.json.encode(value).decode()}`"
 
 
 class Options(_FromCode):
@@ -126,6 +147,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Register the directives."""
     app.add_directive("field-table", FieldTable)
     app.add_directive("status-table", StatusTable)
+    app.add_directive("settings", Settings)
     app.add_directive("options", Options)
     app.add_directive("commands", Commands)
     return {"parallel_read_safe": True}
