@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import openai
 import pytest
@@ -199,11 +200,9 @@ async def test_errors_before_the_answer_have_their_status(
 
 async def test_a_bad_field_is_named(sdk: openai.AsyncOpenAI) -> None:
     """The client's error carries the field."""
+    malformed: Any = {"role": "user", "content": 5}
     with pytest.raises(openai.BadRequestError) as caught:
-        await sdk.chat.completions.create(
-            model="m",
-            messages=[{"role": "user", "content": 5}],  # type: ignore[typeddict-item] # the point
-        )
+        await sdk.chat.completions.create(model="m", messages=[malformed])
 
     assert "messages[0].content" == caught.value.param
 
@@ -217,9 +216,12 @@ async def test_a_failure_inside_a_stream_is_an_api_error(
     stream = await sdk.chat.completions.create(model="m", messages=HI, stream=True)
     pieces: list[str | None] = []
 
-    with pytest.raises(openai.APIError, match=r"The runner died\.") as caught:
+    async def read() -> None:
         async for chunk in stream:
-            pieces.append(chunk.choices[0].delta.content)  # noqa: PERF401 - it must survive the error
+            pieces.append(chunk.choices[0].delta.content)
+
+    with pytest.raises(openai.APIError, match=r"The runner died\.") as caught:
+        await read()
 
     assert ["", "Hel"] == pieces
     assert "runner_crashed" == caught.value.code

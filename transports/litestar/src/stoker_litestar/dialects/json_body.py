@@ -11,8 +11,11 @@ from stoker.errors import InvalidRequestError
 
 BodyT = TypeVar("BodyT", bound=msgspec.Struct)
 
-# msgspec puts the place at the end of its message: "... - at `$.messages[0].content`".
-_PLACE = re.compile(r"^(?P<problem>.*?)(?: - at `(?:key in )?\$\.?(?P<path>.*)`)?$", re.DOTALL)
+# msgspec puts the place at the end of its message: "... - at `$.messages[0].content`", and for the
+# key of an object "... - at `key` in `$.logit_bias`".
+_PLACE = re.compile(
+    r"^(?P<problem>.*?)(?: - at (?P<key>`key` in )?`\$\.?(?P<path>.*)`)?$", re.DOTALL
+)
 _FIELD = re.compile(r"^Object (?P<what>contains unknown|missing required) field `(?P<field>.*)`$")
 _WHAT = {
     "contains unknown": "there is no such field: remove it or check its spelling",
@@ -56,6 +59,8 @@ def _located(message: str) -> InvalidRequestError:
         return field_error(path, _WHAT[field["what"]])
     problem = problem.replace(" | null", "").replace("`", "")
     problem = problem[:1].lower() + problem[1:]
+    if match and match["key"]:
+        problem = f"as a key, {problem}"
     if path:
         return field_error(path, problem)
     return InvalidRequestError(f"The request's body: {problem}.")

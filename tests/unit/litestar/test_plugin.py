@@ -1,0 +1,73 @@
+"""What the distribution registers."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import msgspec
+import pytest
+
+from stoker.backend import NoOptions
+from stoker.dialect import GenerateRoute
+from stoker.errors import ConfigError
+from stoker.plugins import PluginManager
+from stoker.transport import TransportContext
+from stoker_litestar.options import HttpOptions
+from stoker_litestar.server import HttpTransport
+
+
+@pytest.fixture(scope="module")
+def plugins() -> PluginManager:
+    """The plugin alone, found by its entry point."""
+    return PluginManager(allow=["litestar"])
+
+
+def test_the_plugin_is_found(plugins: PluginManager) -> None:
+    """The entry point loads and offers one transport and one dialect."""
+    (plugin,) = [plugin for plugin in plugins.plugins if plugin.name == "litestar"]
+
+    assert None is plugin.problem
+    assert ("transport http", "dialect openai") == plugin.provides
+
+
+def test_the_transport_is_made_with_its_options(plugins: PluginManager) -> None:
+    """The factory makes the transport, and refuses settings that make no sense."""
+    factory = plugins.transports["http"].factory
+
+    assert isinstance(factory(TransportContext(HttpOptions(), ())), HttpTransport)
+    with pytest.raises(ConfigError):
+        factory(TransportContext(HttpOptions(host="0.0.0.0"), ()))
+    with pytest.raises(TypeError):
+        factory(TransportContext(NoOptions(), ()))
+
+
+@pytest.mark.parametrize(
+    "table", [{"port": -1}, {"port": 65536}, {"max_body_bytes": 0}, {"prot": 1}]
+)
+def test_options_are_checked(table: dict[str, int]) -> None:
+    """Wrong values and unknown names are refused."""
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert(table, HttpOptions)
+
+
+def test_the_dialect_has_the_routes(plugins: PluginManager) -> None:
+    """The dialect generates at the paths that clients expect."""
+    dialect = plugins.dialects["openai"].factory()
+
+    assert ["/v1/chat/completions", "/v1/completions"] == [
+        route.path for route in dialect.routes if isinstance(route, GenerateRoute)
+    ]
+
+
+@pytest.mark.parametrize(
+    "imports",
+    ["stoker_litestar.plugin", "stoker_litestar.dialects.openai.dialect"],
+)
+def test_plugin_and_dialects_import_no_web_framework(imports: str) -> None:
+    """Registration is light, and dialects are pure."""
+    code = f"import sys, {imports}; print({{'litestar', 'uvicorn'}} & set(sys.modules))"
+
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+
+    assert "set()" == done.stdout.strip()
