@@ -1,0 +1,32 @@
+"""The llama.cpp engine keeps the contract of engines, with a real model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from stoker.artifact import BundleFile, ModelBundle
+from stoker.digest import Digest
+from stoker.engine import Engine
+from stoker.media_types import GGUF, Role
+from stoker.reference import Reference
+from stoker.testing import EngineContract
+from stoker_llama_cpp.options import LlamaCppOptions
+from stoker_llama_cpp.plugin import load as load_llama_cpp
+
+MODEL = Path(__file__).parents[2] / ".cache/models/SmolLM2-135M-Instruct.Q4_1.gguf"
+
+
+@pytest.mark.model
+class TestLlamaCpp(EngineContract):
+    @pytest.fixture
+    def load(self) -> Callable[[], Engine]:
+        """SmolLM2 with the default options."""
+        bundle = ModelBundle(
+            Reference.parse("ai/smollm2"),
+            Digest("sha256", "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"),
+            (BundleFile(MODEL, Role.WEIGHTS, GGUF),),
+        )
+        return lambda: load_llama_cpp(bundle, LlamaCppOptions(), lambda stage, fraction: None)
