@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -52,10 +53,15 @@ class Answer:
                 return
             case TextDelta(text=text) if text:
                 self.text += text
-                self._write(text, err=False)
+                self._begin()
+                if self.show:
+                    click.echo(text, nl=False)
             case ReasoningDelta(text=text) if text:
                 self.reasoning += text
-                self._write(text, err=True)
+                self._begin()
+                if self.show:
+                    # Not part of the answer, so not where programs read it.
+                    click.echo(_dimmed(text), err=True, nl=False)
             case ChoiceFinished():
                 self.end = event
             case Finished():
@@ -96,12 +102,10 @@ class Answer:
             parts.append(f"ended by {self.end.reason}")
         return ", ".join(parts)
 
-    def _write(self, text: str, *, err: bool) -> None:
+    def _begin(self) -> None:
         self.hide_loading()
         if self.first_token_s is None:
             self.first_token_s = time.monotonic() - self._started_s
-        if self.show:
-            click.secho(text, nl=False, err=err, dim=err)
 
     def _show_loading(self, loading: Loading) -> None:
         if not sys.stderr.isatty():
@@ -116,3 +120,8 @@ class Answer:
             self._status.start()
         else:
             self._status.update(line)
+
+
+def _dimmed(text: str) -> str:
+    # https://no-color.org
+    return text if os.environ.get("NO_COLOR") else click.style(text, dim=True)

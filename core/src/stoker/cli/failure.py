@@ -36,7 +36,10 @@ def end_with(error: BaseException, invocation: Invocation) -> int:
         case click.ClickException():
             complain(error.format_message())
             return error.exit_code
-        case click.Abort() | KeyboardInterrupt():
+        case KeyboardInterrupt():
+            if sys.stderr.isatty():
+                # The terminal has shown ^C in the line.
+                click.echo(err=True)
             return INTERRUPTED
         case StokerError():
             complain(error.message)

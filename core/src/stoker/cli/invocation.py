@@ -31,7 +31,6 @@ class Invocation:
         logging.basicConfig(
             level=logging.INFO if self.verbose else logging.WARNING,
             format="%(levelname)s %(name)s: %(message)s",
-            force=True,
         )
 
     def application(self, flags: Sequence[Flag] = ()) -> Application:

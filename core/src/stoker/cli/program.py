@@ -8,12 +8,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
+from click.shell_completion import shell_complete
 
 from stoker.cli.command_list import COMMANDS, LazyCommands
-from stoker.cli.exit_codes import SUMMARY
+from stoker.cli.exit_codes import OK, SUMMARY
 from stoker.cli.failure import end_with
 from stoker.cli.invocation import Invocation
 from stoker.version import __version__
+
+_COMPLETE = "_STOKER_COMPLETE"
+"""Set by the shell when it asks for completions, to what it asks."""
 
 
 @click.group(
@@ -75,14 +79,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code; see `stoker.cli.exit_codes`.
     """
+    if instruction := os.environ.get(_COMPLETE):
+        return shell_complete(program, {}, "stoker", _COMPLETE, instruction)
     invocation = Invocation()
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    # Not `program.main`: it takes a closed pipe for a failure and an EOFError for Ctrl-C.
     try:
-        code = program.main(arguments, prog_name="stoker", standalone_mode=False, obj=invocation)
+        with program.make_context("stoker", given, obj=invocation) as context:
+            program.invoke(context)
         sys.stdout.flush()
+    except click.exceptions.Exit as exc:
+        return exc.exit_code
     except BrokenPipeError:
         # Whoever read (`stoker list | head`) has seen enough. Python flushes once more at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except (Exception, KeyboardInterrupt) as exc:  # noqa: BLE001 - the last place to catch it
         return end_with(exc, invocation)
-    return code if isinstance(code, int) else 0
+    return OK

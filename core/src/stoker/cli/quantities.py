@@ -10,11 +10,13 @@ _DAY_S = 24 * _HOUR_S
 
 def size_text(size_bytes: float) -> str:
     """A size in decimal units, as disks and networks are sold: `98.4 MB`."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if size_bytes < _KILO:
-            return f"{size_bytes:.0f} B" if unit == "B" else f"{size_bytes:.1f} {unit}"
+    if size_bytes < _KILO:
+        return f"{size_bytes:.0f} B"
+    for unit in ("kB", "MB", "GB"):
         size_bytes /= _KILO
-    return f"{size_bytes:.1f} TB"
+        if round(size_bytes, 1) < _KILO:
+            return f"{size_bytes:.1f} {unit}"
+    return f"{size_bytes / _KILO:.1f} TB"
 
 
 def duration_text(duration_s: float) -> str:

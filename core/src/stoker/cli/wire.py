@@ -10,6 +10,7 @@ import msgspec
 from stoker.artifact import Artifact, Layer, ModelFacts
 from stoker.backend import Device
 from stoker.cli.answer import Answer
+from stoker.control.client import ServerStatus
 from stoker.events import Timings, Usage
 from stoker.host import RunnerStatus
 from stoker.manifest import Descriptor
@@ -187,6 +188,23 @@ class RunnerDocument(msgspec.Struct, frozen=True):
         """Convert for printing."""
         values: dict[str, Any] = {name: getattr(status, name) for name in cls.__struct_fields__}
         return cls(**(values | {"digest": str(status.digest), "state": str(status.state)}))
+
+
+class ServerDocument(msgspec.Struct, frozen=True):
+    """What `stoker ps` shows."""
+
+    pid: int | None
+    """None when no server runs."""
+    addresses: tuple[str, ...]
+    runners: tuple[RunnerDocument, ...]
+
+    @classmethod
+    def from_domain(cls, status: ServerStatus | None) -> Self:
+        """Convert for printing."""
+        if status is None:
+            return cls(pid=None, addresses=(), runners=())
+        runners = tuple(map(RunnerDocument.from_domain, status.runners))
+        return cls(status.pid, status.addresses, runners)
 
 
 class DeviceDocument(msgspec.Struct, frozen=True):

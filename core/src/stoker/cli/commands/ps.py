@@ -23,19 +23,19 @@ _HEADER = (
 
 
 @click.command("ps")
-@click.option("--json", "as_json", is_flag=True, help="Print them as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the server and its models as JSON.")
 @click.pass_obj
 def command(invocation: Invocation, *, as_json: bool) -> None:
     """Show the loaded models of the running server."""
-    from stoker.cli.running_server import find_loaded_models
-    from stoker.cli.wire import RunnerDocument
+    from stoker.cli.running_server import find_server
+    from stoker.cli.wire import ServerDocument
 
-    runners = find_loaded_models(invocation.application())
-    if runners is None:
+    server = find_server(invocation.application().settings.home)
+    if server is None:
         note("no server is running for this home; `stoker serve` starts one")
     if as_json:
-        print_json([RunnerDocument.from_domain(runner) for runner in runners or ()])
-    elif runners is not None:
+        print_json(ServerDocument.from_domain(server))
+    elif server is not None:
         print_table(
             _HEADER,
             [
@@ -52,6 +52,6 @@ def command(invocation: Invocation, *, as_json: bool) -> None:
                     if runner.expires_in_s is None
                     else f"in {duration_text(runner.expires_in_s)}",
                 )
-                for runner in runners
+                for runner in server.runners
             ],
         )

@@ -55,9 +55,10 @@ def _refuse_loaded(application: Application, artifacts: list[Artifact]) -> None:
     Raises:
         InUseError: The server has one of the models loaded, and no other name keeps its files.
     """
-    from stoker.cli.running_server import loaded_models
+    from stoker.cli.running_server import find_server
 
-    loaded = {runner.digest for runner in loaded_models(application)}
+    server = find_server(application.settings.home)
+    loaded = {runner.digest for runner in server.runners} if server else set()
     going = {item.reference for item in artifacts}
     kept = {
         (item.store, item.digest)

@@ -17,19 +17,22 @@ def command(invocation: Invocation, *, names: tuple[str, ...], everything: bool)
 
     Requests that a model is answering fail. The next request loads it again.
     """
-    from stoker.cli.running_server import loaded_models, unload
+    from stoker.cli.running_server import find_server, unload
 
     if bool(names) == everything:
         raise click.UsageError("Say which models, or --all.")
     application = invocation.application()
+    home = application.settings.home
     if everything:
-        names = tuple(runner.model for runner in loaded_models(application))
+        server = find_server(home)
+        # A model that two backends have loaded has two runners.
+        names = tuple(dict.fromkeys(runner.model for runner in server.runners)) if server else ()
     else:
         for name in names:
             # A name that is not here at all is a mistake, not a model that is unloaded already.
             application.stores.resolve(name)
     for name in names:
-        if unload(application, name):
+        if unload(home, name):
             click.echo(f"unloaded {name}")
         else:
             note(f"{name} is not loaded")
