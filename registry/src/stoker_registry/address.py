@@ -48,8 +48,7 @@ class RegistryAddress:
 
     def is_home(self, url: str) -> bool:
         """Whether a URL is one of this very API: the only place for its authorization."""
-        parts = urlsplit(url)
-        return f"{parts.scheme}://{parts.netloc}" == self.origin
+        return host_of(url) == self.origin
 
     def check(self, url: str) -> None:
         """Refuse what nobody agreed to: another scheme, or plain http to a distant host.
@@ -57,10 +56,8 @@ class RegistryAddress:
         Raises:
             TransferError: The registry sent us to such a URL.
         """
-        parts = urlsplit(url)
-        if parts.scheme == "https" and parts.netloc:
-            return
-        if parts.scheme == "http" and parts.netloc and self._may_be_plain(parts.netloc):
+        scheme, _, host = host_of(url).partition("://")
+        if host and (scheme == "https" or (scheme == "http" and self._may_be_plain(host))):
             return
         raise TransferError(
             f"{self.name} wants stoker to go on at {url[:200]!r}, which is not encrypted;"
@@ -71,8 +68,20 @@ class RegistryAddress:
         return host in self.insecure or _is_loopback(host)
 
 
+def host_of(url: str) -> str:
+    """Scheme, host and port of a URL; `://` of what is no URL."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "://"
+    return f"{parts.scheme}://{parts.netloc}"
+
+
 def _is_loopback(netloc: str) -> bool:
-    host = urlsplit(f"//{netloc}").hostname or ""
+    try:
+        host = urlsplit(f"//{netloc}").hostname or ""
+    except ValueError:
+        return False
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:

@@ -61,6 +61,7 @@ class Send(Protocol):
         method: str,
         url: str,
         *,
+        authorization: str | None,
         headers: Mapping[str, str],
         params: Mapping[str, Any] | None = None,
         data: Mapping[str, str] | None = None,
@@ -111,7 +112,7 @@ class Authorization:
             credentials = self._credentials()
             if credentials is None or not credentials.password:
                 raise self.denied()
-            self.header = f"Basic {get_basic_auth(credentials.username, credentials.password)}"
+            self.header = _basic(credentials)
         else:
             offered = ", ".join(by_scheme) or "none"
             raise AccessDeniedError(
@@ -157,6 +158,7 @@ class Authorization:
             response = self._send(
                 "POST",
                 realm,
+                authorization=None,
                 headers={"Accept": "application/json"},
                 data={
                     "grant_type": "refresh_token",
@@ -167,14 +169,11 @@ class Authorization:
                 },
             )
         else:
-            headers = {"Accept": "application/json"}
-            if credentials is not None:
-                basic = get_basic_auth(credentials.username, credentials.password)
-                headers["Authorization"] = f"Basic {basic}"
             response = self._send(
                 "GET",
                 realm,
-                headers=headers,
+                authorization=None if credentials is None else _basic(credentials),
+                headers={"Accept": "application/json"},
                 params={"service": service, "scope": scope.split()},
             )
         if response.status_code in {400, 401, 403}:
@@ -196,3 +195,7 @@ class Authorization:
         if not text or not text.isprintable() or not text.isascii():
             raise TransferError(f"The token server of {self._address.name} sent no token.")
         return text
+
+
+def _basic(credentials: Credentials) -> str:
+    return f"Basic {get_basic_auth(credentials.username, credentials.password)}"

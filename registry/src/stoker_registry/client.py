@@ -44,7 +44,7 @@ from stoker.reference import Reference
 from stoker.store import StoredManifest
 from stoker.version import __version__
 from stoker.wire.manifest import INDEX_TYPES, MANIFEST_TYPES, MAX_MANIFEST_BYTES, media_type_of
-from stoker_registry.address import RegistryAddress
+from stoker_registry.address import RegistryAddress, host_of
 from stoker_registry.authorization import Authorization
 from stoker_registry.backoff import Backoff, Heartbeat, TransientTransferError, no_heartbeat
 from stoker_registry.blobs import CHUNK_BYTES, PartialBlob
@@ -260,9 +260,16 @@ class RepositoryClient(oras.provider.Registry):  # type: ignore[misc] # oras has
             AccessDeniedError: The registry refused.
         """
         del stream  # a body is never read by the session: that would be without a bound
+        is_home = self._address.is_home(url)
         for is_last in (False, True):
-            with foreign_errors(self._address.name):
-                response = self._send(method, url, headers=headers or {}, data=data, json=json)
+            response = self._send(
+                method,
+                url,
+                authorization=self._authorization.header if is_home else None,
+                headers=headers or {},
+                data=data,
+                json=json,
+            )
             if response.status_code != requests.codes.unauthorized:
                 break
             if is_last:
@@ -285,17 +292,19 @@ class RepositoryClient(oras.provider.Registry):  # type: ignore[misc] # oras has
         method: str,
         url: str,
         *,
+        authorization: str | None,
         headers: Mapping[str, str],
         params: Mapping[str, Any] | None = None,
         data: Any = None,
         json: Any = None,
     ) -> requests.Response:
-        """Send once, and follow the redirects of reads; the login stays with the registry."""
+        """Send once, and follow the redirects of reads; a login stays with the first host."""
+        first_host = host_of(url)
         for _ in range(_MAX_REDIRECTS + 1):
             self._address.check(url)
             sent = {**self.headers, **headers}
-            if self._authorization.header is not None and self._address.is_home(url):
-                sent["Authorization"] = self._authorization.header
+            if authorization is not None and host_of(url) == first_host:
+                sent["Authorization"] = authorization
             with foreign_errors(self._address.name):
                 response: requests.Response = self.session.request(
                     method,
@@ -318,10 +327,16 @@ class RepositoryClient(oras.provider.Registry):  # type: ignore[misc] # oras has
             ):
                 return response
             response.close()
-            url, params = urljoin(url, location), None
-            # A login that the caller gave was for the first host.
-            headers = {key: value for key, value in headers.items() if key != "Authorization"}
+            url, params = self._join(url, location), None
         raise TransferError(f"{self._address.name} redirects in circles.")
+
+    def _join(self, url: str, location: str) -> str:
+        try:
+            return urljoin(url, location)
+        except ValueError as exc:
+            raise TransferError(
+                f"{self._address.name} sends us to {location[:200]!r}, which is no address."
+            ) from exc
 
     def _fetch_manifest(self, target: Digest | str) -> StoredManifest:
         response = self.do_request(
@@ -371,7 +386,8 @@ class RepositoryClient(oras.provider.Registry):  # type: ignore[misc] # oras has
                 )
             self._expect(response, {200}, "a blob")
             length = response.headers.get("Content-Length", "")
-            promised_bytes = int(length) if length.isdecimal() else None
+            # Python itself refuses to convert thousands of digits.
+            promised_bytes = int(length[:20]) if length.isdecimal() else None
             if promised_bytes not in {None, descriptor.size_bytes}:
                 raise self._wrong_size(descriptor, f"{promised_bytes}")
             received_bytes = 0
@@ -413,7 +429,7 @@ class RepositoryClient(oras.provider.Registry):  # type: ignore[misc] # oras has
             raise TransferError(f"{self._address.name} started an upload, but did not say where.")
         body = _UploadBody(path, descriptor.size_bytes, report) if descriptor.size_bytes else b""
         response = self.do_request(
-            _with_query(urljoin(url, location), digest=digest),
+            _with_query(self._join(url, location), digest=digest),
             "PUT",
             data=body,
             headers={"Content-Type": "application/octet-stream"},

@@ -65,10 +65,11 @@ def _checked_path(text: str) -> PurePosixPath:
     relative = text.removeprefix("./")
     parts = relative.split("/")
     if (
-        any(part in {"", ".", ".."} or len(part.encode()) > _MAX_PART_BYTES for part in parts)
+        # Control characters and lone surrogates; the latter could not even be measured below.
+        any(unicodedata.category(char) in {"Cc", "Cs"} for char in relative)
+        or any(part in {"", ".", ".."} or len(part.encode()) > _MAX_PART_BYTES for part in parts)
         or len(relative.encode()) > _MAX_PATH_BYTES
         or "\\" in relative
-        or any(unicodedata.category(char) in {"Cc", "Cs"} for char in relative)
     ):
         raise InvalidArtifactError(
             f"The artifact names a file {text[:200]!r}, which is no relative path inside a folder;"

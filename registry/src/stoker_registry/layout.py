@@ -13,6 +13,7 @@ https://github.com/opencontainers/image-spec/blob/v1.1.0/image-layout.md
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -34,6 +35,8 @@ from stoker_registry.disk import write_atomically
 from stoker_registry.leases import Lease, LeaseDirectory
 from stoker_registry.lock import FileLock
 from stoker_registry.names import Entry, NameIndex
+
+_log = logging.getLogger(__name__)
 
 _LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 
@@ -112,6 +115,23 @@ class ImageLayout:
         with lease.partial(algorithm=digest.algorithm) as partial:
             partial.write(data)
             partial.publish(self.blobs)
+
+    def name(self, entry: Entry) -> None:
+        """Give a model a name; one that stands already moves. Call it under the lock.
+
+        A model that loses its last name so is deleted like any other.
+        """
+        before = self.names.entries()
+        if entry in before:
+            return
+        others = tuple(other for other in before if other.reference != entry.reference)
+        self.names.write((*others, entry))
+        if len(others) < len(before):
+            try:
+                self.collect((*others, entry))
+            except InvalidArtifactError as exc:
+                # The new name stands and is good: somebody else's damage is not its error.
+                _log.warning("Nothing was deleted when %s moved: %s", entry.reference, exc)
 
     def collect(self, kept: Iterable[Entry]) -> Collection:
         """Name nothing but the given entries, and delete what they do not need.

@@ -87,10 +87,3 @@ class NameIndex:
             manifests=tuple(entry.wire for entry in entries),
         )
         write_atomically(self.path, encode_index(index))
-
-    def add(self, entry: Entry) -> None:
-        """Give a model a name; the name moves when it stands already. Call it under the lock."""
-        before = self.entries()
-        if entry not in before:
-            others = (other for other in before if other.reference != entry.reference)
-            self.write((*others, entry))

@@ -221,7 +221,7 @@ class OciStore(WritableStore, ContentSource):
             named = Entry.of(
                 target, entry.digest, size_bytes=entry.size_bytes, media_type=entry.media_type
             )
-            self._layout.names.add(named)
+            self._layout.name(named)
             return self._artifact(named, target)
 
     def push(self, reference: Reference, progress: ReportProgress) -> Digest:
@@ -333,7 +333,7 @@ class OciStore(WritableStore, ContentSource):
             media_type=stored.media_type,
         )
         with self._layout.lock.hold():
-            self._layout.names.add(entry)
+            self._layout.name(entry)
         return self._artifact(entry, reference)
 
     def _fetch_blob(

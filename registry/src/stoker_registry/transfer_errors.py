@@ -62,6 +62,9 @@ def foreign_errors(registry: str) -> Iterator[None]:
         raise TransientTransferError(
             f"The connection to {registry} broke off: {_reason(exc)}."
         ) from exc
+    except ValueError as exc:
+        # `requests` parses the header Location even of redirects that it is not to follow.
+        raise TransferError(f"{registry} answered nonsense: {_reason(exc)}.") from exc
 
 
 def check_status(response: requests.Response, registry: str) -> None:
@@ -93,7 +96,7 @@ def _retry_after_s(response: requests.Response) -> float | None:
         return float(text[:9])
     try:
         return max(email.utils.parsedate_to_datetime(text).timestamp() - time.time(), 0.0)
-    except ValueError:
+    except (ValueError, TypeError, OverflowError):
         return None
 
 

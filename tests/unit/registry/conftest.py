@@ -82,10 +82,11 @@ def gguf_bytes(
 
 
 @pytest.fixture(autouse=True)
-def docker_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def docker_config(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Path:
     """An empty docker config, so that no test ever sees a developer's own logins."""
-    folder = tmp_path / "docker-config"
-    folder.mkdir()
+    folder = tmp_path_factory.mktemp("docker-config")
     monkeypatch.setenv("DOCKER_CONFIG", str(folder))
     monkeypatch.setenv("NO_PROXY", "*")
     return folder / "config.json"

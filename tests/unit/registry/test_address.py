@@ -1,0 +1,65 @@
+"""Tests of `stoker_registry.address`."""
+
+from __future__ import annotations
+
+import pytest
+
+from stoker.errors import TransferError
+from stoker_registry.address import RegistryAddress
+
+
+@pytest.mark.parametrize(
+    ("name", "origin"),
+    [
+        ("docker.io", "https://registry-1.docker.io"),
+        ("ghcr.io", "https://ghcr.io"),
+        ("reg.example:5000", "https://reg.example:5000"),
+        ("localhost", "http://localhost"),
+        ("localhost:5000", "http://localhost:5000"),
+        ("127.0.0.1:5000", "http://127.0.0.1:5000"),
+        ("127.9.9.9", "http://127.9.9.9"),
+        ("[::1]:5000", "http://[::1]:5000"),
+        ("10.0.0.1:5000", "https://10.0.0.1:5000"),
+        ("localhost.example", "https://localhost.example"),
+        ("plain.example", "http://plain.example"),
+        ("plain.example:1", "https://plain.example:1"),
+    ],
+)
+def test_origin(name: str, origin: str) -> None:
+    """Docker Hub answers elsewhere; loopback and named hosts speak plain http, others TLS."""
+
+    assert origin == RegistryAddress.of(name, ["plain.example"]).origin
+
+
+@pytest.mark.parametrize(
+    ("url", "is_home"),
+    [
+        ("https://ghcr.io/v2/", True),
+        ("http://ghcr.io/v2/", False),
+        ("https://ghcr.io:444/v2/", False),
+        ("https://ghcr.io.evil.example/", False),
+        ("https://ghcr.io@evil.example/", False),
+    ],
+)
+def test_home(url: str, is_home: bool) -> None:
+    """Only scheme, host and port of the API itself are home."""
+
+    assert is_home is RegistryAddress.of("ghcr.io").is_home(url)
+
+
+def test_check() -> None:
+    """TLS may go anywhere, plain http only where it was allowed, and other schemes nowhere."""
+    address = RegistryAddress.of("ghcr.io", ["plain.example"])
+    address.check("https://cdn.example/x")
+    address.check("http://plain.example/x")
+    address.check("http://127.0.0.1:1/x")
+
+    for url in (
+        "http://cdn.example/x",
+        "ftp://cdn.example",
+        "https:///x",
+        "",
+        "file:///etc/passwd",
+    ):
+        with pytest.raises(TransferError, match="insecure"):
+            address.check(url)

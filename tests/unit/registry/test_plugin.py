@@ -1,0 +1,66 @@
+"""Tests of `stoker_registry.plugin`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from stoker.formats import FormatTable
+from stoker.plugins import PluginManager, PluginStatus
+from stoker.store import StoreContext
+from stoker_registry.options import OciOptions
+from stoker_registry.plugin import stoker_register_formats, stoker_register_stores
+
+
+def test_the_plugin_is_found() -> None:
+    """The installed entry point registers the store `oci`, without a scheme, and the formats."""
+    manager = PluginManager(allow=["registry"])
+    plugin = next(plugin for plugin in manager.plugins if plugin.name == "registry")
+
+    assert PluginStatus.LOADED == plugin.status
+    assert "stoker-registry" == plugin.distribution
+    assert () == manager.stores["oci"].schemes
+    assert set(stoker_register_formats()) <= set(manager.formats.rules)
+
+
+def test_the_factory_makes_a_store(tmp_path: Path) -> None:
+    """The record's factory makes a store in a folder that need not exist."""
+    (spec,) = stoker_register_stores()
+    store = spec.factory(StoreContext(tmp_path / "a" / "b", OciOptions(), FormatTable.of()))
+
+    assert [] == list(store.list())
+    assert spec.probe().available
+    assert "oras" in spec.probe().reason
+
+
+def test_options_are_decoded_strictly() -> None:
+    """Options have their defaults, and unknown or senseless ones are refused."""
+    good = msgspec.convert({"insecure": ["a:1"], "timeout_s": 5}, OciOptions)
+
+    assert OciOptions(insecure=("a:1",), timeout_s=5) == good
+    for bad in ({"timeout": 5}, {"timeout_s": 0}, {"insecure": "a"}, {"ca_file": 1}):
+        with pytest.raises(msgspec.ValidationError):
+            msgspec.convert(bad, OciOptions)
+
+
+def test_nothing_heavy_is_imported() -> None:
+    """Loading the plugin, and listing a store, import no registry client."""
+    code = (
+        "import sys, pathlib, tempfile\n"
+        "from stoker.formats import FormatTable\n"
+        "from stoker.store import StoreContext\n"
+        "from stoker_registry.plugin import stoker_register_stores\n"
+        "(spec,) = stoker_register_stores()\n"
+        "folder = pathlib.Path(tempfile.mkdtemp())\n"
+        "spec.factory(StoreContext(folder, spec.options_type(), FormatTable.of())).list()\n"
+        "print(sorted({'oras', 'requests', 'urllib3', 'jsonschema'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+
+    assert "[]\n" == done.stdout

@@ -1,0 +1,146 @@
+"""The store against Debian's registry and skopeo: what we write, others read, and back."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from stoker.digest import Digest
+from stoker.errors import AccessDeniedError, ModelNotFoundError
+from stoker.reference import Reference
+from stoker.store import PackageSource
+from stoker_registry.store import OciStore
+
+from .conftest import MakeStore, ignore, need
+
+pytestmark = pytest.mark.registry
+
+
+def skopeo(*arguments: str) -> bytes:
+    """Run skopeo; returns what it printed."""
+    command = [need("skopeo"), *arguments]
+    done = subprocess.run(command, capture_output=True, timeout=60, check=False)
+    assert 0 == done.returncode, done.stderr.decode()
+    return done.stdout
+
+
+def package(store: OciStore, reference: Reference, gguf: Path, form: str = "docker") -> Digest:
+    """Package a file under a name."""
+    return store.package(reference, PackageSource((gguf,), format=form), ignore).digest
+
+
+@pytest.mark.parametrize("form", ["docker", "modelpack"])
+def test_push_and_pull(make_store: MakeStore, real_registry: str, gguf: Path, form: str) -> None:
+    """A pushed model arrives in another store with the same digest and the same bytes."""
+    reference = Reference.parse(f"{real_registry}/ai/{form}:v1")
+    digest = package(make_store("one"), reference, gguf, form)
+
+    assert digest == make_store("one").push(reference, ignore)
+    other = make_store("two")
+    assert digest == other.resolve_remote(reference).digest
+    artifact = other.pull(reference, ignore)
+    assert digest == artifact.digest
+    assert gguf.read_bytes() == other.open(artifact).weights[0].read_bytes()
+    pinned = Reference.parse(f"{real_registry}/ai/{form}@{digest}")
+    assert digest == other.pull(pinned, ignore).digest
+    assert digest == make_store("one").push(reference, ignore)
+
+
+def test_pushed_to_a_second_repository(
+    make_store: MakeStore, real_registry: str, gguf: Path
+) -> None:
+    """Blobs that the registry has in a neighbour are mounted, and the model is whole."""
+    store = make_store("one")
+    first = Reference.parse(f"{real_registry}/mount/one:v1")
+    second = Reference.parse(f"{real_registry}/mount/two:v1")
+    digest = package(store, first, gguf)
+    store.push(first, ignore)
+    store.tag(first, second)
+
+    assert digest == store.push(second, ignore)
+    assert digest == make_store("two").pull(second, ignore).digest
+
+
+def test_missing_models(store: OciStore, real_registry: str) -> None:
+    """The registry's 404s are models that are not found."""
+    for name in ("ai/missing", f"ai/missing@{Digest.of(b'')}"):
+        with pytest.raises(ModelNotFoundError):
+            store.pull(Reference.parse(f"{real_registry}/{name}"), ignore)
+
+
+@pytest.mark.parametrize("form", ["docker", "modelpack"])
+def test_skopeo_copies_without_a_change(
+    make_store: MakeStore, real_registry: str, gguf: Path, tmp_path: Path, form: str
+) -> None:
+    """Through skopeo into a layout and back into the registry, the digest stays."""
+    reference = Reference.parse(f"{real_registry}/skopeo/{form}:v1")
+    digest = package(make_store("one"), reference, gguf, form)
+    make_store("one").push(reference, ignore)
+    layout = f"oci:{tmp_path / 'layout'}:v1"
+    again = Reference.parse(f"{real_registry}/skopeo/{form}:again")
+
+    skopeo("copy", "--src-tls-verify=false", f"docker://{reference}", layout)
+    skopeo("copy", "--dest-tls-verify=false", layout, f"docker://{again}")
+
+    assert digest == Digest.of(skopeo("inspect", "--raw", layout))
+    assert digest == make_store("two").pull(again, ignore).digest
+
+
+@pytest.mark.parametrize(
+    "name", ["ai/tiny", "reg.example:5000/team/x--y/z_1:V1.0", "localhost/tiny:v1"]
+)
+def test_skopeo_reads_the_store_in_place(
+    store: OciStore, real_registry: str, gguf: Path, tmp_path: Path, name: str
+) -> None:
+    """Under the whole reference, skopeo finds a model in the store's folder and can copy it."""
+    reference = Reference.parse(name)
+    digest = package(store, reference, gguf)
+    source = f"oci:{tmp_path / 'store'}:{reference}"
+
+    assert digest == Digest.of(skopeo("inspect", "--raw", source))
+    target = Reference.parse(f"{real_registry}/in-place/tiny:v1")
+    skopeo("copy", "--dest-tls-verify=false", source, f"docker://{target}")
+    assert digest == store.pull(target, ignore).digest
+
+
+def test_skopeo_reads_a_pinned_model(
+    make_store: MakeStore, real_registry: str, gguf: Path, tmp_path: Path
+) -> None:
+    """A model that was pulled by digest only is found by skopeo too."""
+    reference = Reference.parse(f"{real_registry}/ai/pinned:v1")
+    digest = package(make_store("one"), reference, gguf)
+    make_store("one").push(reference, ignore)
+    pinned = Reference.parse(f"{real_registry}/ai/pinned@{digest}")
+    make_store("two").pull(pinned, ignore)
+
+    assert digest == Digest.of(skopeo("inspect", "--raw", f"oci:{tmp_path / 'two'}:{pinned}"))
+
+
+def log_in(docker_config: Path, host: str, login: str) -> None:
+    """Write docker's config."""
+    auth = base64.b64encode(login.encode()).decode()
+    docker_config.write_text(json.dumps({"auths": {host: {"auth": auth}}}))
+
+
+def test_basic_login(
+    make_store: MakeStore, real_registry_with_login: str, docker_config: Path, gguf: Path
+) -> None:
+    """With the right password a model goes there and back; anonymously or wrongly it does not."""
+    reference = Reference.parse(f"{real_registry_with_login}/private/tiny:v1")
+    digest = package(make_store("one"), reference, gguf)
+
+    with pytest.raises(AccessDeniedError, match="docker login"):
+        make_store("one").push(reference, ignore)
+    log_in(docker_config, real_registry_with_login, "alice:wrong")
+    with pytest.raises(AccessDeniedError, match="refused the login of 'alice'"):
+        make_store("one").push(reference, ignore)
+    log_in(docker_config, real_registry_with_login, "alice:s3cret")
+    make_store("one").push(reference, ignore)
+    assert digest == make_store("two").pull(reference, ignore).digest
+    docker_config.unlink()
+    with pytest.raises(AccessDeniedError):
+        make_store("three").pull(reference, ignore)
