@@ -49,6 +49,12 @@ def test_the_url_is_complete() -> None:
         assert f"http://127.0.0.1:{bound.getsockname()[1]}" == listener.url(bound)
 
 
+def test_asyncio_sees_that_it_is_tcp() -> None:
+    """Only then does it send small pieces at once."""
+    with listener.bind(HttpOptions(port=0)) as bound:
+        assert socket.IPPROTO_TCP == bound.proto
+
+
 def test_an_ipv6_url_has_brackets() -> None:
     """Clients can use the address as it stands."""
     with socket.socket(socket.AF_INET6) as bound:

@@ -218,7 +218,7 @@ async def test_a_failure_inside_a_stream_is_an_api_error(
 
     async def read() -> None:
         async for chunk in stream:
-            pieces.append(chunk.choices[0].delta.content)
+            pieces.append(chunk.choices[0].delta.content)  # noqa: PERF401 - outlives the error
 
     with pytest.raises(openai.APIError, match=r"The runner died\.") as caught:
         await read()
