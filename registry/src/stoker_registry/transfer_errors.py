@@ -53,15 +53,12 @@ def foreign_errors(registry: str) -> Iterator[None]:
         requests.exceptions.ChunkedEncodingError,
         urllib3.exceptions.HTTPError,
         http.client.HTTPException,
-        OSError,
     ) as exc:
-        if isinstance(exc, requests.exceptions.RequestException) and not isinstance(
-            exc, requests.exceptions.ChunkedEncodingError
-        ):
-            raise TransferError(f"The request to {registry} failed: {_reason(exc)}.") from exc
         raise TransientTransferError(
             f"The connection to {registry} broke off: {_reason(exc)}."
         ) from exc
+    except requests.exceptions.RequestException as exc:
+        raise TransferError(f"The request to {registry} failed: {_reason(exc)}.") from exc
     except ValueError as exc:
         # `requests` parses the header Location even of redirects that it is not to follow.
         raise TransferError(f"{registry} answered nonsense: {_reason(exc)}.") from exc
