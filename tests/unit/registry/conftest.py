@@ -158,14 +158,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def reply(
         self, status: int, body: bytes = b"", headers: Mapping[str, str] | None = None
-    ) -> None:
-        """Send a whole answer; `headers` may overrule the length."""
+    ) -> bool:
+        """Send a whole answer; `headers` may overrule the length. True, as a `Fault` returns."""
         self.send_response(status)
         for key, value in {"Content-Length": str(len(body)), **(headers or {})}.items():
             self.send_header(key, value)
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
+        return True
 
     def cut(self, body: bytes, announced: int) -> None:
         """Announce more than is sent, and hang up."""

@@ -298,7 +298,8 @@ def test_nonsense_instead_of_a_token(
 ) -> None:
     """A token server that answers nonsense is a transfer error."""
     TokenServer(registry, other_registry, None)
-    other_registry.faults.insert(0, ("GET", "", lambda h: h.reply(200, answer) is None))
+    other_registry.faults.clear()
+    other_registry.fault("GET", "", lambda h: h.reply(200, answer))
 
     with pytest.raises(TransferError, match="token server"):
         make_client(registry).fetch_manifest("v1")
