@@ -1,0 +1,97 @@
+"""Real parts: the `stoker` command as users start it, the real model, real registries."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from stoker_process import MODEL, ROOT, Home, MakeHome, Registry, Server
+
+
+@pytest.fixture(scope="session")
+def model_file() -> Path:
+    """The real model: SmolLM2-135M-Instruct in Q4_1, 98 MB."""
+    default = ROOT / ".cache" / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf"
+    path = Path(os.environ.get("STOKER_TEST_MODEL", default))
+    if not path.is_file():
+        pytest.fail(f"{path} is missing: `make test` fetches it, STOKER_TEST_MODEL names another")
+    return path
+
+
+@pytest.fixture
+def make_home(tmp_path: Path) -> MakeHome:
+    """Makes empty homes."""
+
+    def make(name: str = "home", **environ: str) -> Home:
+        path = tmp_path / name
+        path.mkdir()
+        return Home(path, environ)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def model_home(tmp_path_factory: pytest.TempPathFactory, model_file: Path) -> Home:
+    """A home that holds the real model as an artifact."""
+    home = Home(tmp_path_factory.mktemp("model-home"))
+    home.ok("package", MODEL, "--weights", str(model_file))
+    return home
+
+
+@pytest.fixture(scope="session")
+def server(model_home: Home) -> Iterator[Server]:
+    """A server with the real model, shared by all tests that leave it as it is."""
+    with model_home.serve() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    """Debian's `docker-registry` on a free port."""
+    missing = [name for name in ("docker-registry", "skopeo") if shutil.which(name) is None]
+    if missing:
+        reason = f"{' and '.join(missing)} not installed (Debian packages)"
+        if os.environ.get("STOKER_REQUIRE_REGISTRY") == "1":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    folder = tmp_path_factory.mktemp("registry")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        host = f"127.0.0.1:{free.getsockname()[1]}"
+    config = folder / "config.yml"
+    config.write_text(
+        "version: 0.1\n"
+        f"storage: {{filesystem: {{rootdirectory: {folder / 'data'}}}}}\n"
+        f'http: {{addr: "{host}"}}\n'
+        "log: {level: error}\n"
+    )
+    process = subprocess.Popen(
+        ["docker-registry", "serve", str(config)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        _await_registry(host)
+        yield Registry(host)
+    finally:
+        process.terminate()
+        process.wait(timeout=10)
+
+
+def _await_registry(host: str) -> None:
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            with urllib.request.urlopen(f"http://{host}/v2/", timeout=1):
+                return
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)

@@ -1,0 +1,123 @@
+"""The command as people use it, alone and beside a running server."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+import psutil
+import pytest
+from stoker_process import MODEL, Home, MakeHome, Server
+
+pytestmark = pytest.mark.model
+
+GREEDY = ("--temperature", "0", "--max-tokens", "20")
+
+
+def test_run_answers_without_a_server(model_file: Path, make_home: MakeHome) -> None:
+    """A prompt as argument, and one from standard input."""
+    home = make_home()
+    home.ok("package", MODEL, "--weights", str(model_file))
+
+    assert "Paris" in home.ok(
+        "run", MODEL, "What is the capital of France? Answer in one sentence.", *GREEDY
+    )
+    assert "Paris" in home.ok(
+        "run", MODEL, *GREEDY, text="What is the capital of France? Answer in one sentence."
+    )
+    assert [] == msgspec.json.decode(home.ok("ps", "--json"))["runners"]
+
+
+def test_run_ps_and_stop_talk_to_the_server(model_home: Home) -> None:
+    """`run` uses the loaded model, `ps` shows it, `stop` unloads it."""
+    with model_home.serve():
+        assert "Paris" in model_home.ok(
+            "run", MODEL, "What is the capital of France? Answer in one sentence.", *GREEDY
+        )
+
+        (runner,) = msgspec.json.decode(model_home.ok("ps", "--json"))["runners"]
+        assert (MODEL, "llama.cpp") == (runner["model"], runner["backend"])
+        assert MODEL in model_home.ok("ps")
+
+        model_home.ok("stop", MODEL)
+        assert [] == msgspec.json.decode(model_home.ok("ps", "--json"))["runners"]
+        assert not psutil.pid_exists(runner["pid"])
+
+
+def test_ctrl_c_stops_the_generation_and_leaves_nothing(model_home: Home) -> None:
+    """An interrupted `run` exits with 130, without a traceback and without a process."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "stoker", "run", MODEL, "--raw", "Once upon a time"],
+        env=model_home.full_environ,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    process.stdout.read(20)
+    children = psutil.Process(process.pid).children(recursive=True)
+    assert children
+
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=30)
+
+    assert 130 == process.returncode
+    assert "Traceback" not in error
+    assert [] == [child for child in children if child.is_running()]
+
+
+def test_sigterm_ends_a_server_with_0(model_home: Home) -> None:
+    """A server that is asked to end does so in good order, its runner too."""
+    with model_home.serve() as server:
+        model_home.ok("run", MODEL, "Hi", "--max-tokens", "2")
+        children = psutil.Process(server.process.pid).children(recursive=True)
+        assert children
+
+        server.process.send_signal(signal.SIGTERM)
+
+        assert 0 == server.process.wait(timeout=30)
+        assert [] == [child for child in children if child.is_running()]
+
+
+def test_the_prompt_loop_converses_on_a_terminal(server: Server) -> None:
+    """On a terminal without a prompt, lines are questions and the conversation is kept."""
+    leader, follower = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "stoker", "run", MODEL, *GREEDY],
+        env=server.home.full_environ | {"TERM": "dumb"},
+        stdin=follower,
+        stdout=follower,
+        stderr=follower,
+        start_new_session=True,
+    )
+    os.close(follower)
+    try:
+        os.write(leader, b"What is the capital of France? Answer in one sentence.\n")
+        seen = _read_until(leader, b"Paris")
+        os.write(leader, b"/bye\n")
+        assert 0 == process.wait(timeout=30)
+    finally:
+        process.kill()
+        process.wait(timeout=10)
+        os.close(leader)
+
+    assert b"Traceback" not in seen
+
+
+def _read_until(descriptor: int, words: bytes, timeout_s: float = 60) -> bytes:
+    seen = b""
+    deadline = time.monotonic() + timeout_s
+    while words not in seen and time.monotonic() < deadline:
+        try:
+            seen += os.read(descriptor, 4096)
+        except OSError:
+            break
+    assert words in seen
+    return seen

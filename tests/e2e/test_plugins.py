@@ -1,0 +1,93 @@
+"""Plugins as their users get them: installed in an environment of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import msgspec
+import pytest
+from stoker_process import ROOT, Home, MakeHome
+
+
+def test_a_plugin_that_raises_at_import_is_listed_and_stops_nothing(
+    make_home: MakeHome, tmp_path: Path
+) -> None:
+    """`stoker plugins` shows what is wrong with it; everything else works."""
+    info = tmp_path / "broken-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[stoker.v1]\nbroken = broken_plugin\n")
+    (tmp_path / "broken_plugin.py").write_text("raise RuntimeError('out of luck')\n")
+    home = make_home(PYTHONPATH=str(tmp_path))
+
+    plugins = {
+        plugin["name"]: plugin
+        for plugin in msgspec.json.decode(home.ok("plugins", "--json"))["plugins"]
+    }
+
+    assert "failed" == plugins["broken"]["status"]
+    assert "out of luck" in str(plugins["broken"]["problem"])
+    assert "loaded" == plugins["registry"]["status"]
+    assert "out of luck" in home.ok("plugins")
+    home.ok("list")
+
+
+def test_no_engine_and_no_web_framework_is_imported_by_light_commands(
+    make_home: MakeHome,
+) -> None:
+    """Help, version and the plugin list stay light, whatever is installed."""
+    home = make_home()
+    code = (
+        "import sys, stoker.cli\n"
+        "sys.argv = ['stoker', *{arguments!r}]\n"
+        "try: stoker.cli.main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {{'llama_cpp', 'litestar', 'numpy', 'oras', 'requests', 'uvicorn', 'mlx'}}\n"
+        "print('HEAVY', sorted(heavy & set(sys.modules)))"
+    )
+    for arguments in (["--help"], ["version"], ["plugins"], ["run", "--help"], ["list"]):
+        done = subprocess.run(
+            [sys.executable, "-c", code.format(arguments=arguments)],
+            env=home.full_environ,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        assert done.stdout.endswith("HEAVY []\n"), (arguments, done.stdout, done.stderr)
+
+
+@pytest.mark.slow
+def test_the_example_adds_its_backend_to_another_environment(
+    make_home: MakeHome, tmp_path: Path
+) -> None:
+    """Installed beside the core alone, its backend bids, and `stoker why` shows it."""
+    folder = tmp_path / "env"
+    venv.create(folder, with_pip=True)
+    python = folder / "bin" / "python"
+    members = [str(ROOT / member) for member in ("core", "registry", "plugins-example")]
+    subprocess.run(
+        [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *members],
+        check=True,
+        capture_output=True,
+        timeout=300,
+    )
+    home = make_home()
+
+    def stoker(*arguments: str) -> str:
+        return subprocess.run(
+            [str(python), "-m", "stoker", *arguments],
+            env=Home(home.path).full_environ,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        ).stdout
+
+    plugins = msgspec.json.decode(stoker("plugins", "--json"))["plugins"]
+    loaded = {plugin["name"]: plugin["status"] for plugin in plugins}
+    assert "loaded" == loaded["example-backend"]
+    assert "llama-cpp" not in loaded
