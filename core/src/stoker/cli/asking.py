@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 
 from stoker.application import Application
+from stoker.cli.failure import note
 from stoker.control.client import ControlClient
 from stoker.events import Event
 from stoker.host import Inference
@@ -19,15 +20,21 @@ raises `KeyboardInterrupt`; another request may follow."""
 
 
 @contextlib.contextmanager
-def asking(application: Application) -> Iterator[Ask]:
+def asking(application: Application, *, has_settings: bool) -> Iterator[Ask]:
     """Ask the running server of this home or, without one, a supervisor of our own.
 
     Models that the supervisor loaded are gone after the block. Between requests its event loop
     stands still: nothing happens then that could not wait.
+
+    Args:
+        application: The application, with its home.
+        has_settings: Whether the command line has settings, which a server would not know of.
     """
     with asyncio.Runner() as loop:
         client = ControlClient(application.settings.home)
         if loop.run(client.is_served()):
+            if has_settings:
+                note("the running server answers; settings of this command do not apply to it")
             yield _ask_with(loop, client)
             return
         supervisor = contextlib.AsyncExitStack()

@@ -50,11 +50,15 @@ class Conversation:
         while True:
             try:
                 text = input(PROMPT).strip()
+                text.encode()
             except EOFError:
                 click.echo()
                 return
             except KeyboardInterrupt:
                 click.echo()
+                continue
+            except UnicodeError:
+                complain("That was not text in UTF-8.")
                 continue
             match text:
                 case "":

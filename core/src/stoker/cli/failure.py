@@ -26,9 +26,6 @@ def end_with(error: BaseException, invocation: Invocation) -> int:
         The exit code.
     """
     match error:
-        case click.exceptions.NoArgsIsHelpError():
-            error.show()
-            return error.exit_code
         case click.UsageError():
             path = error.ctx.command_path if error.ctx else "stoker"
             complain(f"{error.format_message()} (see `{path} --help`)")

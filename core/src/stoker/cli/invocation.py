@@ -26,6 +26,11 @@ class Invocation:
     verbose: bool = False
     _application: Application | None = None
 
+    @property
+    def has_settings(self) -> bool:
+        """Whether the command line changes the configuration."""
+        return bool(self.config_file or self.assignments or self.blocked)
+
     def start_logging(self) -> None:
         """Send log records to standard error: warnings, and with `-v` more."""
         logging.basicConfig(

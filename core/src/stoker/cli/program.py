@@ -11,7 +11,7 @@ import click
 from click.shell_completion import shell_complete
 
 from stoker.cli.command_list import COMMANDS, LazyCommands
-from stoker.cli.exit_codes import OK, SUMMARY
+from stoker.cli.exit_codes import INVALID_INPUT, OK, SUMMARY
 from stoker.cli.failure import end_with
 from stoker.cli.invocation import Invocation
 from stoker.version import __version__
@@ -23,6 +23,7 @@ _COMPLETE = "_STOKER_COMPLETE"
 @click.group(
     cls=LazyCommands,
     entries=COMMANDS,
+    invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=SUMMARY,
 )
@@ -49,9 +50,10 @@ _COMPLETE = "_STOKER_COMPLETE"
 )
 @click.option("-v", "--verbose", is_flag=True, help="Log, and show tracebacks of bugs.")
 @click.version_option(__version__, message="%(prog)s %(version)s")
-@click.pass_obj
+@click.pass_context
 def program(
-    invocation: Invocation,
+    context: click.Context,
+    /,
     *,
     config_file: Path | None,
     assignments: tuple[str, ...],
@@ -63,6 +65,10 @@ def program(
     Models come from registries and other stores, are run by engine plugins, and are served to
     clients by transport plugins: see `stoker plugins`.
     """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help(), err=True)
+        context.exit(INVALID_INPUT)
+    invocation: Invocation = context.obj
     invocation.config_file = config_file
     invocation.assignments = assignments
     invocation.blocked = blocked

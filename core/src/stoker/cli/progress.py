@@ -24,7 +24,8 @@ LINE_INTERVAL_S = 3.0
 LINE_PERCENT = 10
 """... or when so much more of it is done; a start and an end always."""
 
-_NAME_WIDTH = 30
+_DIGEST_PREFIX = "sha256:"
+_DIGEST_WIDTH = len(_DIGEST_PREFIX) + 12
 
 
 @contextlib.contextmanager
@@ -111,9 +112,8 @@ def _line(progress: Progress) -> str:
 
 def _title(progress: Progress) -> str:
     item = progress.item
-    if len(item) > _NAME_WIDTH:
-        # The end of a file's name tells more than its start; of a digest both tell the same.
-        item = item[:19] if item.startswith("sha256:") else f"...{item[-_NAME_WIDTH:]}"
+    if item.startswith(_DIGEST_PREFIX):
+        item = item[:_DIGEST_WIDTH]
     return f"{progress.stage} {item}".strip()
 
 

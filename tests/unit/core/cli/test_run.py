@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -41,6 +42,18 @@ def test_argument_and_input_are_joined(stoker, model: str) -> None:
 
     assert 0 == stoker("run", model, "please", text="kill").code
     assert 6 == stoker("run", model, text="kill").code
+
+
+def test_input_that_is_no_text(start, model: str, tmp_path: Path) -> None:
+    """Bytes that are no UTF-8 are refused, on standard input and as an argument."""
+    (tmp_path / "bytes").write_bytes(b"\xff\xfe")
+    with (tmp_path / "bytes").open("rb") as file, start("run", model, stdin=file) as piped:
+        _, err = piped.communicate(timeout=20)
+    with start("run", model, os.fsdecode(b"\xff")) as given:
+        given.wait(timeout=20)
+
+    assert (2, 2) == (piped.returncode, given.returncode)
+    assert "stoker: error: The prompt is not text in UTF-8.\n" == err
 
 
 def test_options_reach_the_engine(stoker, model: str) -> None:
@@ -160,8 +173,10 @@ def test_the_server_answers_when_there_is_one(stoker, serve, model: str) -> None
     with serve():
         first = stoker("run", model, "Hi")
         (runner,) = stoker("ps", "--json").document["runners"]
-        second = stoker("run", model, "Hi")
+        second = stoker("--set", "defaults.keep_alive_s=1", "run", model, "Hi")
         (same,) = stoker("ps", "--json").document["runners"]
 
     assert (0, 0, f"{WORDS} \n") == (first.code, second.code, second.out)
     assert runner["pid"] == same["pid"]
+    assert "" == first.err
+    assert "settings of this command do not apply" in second.err

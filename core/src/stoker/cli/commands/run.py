@@ -12,6 +12,7 @@ import click
 from stoker.cli.failure import note
 from stoker.cli.invocation import Invocation
 from stoker.cli.output import print_json
+from stoker.errors import InvalidInputError
 from stoker.messages import Author, Message, TextPart
 from stoker.request import ChatPrompt, GenerateRequest, TextPrompt
 from stoker.sampling import SamplingParams
@@ -92,12 +93,21 @@ def _request_maker(
 
 
 def _whole_prompt(argument: str | None) -> str | None:
-    """The argument and standard input, joined; None when there is neither."""
+    """The argument and standard input, joined; None when there is neither.
+
+    Raises:
+        InvalidInputError: They are no text.
+    """
     piped = None
-    if sys.stdin is not None and not sys.stdin.isatty():
-        piped = sys.stdin.read().strip()
-    parts = [part for part in (argument, piped) if part]
-    return "\n\n".join(parts) or None
+    try:
+        if sys.stdin is not None and not sys.stdin.isatty():
+            piped = sys.stdin.read().strip()
+        text = "\n\n".join(part for part in (argument, piped) if part)
+        # What is no UTF-8 in an argument has become half a surrogate pair.
+        text.encode()
+    except UnicodeError as exc:
+        raise InvalidInputError("The prompt is not text in UTF-8.") from exc
+    return text or None
 
 
 def _answer(invocation: Invocation, name: str, request: GenerateRequest, *, show: bool) -> Answer:
@@ -107,7 +117,7 @@ def _answer(invocation: Invocation, name: str, request: GenerateRequest, *, show
     application = invocation.application()
     application.stores.resolve(name)
     answer = Answer(show=show)
-    with asking(application) as ask:
+    with asking(application, has_settings=invocation.has_settings) as ask:
         try:
             ask(request, answer.take)
         finally:
@@ -140,7 +150,7 @@ def _converse(
 
     application = invocation.application()
     application.stores.resolve(name)
-    with asking(application) as ask:
+    with asking(application, has_settings=invocation.has_settings) as ask:
         Conversation(
             ask,
             lambda messages: request(ChatPrompt(messages)),
