@@ -16,6 +16,7 @@ from stoker_litestar.generation import generate_handler
 from stoker_litestar.health import health_handler
 from stoker_litestar.model_routes import model_handler, models_handler
 from stoker_litestar.options import HttpOptions
+from stoker_litestar.rebinding import host_check
 
 
 def build_app(host: Host, dialects: Sequence[Dialect], options: HttpOptions) -> Litestar:
@@ -29,6 +30,7 @@ def build_app(host: Host, dialects: Sequence[Dialect], options: HttpOptions) -> 
     ]
     return Litestar(
         [*handlers, distribution_handler(host, options), health_handler(host)],
+        before_request=host_check(options),
         exception_handlers={Exception: exception_handler(encode_error)},
         request_max_body_size=options.max_body_bytes,
         # Descriptions of routes that Litestar derives from these handlers would say nothing true.

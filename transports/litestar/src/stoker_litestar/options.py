@@ -18,6 +18,8 @@ class HttpOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The port to listen at; 0 takes any that is free."""
     insecure: bool = False
     """Listen at an address that other machines reach, although there are no API keys yet."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Further names that clients may call the server by, besides its addresses and `localhost`."""
     max_body_bytes: Annotated[int, msgspec.Meta(ge=1)] = 64 * 1024 * 1024
     """The largest request body; images and audio travel inside it."""
     read_timeout_s: Seconds = 60.0
