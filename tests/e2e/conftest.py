@@ -45,6 +45,14 @@ def model_home(tmp_path_factory: pytest.TempPathFactory, model_file: Path) -> Ho
     return home
 
 
+@pytest.fixture
+def own_home(make_home: MakeHome, model_file: Path) -> Home:
+    """A home with the real model that no other test's server runs for."""
+    home = make_home("own-home")
+    home.ok("package", MODEL, "--weights", str(model_file))
+    return home
+
+
 @pytest.fixture(scope="session")
 def server(model_home: Home) -> Iterator[Server]:
     """A server with the real model, shared by all tests that leave it as it is."""

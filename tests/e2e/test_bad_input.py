@@ -68,9 +68,9 @@ def test_an_unknown_media_type_is_named(make_home: MakeHome, tmp_path: Path) -> 
     assert "words.txt" in error
 
 
-def test_a_missing_backend_is_named_with_a_remedy(model_home: Home) -> None:
+def test_a_missing_backend_is_named_with_a_remedy(own_home: Home) -> None:
     """Without a backend for GGUF the model is there, but cannot be run."""
-    home = Home(model_home.path, {"STOKER_PLUGINS": "registry"})
+    home = Home(own_home.path, {"STOKER_PLUGINS": "registry"})
 
     error = home.refused("run", MODEL, "Hi")
 
@@ -78,10 +78,10 @@ def test_a_missing_backend_is_named_with_a_remedy(model_home: Home) -> None:
     assert "stoker[all]" in error
 
 
-def test_a_pinned_backend_that_is_missing_is_no_fall_back(model_home: Home) -> None:
+def test_a_pinned_backend_that_is_missing_is_no_fall_back(own_home: Home) -> None:
     """A pin that cannot be honoured is an error."""
 
-    error = model_home.refused("run", MODEL, "Hi", "--backend", "vllm")
+    error = own_home.refused("run", MODEL, "Hi", "--backend", "vllm")
 
     assert "'vllm'" in error
     assert "not installed" in error
@@ -98,12 +98,12 @@ def test_a_bad_config_key_names_file_and_key(make_home: MakeHome) -> None:
     assert "keep_alive_s" in error
 
 
-def test_a_wrong_backend_option_names_the_key(model_home: Home, tmp_path: Path) -> None:
+def test_a_wrong_backend_option_names_the_key(own_home: Home, tmp_path: Path) -> None:
     """An option that only the plugin knows is checked by the plugin's own type."""
     config = tmp_path / "stoker.toml"
     config.write_text('[backends."llama.cpp"]\ncontext_length = "long"\n')
 
-    error = model_home.refused("--config", str(config), "run", MODEL, "Hi")
+    error = own_home.refused("--config", str(config), "run", MODEL, "Hi")
 
     assert "context_length" in error
     assert str(config) in error

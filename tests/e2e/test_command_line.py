@@ -8,53 +8,50 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import msgspec
 import psutil
 import pytest
-from stoker_process import MODEL, Home, MakeHome, Server
+from stoker_process import MODEL, Home, Server
 
 pytestmark = pytest.mark.model
 
 GREEDY = ("--temperature", "0", "--max-tokens", "20")
 
 
-def test_run_answers_without_a_server(model_file: Path, make_home: MakeHome) -> None:
+def test_run_answers_without_a_server(own_home: Home) -> None:
     """A prompt as argument, and one from standard input."""
-    home = make_home()
-    home.ok("package", MODEL, "--weights", str(model_file))
 
-    assert "Paris" in home.ok(
+    assert "Paris" in own_home.ok(
         "run", MODEL, "What is the capital of France? Answer in one sentence.", *GREEDY
     )
-    assert "Paris" in home.ok(
+    assert "Paris" in own_home.ok(
         "run", MODEL, *GREEDY, text="What is the capital of France? Answer in one sentence."
     )
-    assert [] == msgspec.json.decode(home.ok("ps", "--json"))["runners"]
+    assert [] == msgspec.json.decode(own_home.ok("ps", "--json"))["runners"]
 
 
-def test_run_ps_and_stop_talk_to_the_server(model_home: Home) -> None:
+def test_run_ps_and_stop_talk_to_the_server(own_home: Home) -> None:
     """`run` uses the loaded model, `ps` shows it, `stop` unloads it."""
-    with model_home.serve():
-        assert "Paris" in model_home.ok(
+    with own_home.serve():
+        assert "Paris" in own_home.ok(
             "run", MODEL, "What is the capital of France? Answer in one sentence.", *GREEDY
         )
 
-        (runner,) = msgspec.json.decode(model_home.ok("ps", "--json"))["runners"]
+        (runner,) = msgspec.json.decode(own_home.ok("ps", "--json"))["runners"]
         assert (MODEL, "llama.cpp") == (runner["model"], runner["backend"])
-        assert MODEL in model_home.ok("ps")
+        assert MODEL in own_home.ok("ps")
 
-        model_home.ok("stop", MODEL)
-        assert [] == msgspec.json.decode(model_home.ok("ps", "--json"))["runners"]
+        own_home.ok("stop", MODEL)
+        assert [] == msgspec.json.decode(own_home.ok("ps", "--json"))["runners"]
         assert not psutil.pid_exists(runner["pid"])
 
 
-def test_ctrl_c_stops_the_generation_and_leaves_nothing(model_home: Home) -> None:
+def test_ctrl_c_stops_the_generation_and_leaves_nothing(own_home: Home) -> None:
     """An interrupted `run` exits with 130, without a traceback and without a process."""
     process = subprocess.Popen(
         [sys.executable, "-m", "stoker", "run", MODEL, "--raw", "Once upon a time"],
-        env=model_home.full_environ,
+        env=own_home.full_environ,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -73,10 +70,10 @@ def test_ctrl_c_stops_the_generation_and_leaves_nothing(model_home: Home) -> Non
     assert [] == [child for child in children if child.is_running()]
 
 
-def test_sigterm_ends_a_server_with_0(model_home: Home) -> None:
+def test_sigterm_ends_a_server_with_0(own_home: Home) -> None:
     """A server that is asked to end does so in good order, its runner too."""
-    with model_home.serve() as server:
-        model_home.ok("run", MODEL, "Hi", "--max-tokens", "2")
+    with own_home.serve() as server:
+        own_home.ok("run", MODEL, "Hi", "--max-tokens", "2")
         children = psutil.Process(server.process.pid).children(recursive=True)
         assert children
 

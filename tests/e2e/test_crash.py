@@ -20,15 +20,15 @@ def _runner_pid(home: Home) -> int:
     return int(runner["pid"])
 
 
-def test_kill_9_of_a_runner_in_mid_stream(model_home: Home, make_home: object) -> None:
+def test_kill_9_of_a_runner_in_mid_stream(own_home: Home) -> None:
     """That stream ends with an error, the server stays up, and the next request works."""
-    with model_home.serve() as server:
+    with own_home.serve() as server:
         client = openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0)
         stream = client.completions.create(
             model=MODEL, prompt="Once upon a time", max_tokens=2000, stream=True, seed=1
         )
         next(iter(stream))
-        pid = _runner_pid(model_home)
+        pid = _runner_pid(own_home)
 
         os.kill(pid, signal.SIGKILL)
 
@@ -40,15 +40,15 @@ def test_kill_9_of_a_runner_in_mid_stream(model_home: Home, make_home: object) -
             model=MODEL, prompt="The capital of France is", max_tokens=4, temperature=0
         )
         assert "Paris" in again.choices[0].text
-        assert pid != _runner_pid(model_home)
+        assert pid != _runner_pid(own_home)
         client.close()
 
 
-def test_nothing_is_left_of_a_server_that_was_killed(model_home: Home) -> None:
+def test_nothing_is_left_of_a_server_that_was_killed(own_home: Home) -> None:
     """The runner of a server that died without a word ends by itself, and its home is free."""
-    with model_home.serve() as server:
-        model_home.ok("run", MODEL, "Hi", "--max-tokens", "2")
-        pid = _runner_pid(model_home)
+    with own_home.serve() as server:
+        own_home.ok("run", MODEL, "Hi", "--max-tokens", "2")
+        pid = _runner_pid(own_home)
         server.process.kill()
         server.process.wait(timeout=10)
 
@@ -56,5 +56,5 @@ def test_nothing_is_left_of_a_server_that_was_killed(model_home: Home) -> None:
     while psutil.pid_exists(pid) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not psutil.pid_exists(pid)
-    with model_home.serve():
-        assert "[]" not in model_home.ok("version")
+    with own_home.serve():
+        own_home.ok("ps")

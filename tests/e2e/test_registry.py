@@ -13,7 +13,7 @@ pytestmark = pytest.mark.model
 
 
 def _digest(home: Home, name: str) -> str:
-    return str(msgspec.json.decode(home.ok("inspect", name, "--json"))["digest"])
+    return str(msgspec.json.decode(home.ok("inspect", name, "--json"))["model"]["digest"])
 
 
 def _skopeo(*arguments: str) -> None:
