@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from stoker.backend import BackendSpec
-from stoker.cli.wire import BackendDocument, DeviceDocument
+from stoker.cli.wire.plugins import BackendDocument, DeviceDocument
 from stoker.plugins import PluginManager
 
 TIMEOUT_S = 10.0

@@ -12,7 +12,7 @@ _UNLIMITED = 1_000_000
 
 
 def print_json(document: Any) -> None:
-    """Print a document of `stoker.cli.wire` (or a list of them)."""
+    """Print a document of `stoker.cli.wire`, or a list of them."""
     import msgspec
 
     click.echo(msgspec.json.format(msgspec.json.encode(document), indent=2))

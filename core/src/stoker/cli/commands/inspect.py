@@ -17,7 +17,7 @@ from stoker.cli.quantities import size_text
 @click.pass_obj
 def command(invocation: Invocation, *, name: str, remote: bool, as_json: bool) -> None:
     """Show a model's manifest, facts and layers."""
-    from stoker.cli.wire import InspectDocument
+    from stoker.cli.wire.models import InspectDocument
 
     application = invocation.application()
     reference = application.stores.parse(name)

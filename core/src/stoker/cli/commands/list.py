@@ -29,10 +29,10 @@ _HEADER = (
 @click.pass_obj
 def command(invocation: Invocation, *, quiet: bool, as_json: bool) -> None:
     """List the models that are here."""
-    from stoker.cli.wire import ModelDocument
-
     artifacts = invocation.application().stores.list()
     if as_json:
+        from stoker.cli.wire.models import ModelDocument
+
         print_json([ModelDocument.from_domain(artifact) for artifact in artifacts])
         return
     if quiet:

@@ -12,7 +12,7 @@ from stoker.cli.invocation import Invocation
 from stoker.cli.output import print_json
 from stoker.cli.progress import transfer_progress
 from stoker.errors import InvalidInputError
-from stoker.media_types import Role
+from stoker.media_types import GGUF, MediaType, Role
 
 if TYPE_CHECKING:
     from stoker.application import Application
@@ -33,6 +33,11 @@ _DISPENSABLE = (Role.DOC, Role.OTHER)
     type=_FILE,
     multiple=True,
     help="The weights; once per shard, in order.",
+)
+@click.option(
+    "--media-type",
+    metavar="TYPE",
+    help="Of the weights, for a plugin's own; without it they must be GGUF files.",
 )
 @click.option("--from", "origin", metavar="REF", help="Take the files of this model of any store.")
 @click.option(
@@ -62,6 +67,7 @@ def command(
     *,
     name: str,
     weights: tuple[Path, ...],
+    media_type: str | None,
     origin: str | None,
     artifact_format: str,
     chat_template: Path | None,
@@ -76,7 +82,7 @@ def command(
     The files are given one by one, or taken from another model with --from; files that are given
     besides replace that model's. The same files always make the same digest, which is printed.
     """
-    from stoker.cli.wire import ModelDocument
+    from stoker.cli.wire.models import ModelDocument
     from stoker.store import PackageSource
 
     if not weights and origin is None:
@@ -87,6 +93,7 @@ def command(
     base = PackageSource(weights=()) if origin is None else _files_of(application, origin)
     source = PackageSource(
         weights=weights or base.weights,
+        media_type=MediaType(media_type) if media_type else base.media_type,
         chat_template=chat_template or base.chat_template,
         licenses=licenses or base.licenses,
         projector=projector or base.projector,
@@ -127,8 +134,10 @@ def _files_of(application: Application, name: str) -> PackageSource:
                 f"{artifact.reference.familiar} has several files with the role {role}, of which"
                 " a package can carry one: give the one to take."
             )
+    (media_type,) = {item.media_type for item in bundle.files if item.role is Role.WEIGHTS}
     return PackageSource(
         weights=bundle.weights,
+        media_type=None if media_type == GGUF else media_type,
         chat_template=bundle.chat_template,
         licenses=bundle.paths(Role.LICENSE),
         projector=next(iter(bundle.paths(Role.PROJECTOR)), None),

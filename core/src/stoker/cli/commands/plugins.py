@@ -11,7 +11,7 @@ from stoker.cli.output import print_json, print_table
 from stoker.cli.quantities import size_text
 
 if TYPE_CHECKING:
-    from stoker.cli.wire import BackendDocument, DeviceDocument, PluginDocument
+    from stoker.cli.wire.plugins import BackendDocument, DeviceDocument, PluginDocument
 
 
 @click.command("plugins")
@@ -24,7 +24,7 @@ def command(invocation: Invocation, *, traceback: bool, as_json: bool) -> None:
     For every backend it also shows whether it can run here, and on which devices.
     """
     from stoker.cli.backend_survey import survey
-    from stoker.cli.wire import PluginDocument, PluginsDocument
+    from stoker.cli.wire.plugins import PluginDocument, PluginsDocument
 
     manager = invocation.application().plugins
     document = PluginsDocument(

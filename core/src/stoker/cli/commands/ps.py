@@ -28,7 +28,7 @@ _HEADER = (
 def command(invocation: Invocation, *, as_json: bool) -> None:
     """Show the loaded models of the running server."""
     from stoker.cli.running_server import find_server
-    from stoker.cli.wire import ServerDocument
+    from stoker.cli.wire.server import ServerDocument
 
     server = find_server(invocation.application().settings.home)
     if server is None:

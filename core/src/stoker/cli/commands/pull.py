@@ -20,7 +20,7 @@ def command(invocation: Invocation, *, name: str, quiet: bool, as_json: bool) ->
     What is here already is not fetched again, and a pull that broke off goes on where it stopped.
     Prints the model's digest.
     """
-    from stoker.cli.wire import ModelDocument
+    from stoker.cli.wire.models import ModelDocument
 
     stores = invocation.application().stores
     reference = stores.parse(name)

@@ -19,7 +19,7 @@ def command(invocation: Invocation, *, name: str, quiet: bool, as_json: bool) ->
 
     `stoker tag` gives a model a name of another registry. Prints the digest that was pushed.
     """
-    from stoker.cli.wire import ModelDocument
+    from stoker.cli.wire.models import ModelDocument
 
     stores = invocation.application().stores
     reference = stores.parse(name)

@@ -26,7 +26,7 @@ def command(invocation: Invocation, *, names: tuple[str, ...], as_json: bool) ->
     Removes the names, and the files that no other name needs. A model that the running server
     has loaded stays: `stoker stop` unloads it.
     """
-    from stoker.cli.wire import RemovalDocument
+    from stoker.cli.wire.models import RemovalDocument
 
     application = invocation.application()
     stores = application.stores

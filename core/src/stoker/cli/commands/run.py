@@ -130,7 +130,7 @@ def _answer(invocation: Invocation, name: str, request: GenerateRequest, *, show
 
 def _finish(name: str, answer: Answer, *, as_json: bool, verbose: bool) -> None:
     if as_json:
-        from stoker.cli.wire import AnswerDocument
+        from stoker.cli.wire.answer import AnswerDocument
 
         print_json(AnswerDocument.from_answer(name, answer))
     if verbose:

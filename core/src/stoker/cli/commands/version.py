@@ -18,7 +18,7 @@ def command(*, as_json: bool) -> None:
     import platform
     from importlib import metadata
 
-    from stoker.cli.wire import VersionDocument
+    from stoker.cli.wire.version import VersionDocument
     from stoker.hookspecs import ENTRY_POINT_GROUP
 
     found = {

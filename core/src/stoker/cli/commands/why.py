@@ -28,7 +28,7 @@ def command(invocation: Invocation, *, name: str, backend: str | None, as_json: 
     Shows the model's layers, what they truly are, every backend that could run them, which one
     won and by which rule. A model that is not here is looked up where `pull` would take it from.
     """
-    from stoker.cli.wire import WhyDocument
+    from stoker.cli.wire.decision import WhyDocument
 
     application = invocation.application()
     reference = application.stores.parse(name)
