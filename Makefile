@@ -48,7 +48,7 @@ test-e2e: install $(STOKER_TEST_MODEL) ## User stories over real processes and H
 
 bench: install $(STOKER_TEST_MODEL) ## Run one benchmark: make bench NAME=...
 	@test -f "bench/$(NAME).py" || { echo "Benchmarks: $(patsubst bench/%.py,%,$(wildcard bench/[a-z]*.py))"; exit 2; }
-	$(BIN)/python bench/$(NAME).py $(ARGS)
+	PYTHONPATH=tests/support $(BIN)/python bench/$(NAME).py $(ARGS)
 
 docs: install $(VENV)/.docs ## Build the documentation into docs/_build/html
 	$(BIN)/python -m sphinx --fail-on-warning --nitpicky --quiet docs docs/_build/html

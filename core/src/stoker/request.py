@@ -13,6 +13,7 @@ from stoker.messages import Message, Tool, ToolChoice
 from stoker.sampling import SamplingParams
 
 MAX_STOP_STRINGS = 64
+MAX_STOP_STRING_CHARS = 1000
 MAX_CHOICES = 128
 
 
@@ -69,8 +70,10 @@ class Constraint:
 def _checked_stop(_instance: object, _attribute: object, value: tuple[str, ...]) -> None:
     if len(value) > MAX_STOP_STRINGS:
         raise InvalidRequestError(f"stop takes at most {MAX_STOP_STRINGS} strings.", param="stop")
-    if "" in value:
-        raise InvalidRequestError("stop strings must not be empty.", param="stop")
+    if not all(1 <= len(stop) <= MAX_STOP_STRING_CHARS for stop in value):
+        raise InvalidRequestError(
+            f"A stop string has between 1 and {MAX_STOP_STRING_CHARS} characters.", param="stop"
+        )
 
 
 def _checked_n(_instance: object, _attribute: object, value: int) -> None:

@@ -51,6 +51,8 @@ class PackageSource:
 
     weights: tuple[Path, ...]
     """The shards, in order."""
+    media_type: MediaType | None = None
+    """Of the weights, which are then taken as they are; None for a type that the files show."""
     chat_template: Path | None = None
     licenses: tuple[Path, ...] = ()
     projector: Path | None = None

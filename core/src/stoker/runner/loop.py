@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import traceback
+
 import msgspec
 
 from stoker.errors import (
@@ -112,4 +114,8 @@ def _submit(session: Session, frame: Submit) -> list[tuple[int, Event]]:
         session.submit(frame.request_id, frame.request.to_domain())
     except StokerError as exc:
         return [(frame.request_id, Failed(exc))]
+    except Exception as exc:  # noqa: BLE001 - one request must not take the others with it
+        traceback.print_exc()
+        error = StokerError(f"The engine could not take the request: {type(exc).__name__}: {exc}")
+        return [(frame.request_id, Failed(error))]
     return []
