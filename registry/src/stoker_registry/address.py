@@ -16,6 +16,8 @@ DOCKER_HUB = "docker.io"
 # https://github.com/moby/moby/blob/v27.0.0/registry/config.go
 _DOCKER_HUB_HOST = "registry-1.docker.io"
 
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+
 
 @attrs.frozen
 class RegistryAddress:
@@ -48,7 +50,7 @@ class RegistryAddress:
 
     def is_home(self, url: str) -> bool:
         """Whether a URL is one of this very API: the only place for its authorization."""
-        return host_of(url) == self.origin
+        return host_of(url) == host_of(self.origin)
 
     def check(self, url: str) -> None:
         """Refuse what nobody agreed to: another scheme, or plain http to a distant host.
@@ -69,12 +71,13 @@ class RegistryAddress:
 
 
 def host_of(url: str) -> str:
-    """Scheme, host and port of a URL; `://` of what is no URL."""
+    """Scheme, host and port of a URL, a default port left out; `://` of what is no URL."""
     try:
         parts = urlsplit(url)
     except ValueError:
         return "://"
-    return f"{parts.scheme}://{parts.netloc}"
+    host = parts.netloc.lower().removesuffix(_DEFAULT_PORTS.get(parts.scheme, ""))
+    return f"{parts.scheme}://{host}"
 
 
 def _is_loopback(netloc: str) -> bool:

@@ -46,7 +46,7 @@ from stoker.version import __version__
 from stoker.wire.manifest import INDEX_TYPES, MANIFEST_TYPES, MAX_MANIFEST_BYTES, media_type_of
 from stoker_registry.address import RegistryAddress, host_of
 from stoker_registry.authorization import Authorization
-from stoker_registry.backoff import Backoff, Heartbeat, TransientTransferError, no_heartbeat
+from stoker_registry.backoff import Backoff, Heartbeat, no_heartbeat
 from stoker_registry.blobs import CHUNK_BYTES, PartialBlob
 from stoker_registry.options import OciOptions
 from stoker_registry.transfer_errors import check_status, foreign_errors
@@ -272,6 +272,13 @@ class RepositoryClient(oras.provider.Registry):  # type: ignore[misc] # oras has
             )
             if response.status_code != requests.codes.unauthorized:
                 break
+            if not self._address.is_home(response.url):
+                # Whoever we were sent to may ask, but the login is the registry's own.
+                response.close()
+                raise TransferError(
+                    f"{self._address.name} sends us to {host_of(response.url)}, which wants a login"
+                    " of its own."
+                )
             if is_last:
                 response.close()
                 raise self._authorization.denied()
@@ -396,11 +403,6 @@ class RepositoryClient(oras.provider.Registry):  # type: ignore[misc] # oras has
                 if received_bytes > descriptor.size_bytes:
                     raise self._wrong_size(descriptor, "more")
                 yield chunk
-            if promised_bytes is not None and received_bytes < promised_bytes:
-                raise TransientTransferError(
-                    f"The connection to {self._address.name} broke off after {received_bytes} of"
-                    f" {promised_bytes} bytes."
-                )
             if received_bytes < descriptor.size_bytes:
                 raise self._wrong_size(descriptor, f"{received_bytes}")
 

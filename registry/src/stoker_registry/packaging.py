@@ -89,11 +89,6 @@ class PackagePlan:
     """Of the weights, in order."""
     format: str
 
-    @property
-    def total_bytes(self) -> int:
-        """Size of all files together."""
-        return sum(file.path.stat().st_size for file in self.files)
-
     def layer(self, file: SourceFile, digest: Digest, size_bytes: int) -> Descriptor:
         """The layer that a file becomes."""
         metadata = _FileMetadata(name=file.name, size=size_bytes)

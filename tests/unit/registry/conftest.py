@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import socket
+import ssl
 import struct
 import subprocess
 import threading
@@ -225,6 +226,27 @@ class FakeRegistry:
         self._server.server_close()
         self._thread.join(5)
 
+    def speak_tls(self, folder: Path) -> str:
+        """Speak TLS from now on, with a certificate of its own for 0.0.0.0; returns the port.
+
+        That address reaches loopback, but is not known as loopback.
+        """
+        subprocess.run(
+            [
+                *(need("openssl"), "req", "-x509", "-newkey", "ec", "-nodes", "-days", "2"),
+                *("-pkeyopt", "ec_paramgen_curve:P-256", "-subj", "/CN=test"),
+                *("-addext", "subjectAltName=IP:0.0.0.0"),
+                *("-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")),
+            ],
+            check=True,
+            capture_output=True,
+            timeout=30,
+        )
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        return self.host.rpartition(":")[2]
+
     def reference(self, name: str = "ai/tiny:v1") -> Reference:
         """A reference into this registry."""
         return Reference.parse(f"{self.host}/{name}")
@@ -340,7 +362,7 @@ def need(binary: str) -> str:
     """The path of a program; without it the test is skipped, or fails where CI demands it."""
     path = shutil.which(binary)
     if path is None:
-        message = f"{binary} is not installed: apt-get install docker-registry skopeo"
+        message = f"{binary} is not installed: apt-get install docker-registry openssl skopeo"
         if os.environ.get("STOKER_REQUIRE_REGISTRY") == "1":
             pytest.fail(message)
         pytest.skip(message)

@@ -35,7 +35,9 @@ def test_origin(name: str, origin: str) -> None:
     ("url", "is_home"),
     [
         ("https://ghcr.io/v2/", True),
+        ("https://GHCR.io:443/v2/", True),
         ("http://ghcr.io/v2/", False),
+        ("http://ghcr.io:443/v2/", False),
         ("https://ghcr.io:444/v2/", False),
         ("https://ghcr.io.evil.example/", False),
         ("https://ghcr.io@evil.example/", False),
@@ -45,6 +47,13 @@ def test_home(url: str, is_home: bool) -> None:
     """Only scheme, host and port of the API itself are home."""
 
     assert is_home is RegistryAddress.of("ghcr.io").is_home(url)
+
+
+def test_an_address_that_is_none() -> None:
+    """A registry's name that is no host is nowhere at home, and is not taken for loopback."""
+
+    assert not RegistryAddress.of("[::1").is_plain
+    assert not RegistryAddress.of("ghcr.io").is_home("https://[::1")
 
 
 def test_check() -> None:

@@ -109,6 +109,19 @@ def test_many_at_once(bundles: BundleDirectory) -> None:
     assert [folders[0].name] == [path.name for path in bundles.directory.iterdir()]
 
 
+def test_the_faster_one_wins(bundles: BundleDirectory) -> None:
+    """A bundle that somebody else finished meanwhile is taken, and ours leaves nothing."""
+
+    def overtaken(source: Path, target: Path) -> None:
+        bundles.lay_out(MODEL, FILES)
+        LINKS[0](source, target)
+
+    folder = attrs.evolve(bundles, links=(overtaken, no_link)).lay_out(MODEL, FILES)
+
+    assert b"aa" == (folder / "a.gguf").read_bytes()
+    assert [folder.name] == [path.name for path in bundles.directory.iterdir()]
+
+
 def test_only_bundles_are_removed(bundles: BundleDirectory) -> None:
     """Bundles that are kept, and folders of others, stay."""
     folder = bundles.lay_out(MODEL, FILES)

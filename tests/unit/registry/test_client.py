@@ -256,6 +256,36 @@ def test_redirects_are_followed_without_the_login(
     assert [False] == ["Authorization" in seen.headers for seen in other_registry.seen]
 
 
+@pytest.mark.parametrize("method", ["GET", "PUT"])
+def test_another_hosts_challenge_is_not_answered(
+    registry: FakeRegistry,
+    other_registry: FakeRegistry,
+    docker_config: Path,
+    tmp_path: Path,
+    method: str,
+) -> None:
+    """A host that we were sent to cannot have the registry's login sent to its token server."""
+    auth = {"auth": "YWxpY2U6czNjcmV0"}
+    docker_config.write_text(json.dumps({"auths": {registry.host: auth}}))
+    realm = f'Bearer realm="http://{other_registry.host}/token"'
+    away = {"Location": f"http://{other_registry.host}/away"}
+    registry.fault("GET", "/blobs/", lambda h: h.reply(307, headers=away))
+    registry.fault("POST", "", lambda h: h.reply(202, headers=away))
+    other_registry.fault(
+        method, "", lambda h: (h.body(), h.reply(401, headers={"WWW-Authenticate": realm}))
+    )
+
+    def transfer() -> None:
+        if method == "GET":
+            fetch(make_client(registry), tmp_path, blob())
+        else:
+            upload(make_client(registry), tmp_path / "x")
+
+    with pytest.raises(TransferError, match="a login of its own"):
+        transfer()
+    assert [None] == [seen.headers.get("Authorization") for seen in other_registry.seen]
+
+
 def test_netrc_is_not_read(
     registry: FakeRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -487,6 +517,18 @@ def test_tls_where_none_is_spoken(registry: FakeRegistry) -> None:
 
     with pytest.raises(TransferError, match="encrypted connection"):
         client.fetch_manifest("v1")
+
+
+def test_tls_with_a_private_authority(registry: FakeRegistry, tmp_path: Path) -> None:
+    """A certificate counts when its authority is the system's or the configured one."""
+    registry.add()
+    host = f"0.0.0.0:{registry.speak_tls(tmp_path)}"
+    reference = type(registry.reference())(host, "ai/tiny", "v1")
+    trusting = OciOptions(ca_file=str(tmp_path / "cert.pem"))
+
+    assert OCI_MANIFEST == RepositoryClient(reference, trusting).fetch_manifest("v1").media_type
+    with pytest.raises(TransferError, match=r"certificate.*ca_file"):
+        RepositoryClient(reference, OciOptions()).fetch_manifest("v1")
 
 
 def test_hosts_can_be_allowed_in_plain_http(registry: FakeRegistry) -> None:

@@ -154,6 +154,20 @@ def test_shards_keep_their_order(store: OciStore, tmp_path: Path) -> None:
     assert "24" == artifact.facts.parameters
 
 
+@pytest.mark.parametrize(
+    ("shape", "label"),
+    [((1,), "1"), ((1500,), "1.50K"), ((134_515_008,), "134.52M"), ((10**6, 7 * 10**3), "7.00B")],
+)
+def test_parameters_are_counted(
+    store: OciStore, tmp_path: Path, shape: tuple[int, ...], label: str
+) -> None:
+    """Where the publisher gave no label, the tensors' elements are counted."""
+    path = tmp_path / "m.gguf"
+    path.write_bytes(gguf_bytes(tensors=[("t", shape)]))
+
+    assert label == store.package(NAME, PackageSource((path,)), ignore).facts.parameters
+
+
 def test_missing_or_mixed_up_shards_are_refused(store: OciStore, tmp_path: Path) -> None:
     """Shards are checked against what their headers say."""
     one, two, three = shards(tmp_path, 3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import msgspec
@@ -35,6 +36,19 @@ def test_the_factory_makes_a_store(tmp_path: Path) -> None:
     assert [] == list(store.list())
     assert spec.probe().available
     assert "oras" in spec.probe().reason
+
+
+def test_a_missing_oras_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without its registry client the store says what to install."""
+
+    def missing(name: str) -> str:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", missing)
+    (spec,) = stoker_register_stores()
+
+    assert not spec.probe().available
+    assert "stoker[registry]" in spec.probe().reason
 
 
 def test_options_are_decoded_strictly() -> None:

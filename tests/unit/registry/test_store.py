@@ -189,6 +189,29 @@ def test_an_index_of_one_is_followed(store: OciStore, registry: FakeRegistry) ->
     assert Digest.of(data) == store.resolve(pinned).digest
 
 
+def test_an_index_within_an_index_is_refused(store: OciStore, registry: FakeRegistry) -> None:
+    """Indexes are followed once, not for ever."""
+    media_type = "application/vnd.oci.image.index.v1+json"
+    data = encode_index(WireIndex(schema_version=2, manifests=()))
+    inner = registry.add_manifest(data, tag="inner", media_type=media_type)
+    wire = WireDescriptor(media_type, str(inner), len(data))
+    registry.add_manifest(encode_index(WireIndex(schema_version=2, manifests=(wire,))))
+
+    with pytest.raises(InvalidArtifactError, match="index within an index"):
+        store.pull(registry.reference(), ignore)
+
+
+def test_foreign_artifacts_are_kept(store: OciStore, registry: FakeRegistry) -> None:
+    """An artifact of a kind that nobody here knows is pulled all the same; it says no facts."""
+    registry.add([("application/vnd.example", b"x", "x")], config_type="application/vnd.example")
+    artifact = store.pull(registry.reference(), ignore)
+
+    assert None is artifact.facts.format
+    assert [(Role.OTHER, None)] == [
+        (item.role, item.media_type) for item in store.open(artifact).files
+    ]
+
+
 @pytest.mark.parametrize("count", [0, 2])
 def test_an_index_of_several_is_not_chosen_from(
     store: OciStore, registry: FakeRegistry, count: int
