@@ -92,12 +92,15 @@ class Server:
         return self.url.removeprefix("http://")
 
 
+def _read_lines(process: subprocess.Popen[str], lines: queue.Queue[str]) -> None:
+    for line in process.stdout or ():
+        lines.put(line)
+
+
 def _address(process: subprocess.Popen[str]) -> str:
     """The address that the server prints; fails when it does not in time."""
     lines: queue.Queue[str] = queue.Queue()
-    assert process.stdout is not None
-    stdout = process.stdout
-    threading.Thread(target=lambda: [lines.put(line) for line in stdout], daemon=True).start()
+    threading.Thread(target=_read_lines, args=(process, lines), daemon=True).start()
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:
         with contextlib.suppress(queue.Empty):
