@@ -26,9 +26,14 @@ def private_directory(path: Path) -> None:
     """Make a folder that only its owner can enter, or check that it is one.
 
     Raises:
-        UnavailableError: Somebody else owns it.
+        UnavailableError: It cannot be made, or somebody else owns it.
     """
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as exc:
+        raise UnavailableError(
+            f"{path} cannot be made: {exc.strerror}; set STOKER_HOME to another folder."
+        ) from exc
     if path.stat().st_uid != os.getuid():
         raise UnavailableError(f"{path} belongs to another user; remove it or set STOKER_HOME.")
     path.chmod(0o700)

@@ -73,6 +73,19 @@ def test_one_server_per_home(stoker, serve, lines: None) -> None:
         assert process.poll() is None
 
 
+def test_a_home_that_cannot_be(
+    stoker, lines: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A home that is no folder is an error with a remedy."""
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("STOKER_HOME", str(tmp_path / "file"))
+
+    done = stoker("serve")
+
+    assert 6 == done.code
+    assert "cannot be made: Not a directory; set STOKER_HOME" in done.err
+
+
 def test_a_port_in_use(stoker, lines: None) -> None:
     """A taken port is one sentence, and the home is free again."""
     with _taken_port() as port:
