@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 from collections.abc import AsyncGenerator, Callable
@@ -31,6 +32,13 @@ async def until(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(WAIT_S):
         while not condition():  # noqa: ASYNC110 - it is watched from outside
             await asyncio.sleep(0.01)
+
+
+async def leave(writer: asyncio.StreamWriter) -> None:
+    """Close a connection that the server may have closed already."""
+    writer.close()
+    with contextlib.suppress(ConnectionError):
+        await asyncio.wait_for(writer.wait_closed(), WAIT_S)
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -132,6 +140,21 @@ class TestSmallBodies:
         assert 408 == response.status_code
 
 
+async def test_a_client_that_leaves_before_its_request_is_complete_is_no_defect(
+    server: Serving, scripted: ScriptedHost, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing runs, and nothing is logged."""
+    url = httpx.URL(server.url)
+    _, writer = await asyncio.open_connection(url.host, url.port)
+    writer.write(b"POST /v1/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n{")
+    await asyncio.sleep(0.05)
+    await leave(writer)
+    await asyncio.sleep(0.05)
+
+    assert [] == scripted.requests
+    assert "" == caplog.text
+
+
 class TestSlowClient:
     @pytest.fixture
     def options(self) -> HttpOptions:
@@ -147,13 +170,13 @@ class TestSlowClient:
         _, writer = await asyncio.open_connection(url.host, url.port, limit=1000)
         body = json.dumps(BODY | {"stream": True}).encode()
         writer.write(
-            b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n"
+            b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\n"
             b"content-length: %d\r\n\r\n%b" % (len(body), body)
         )
 
         await until(lambda: scripted.closed == 1)
 
-        writer.close()
+        await leave(writer)
 
 
 class Letters(ResponseEncoder):

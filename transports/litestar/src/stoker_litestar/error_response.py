@@ -23,6 +23,10 @@ from stoker_litestar.byte_range import RangeNotSatisfiableError
 _log = logging.getLogger(__name__)
 
 
+class BodyIncompleteError(errors.InvalidInputError):
+    """A client left before it had sent its request's body; nobody reads the answer."""
+
+
 class BodyTimeoutError(errors.InvalidInputError):
     """A client took too long to send its request's body."""
 

@@ -6,10 +6,14 @@ import asyncio
 from typing import Any
 
 from litestar import Request
-from litestar.exceptions import ClientException
+from litestar.exceptions import ClientException, InternalServerException
 from litestar.status_codes import HTTP_413_REQUEST_ENTITY_TOO_LARGE
 
-from stoker_litestar.error_response import BodyTimeoutError, BodyTooLargeError
+from stoker_litestar.error_response import (
+    BodyIncompleteError,
+    BodyTimeoutError,
+    BodyTooLargeError,
+)
 from stoker_litestar.options import HttpOptions
 
 
@@ -19,6 +23,7 @@ async def read_body(request: Request[Any, Any, Any], options: HttpOptions) -> by
     Raises:
         BodyTooLargeError: It is larger than `max_body_bytes`.
         BodyTimeoutError: It did not come within `read_timeout_s`.
+        BodyIncompleteError: The client left before its end.
     """
     try:
         async with asyncio.timeout(options.read_timeout_s):
@@ -27,6 +32,9 @@ async def read_body(request: Request[Any, Any, Any], options: HttpOptions) -> by
         raise BodyTimeoutError(
             f"The request's body did not come within {options.read_timeout_s:g} seconds."
         ) from exc
+    except InternalServerException as exc:
+        # How Litestar says that the connection was closed meanwhile.
+        raise BodyIncompleteError("The client left before the body's end.") from exc
     except ClientException as exc:
         if exc.status_code != HTTP_413_REQUEST_ENTITY_TOO_LARGE:
             raise
