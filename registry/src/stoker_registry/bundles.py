@@ -10,6 +10,7 @@ import contextlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 
@@ -19,8 +20,12 @@ from stoker.digest import Digest
 from stoker.errors import InvalidArtifactError, InvalidDigestError
 from stoker.manifest import Descriptor
 from stoker_registry.blobs import BlobDirectory
+from stoker_registry.lock import FileLock
 
 Link = Callable[[Path, Path], None]
+
+_STALE_S = 24 * 3600.0
+"""Past this age an unfinished bundle is one whose maker died; its links would keep blobs alive."""
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -42,6 +47,7 @@ class BundleDirectory:
 
     directory: Path
     blobs: BlobDirectory
+    lock: FileLock
     links: tuple[Link, ...] = LINKS
 
     def path(self, digest: Digest) -> Path:
@@ -60,6 +66,7 @@ class BundleDirectory:
 
         Raises:
             InvalidArtifactError: A blob is missing.
+            InUseError: Another process keeps the store locked.
         """
         target = self.path(digest)
         if _is_whole(target, files):
@@ -67,18 +74,16 @@ class BundleDirectory:
         # Made aside and renamed, so that nobody ever opens half a bundle.
         aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=self.directory))
         try:
+            aside.chmod(0o755)
             for path, descriptor in files.items():
                 self._link(descriptor, aside / path)
-            if target.exists():
-                target.replace(aside / ".damaged")
-            try:
-                aside.rename(target)
-            except OSError:
-                # Somebody else was faster; theirs is as good.
+            with self.lock.hold():
+                # Somebody else may have been faster; theirs is as good, and may be in use.
                 if not _is_whole(target, files):
-                    raise
-            else:
-                shutil.rmtree(target / ".damaged", ignore_errors=True)
+                    if target.exists():
+                        target.replace(aside / ".damaged")
+                    aside.rename(target)
+            shutil.rmtree(target / ".damaged", ignore_errors=True)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
         return target
@@ -104,6 +109,9 @@ class BundleDirectory:
         """
         freed_bytes = 0
         for folder in sorted(self.directory.iterdir()):
+            if folder.name.startswith(".") and time.time() - folder.stat().st_mtime > _STALE_S:
+                shutil.rmtree(folder)
+                continue
             algorithm, _, encoded = folder.name.partition("-")
             try:
                 digest = Digest(algorithm, encoded)

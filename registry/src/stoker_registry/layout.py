@@ -78,7 +78,7 @@ class ImageLayout:
             blobs=blobs,
             names=NameIndex(directory / "index.json"),
             leases=LeaseDirectory(directory / "leases", lock),
-            bundles=BundleDirectory(directory / "bundles", blobs),
+            bundles=BundleDirectory(directory / "bundles", blobs, lock),
         )
         layout._prepare()
         return layout

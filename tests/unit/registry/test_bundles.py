@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
@@ -15,6 +16,7 @@ from stoker.manifest import Descriptor
 from stoker.media_types import GGUF
 from stoker_registry.blobs import BlobDirectory
 from stoker_registry.bundles import LINKS, BundleDirectory
+from stoker_registry.lock import FileLock
 
 MODEL = Digest.of(b"manifest")
 FILES = {
@@ -36,7 +38,7 @@ def bundles(tmp_path: Path) -> BundleDirectory:
     (tmp_path / "bundles").mkdir()
     for data in (b"aa", b"b"):
         blobs.path(Digest.of(data)).write_bytes(data)
-    return BundleDirectory(tmp_path / "bundles", blobs)
+    return BundleDirectory(tmp_path / "bundles", blobs, FileLock(tmp_path / "lock", 5))
 
 
 def test_files_are_hard_links(bundles: BundleDirectory) -> None:
@@ -113,13 +115,24 @@ def test_the_faster_one_wins(bundles: BundleDirectory) -> None:
     """A bundle that somebody else finished meanwhile is taken, and ours leaves nothing."""
 
     def overtaken(source: Path, target: Path) -> None:
-        bundles.lay_out(MODEL, FILES)
+        made.append(bundles.lay_out(MODEL, FILES).stat().st_ino)
         LINKS[0](source, target)
 
+    made: list[int] = []
     folder = attrs.evolve(bundles, links=(overtaken, no_link)).lay_out(MODEL, FILES)
 
-    assert b"aa" == (folder / "a.gguf").read_bytes()
+    assert {folder.stat().st_ino} == set(made)
     assert [folder.name] == [path.name for path in bundles.directory.iterdir()]
+
+
+def test_unfinished_bundles_are_removed_when_they_are_old(bundles: BundleDirectory) -> None:
+    """What a dead process left behind goes after a day; what is in the making stays."""
+    for name in ("old", "new"):
+        (bundles.directory / f".sha256-{MODEL.encoded}.{name}").mkdir()
+    os.utime(bundles.directory / f".sha256-{MODEL.encoded}.old", (1, 1))
+    bundles.remove_all_but(frozenset())
+
+    assert [f".sha256-{MODEL.encoded}.new"] == [path.name for path in bundles.directory.iterdir()]
 
 
 def test_only_bundles_are_removed(bundles: BundleDirectory) -> None:

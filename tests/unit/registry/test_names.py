@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,24 @@ def test_a_broken_index_is_refused(layout: ImageLayout, names: NameIndex) -> Non
     with pytest.raises(InvalidArtifactError):
         layout.name(entry("ai/a"))
     assert "{" == names.path.read_text()
+
+
+def test_a_failed_write_leaves_the_old_index(
+    layout: ImageLayout, names: NameIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the disk is full the names stand as before, and nothing lies beside them."""
+    layout.name(entry("ai/a"))
+
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        layout.name(entry("ai/b"))
+    monkeypatch.undo()
+
+    assert (entry("ai/a"),) == names.entries()
+    assert ["index.json"] == [path.name for path in names.path.parent.glob("*index*")]
 
 
 def test_no_scratch_files_stay(layout: ImageLayout, names: NameIndex) -> None:
