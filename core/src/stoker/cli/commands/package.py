@@ -134,7 +134,13 @@ def _files_of(application: Application, name: str) -> PackageSource:
                 f"{artifact.reference.familiar} has several files with the role {role}, of which"
                 " a package can carry one: give the one to take."
             )
-    (media_type,) = {item.media_type for item in bundle.files if item.role is Role.WEIGHTS}
+    media_types = {item.media_type for item in bundle.files if item.role is Role.WEIGHTS}
+    if len(media_types) > 1:
+        raise InvalidInputError(
+            f"{artifact.reference.familiar} mixes weights of several kinds, of which a package can"
+            " carry one: give the --weights to take."
+        )
+    media_type = next(iter(media_types), None)
     return PackageSource(
         weights=bundle.weights,
         media_type=None if media_type == GGUF else media_type,

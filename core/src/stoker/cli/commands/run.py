@@ -122,7 +122,7 @@ def _answer(invocation: Invocation, name: str, request: GenerateRequest, *, show
             ask(request, answer.take)
         finally:
             answer.hide_loading()
-            if show and answer.text:
+            if show and answer.text and not answer.text.endswith("\n"):
                 click.echo()
     answer.raise_error()
     return answer
