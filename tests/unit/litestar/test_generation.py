@@ -231,6 +231,30 @@ async def test_bytes_wait_until_the_request_was_accepted(
     assert b"QLPTTCF" == b"".join(body["body"] for body in bodies)
 
 
+class BrokenEncoder(Letters):
+    """Encodes nothing but the beginning."""
+
+    def feed(self, event: Event) -> bytes:
+        """Fail at the first text, and at the failure as well."""
+        if isinstance(event, TextDelta | Failed):
+            raise ZeroDivisionError
+        return super().feed(event)
+
+
+async def test_a_broken_encoder_ends_the_stream(
+    host: Host, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A dialect that cannot even say that it failed leaves no client waiting."""
+    generation = Generation(
+        call(stream=True, encoder=lambda _: BrokenEncoder()), host, write_timeout_s=1
+    )
+
+    _, *bodies = await run(generation)
+
+    assert [(b"P", False)] == [(body["body"], body["more_body"]) for body in bodies]
+    assert "ZeroDivisionError" in caplog.text
+
+
 class Broken(ScriptedHost):
     """A host that breaks its contract."""
 

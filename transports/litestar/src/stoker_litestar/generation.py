@@ -109,12 +109,16 @@ class Generation:
             self._break_off(encoder, exc)
 
     def _break_off(self, encoder: ResponseEncoder, exc: Exception) -> None:
-        if self._outbox.streaming:
-            error = exc if isinstance(exc, StokerError) else unforeseen(exc)
-            self._outbox.put(encoder.feed(Failed(error)))
-            self._outbox.close()
-        else:
-            self._outbox.fail(exc)
+        outbox = self._outbox
+        error = exc if isinstance(exc, StokerError) else unforeseen(exc)
+        if not outbox.streaming:
+            outbox.fail(error)
+            return
+        try:
+            outbox.put(encoder.feed(Failed(error)))
+        except Exception as broken:  # noqa: BLE001 - the encoder may be what broke before
+            unforeseen(broken)
+        outbox.close()
 
     async def _send_whole(self, content_type: str, send: Send) -> None:
         outbox = self._outbox

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+from stoker.errors import StokerError
+
 MAX_WAITING_BYTES = 256 * 1024
 """What may wait for a slow client; then reading of the events pauses."""
 
@@ -22,7 +24,7 @@ class Outbox:
         """Nothing more will be put."""
         self.abandoned = False
         """The client is gone."""
-        self.error: BaseException | None = None
+        self.error: StokerError | None = None
         """Why there will be no answer."""
         self._waiting: list[bytes] = []
         self._size_bytes = 0
@@ -58,7 +60,7 @@ class Outbox:
         self.closed = True
         self._news.set()
 
-    def fail(self, error: BaseException) -> None:
+    def fail(self, error: StokerError) -> None:
         """Note that there will be no answer."""
         self.error = error
         self.close()
