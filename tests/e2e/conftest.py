@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -29,10 +30,10 @@ def model_file() -> Path:
 def make_home(tmp_path: Path) -> MakeHome:
     """Makes empty homes."""
 
-    def make(name: str = "home", **environ: str) -> Home:
+    def make(name: str = "home", *, python: str = sys.executable, **environ: str) -> Home:
         path = tmp_path / name
         path.mkdir()
-        return Home(path, environ)
+        return Home(path, environ, python)
 
     return make
 

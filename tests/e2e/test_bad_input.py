@@ -57,15 +57,26 @@ def test_weights_that_end_early_are_refused_by_the_engine(
 
 
 def test_an_unknown_media_type_is_named(make_home: MakeHome, tmp_path: Path) -> None:
-    """`why` and `run` name the media type that nobody runs."""
-    home = make_home(PYTHONPATH=str(FAULTY))
-    home.ok("version")
+    """Weights that nobody knows can be kept, but `why` and `run` name what is missing."""
+    home = make_home()
     text = tmp_path / "words.txt"
     text.write_text("one two three")
+    kind = "application/vnd.example.unknown"
+    home.ok("package", "test/words", "--weights", str(text), "--media-type", kind)
 
-    error = home.refused("package", "test/words", "--weights", str(text))
+    for command in (("why", "test/words"), ("run", "test/words", "Hi")):
+        assert kind in home.refused(*command)
 
-    assert "words.txt" in error
+
+def test_an_engine_that_dies_in_loading_is_quoted(make_home: MakeHome, tmp_path: Path) -> None:
+    """The engine's own last words are in the one line of error."""
+    home = make_home(PYTHONPATH=str(FAULTY), STOKER_BACKENDS__FAULTY__LOAD="exit")
+    text = tmp_path / "words.txt"
+    text.write_text("one two three")
+    kind = "application/vnd.stoker.test.faulty"
+    home.ok("package", "test/words", "--weights", str(text), "--media-type", kind)
+
+    assert "last words of the engine" in home.refused("run", "test/words", "Hi")
 
 
 def test_a_missing_backend_is_named_with_a_remedy(own_home: Home) -> None:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from stoker_process import ROOT, Home, MakeHome
+from stoker_process import ROOT, MakeHome
+
+PARROT = "application/vnd.stoker.example.parrot.v1"
 
 
 def test_a_plugin_that_raises_at_import_is_listed_and_stops_nothing(
@@ -75,19 +77,15 @@ def test_the_example_adds_its_backend_to_another_environment(
         capture_output=True,
         timeout=300,
     )
-    home = make_home()
+    home = make_home(python=str(python))
+    phrases = tmp_path / "phrases.txt"
+    phrases.write_text("*: Polly wants a cracker\n")
 
-    def stoker(*arguments: str) -> str:
-        return subprocess.run(
-            [str(python), "-m", "stoker", *arguments],
-            env=Home(home.path).full_environ,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=True,
-        ).stdout
+    home.ok("package", "test/polly", "--weights", str(phrases), "--media-type", PARROT)
 
-    plugins = msgspec.json.decode(stoker("plugins", "--json"))["plugins"]
-    loaded = {plugin["name"]: plugin["status"] for plugin in plugins}
-    assert "loaded" == loaded["example-backend"]
-    assert "llama-cpp" not in loaded
+    why = msgspec.json.decode(home.ok("why", "test/polly", "--json"))
+    assert "example.parrot" == why["backend"]
+    assert ["example.parrot"] == [bid["backend"] for bid in why["bids"]]
+    assert "cracker" in home.ok("run", "test/polly", "Hello")
+    listed = {p["name"] for p in msgspec.json.decode(home.ok("plugins", "--json"))["plugins"]}
+    assert {"example-backend", "example-transport", "registry", "wheel"} == listed

@@ -28,6 +28,8 @@ class Home:
 
     path: Path
     environ: dict[str, str] = attrs.field(factory=dict)
+    python: str = sys.executable
+    """The interpreter of the environment that stoker is installed in."""
 
     @property
     def full_environ(self) -> dict[str, str]:
@@ -39,7 +41,7 @@ class Home:
     ) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
         return subprocess.run(
-            [sys.executable, "-m", "stoker", *arguments],
+            [self.python, "-m", "stoker", *arguments],
             env=self.full_environ,
             input=text if text is not None else "",
             capture_output=True,
@@ -66,7 +68,7 @@ class Home:
     def serve(self, *arguments: str) -> Iterator[Server]:
         """Run a server on a free port until the block ends."""
         process = subprocess.Popen(
-            [sys.executable, "-m", "stoker", "serve", "--port", "0", *arguments],
+            [self.python, "-m", "stoker", "serve", "--port", "0", *arguments],
             env=self.full_environ,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -13,7 +13,7 @@ from pathlib import Path
 import attrs
 import msgspec
 
-from stoker.artifact import Layer
+from stoker.artifact import Layer, ModelFacts
 from stoker.digest import Digest
 from stoker.errors import InvalidArtifactError, InvalidInputError
 from stoker.manifest import ANNOTATION_FILE_PATH, Descriptor, Manifest
@@ -85,15 +85,20 @@ class PackagePlan:
     """What a packaging is going to write, once the files' digests are known."""
 
     files: tuple[SourceFile, ...]
-    headers: tuple[GgufHeader, ...]
-    """Of the weights, in order."""
+    facts: ModelFacts
+    """What the weights say of the model; nothing when they are of a plugin's own type."""
+    name: str | None
+    """The model's own name, where the weights have one."""
     format: str
+    weights_type: MediaType
 
     def layer(self, file: SourceFile, digest: Digest, size_bytes: int) -> Descriptor:
         """The layer that a file becomes."""
         metadata = _FileMetadata(name=file.name, size=size_bytes)
         return Descriptor(
-            media_type=_TYPES[self.format][file.role],
+            media_type=(
+                self.weights_type if file.role is Role.WEIGHTS else _TYPES[self.format][file.role]
+            ),
             digest=digest,
             size_bytes=size_bytes,
             annotations={
@@ -105,35 +110,34 @@ class PackagePlan:
 
     def config(self, layers: Sequence[Descriptor]) -> bytes:
         """The config's bytes."""
-        first = self.headers[0]
+        facts = self.facts
         diff_ids = tuple(str(layer.digest) for layer in layers)
         if self.format == "modelpack":
             return encode_config(
                 ModelPackConfig(
-                    descriptor=ModelPackDescriptor(
-                        created_at=EPOCH, name=first.text("general.name")
-                    ),
+                    descriptor=ModelPackDescriptor(created_at=EPOCH, name=self.name),
                     config=ModelPackModel(
-                        architecture=first.architecture,
-                        format="gguf",
-                        param_size=self._parameters,
-                        quantization=first.quantization,
+                        architecture=facts.architecture,
+                        format=facts.format,
+                        param_size=facts.parameters,
+                        quantization=facts.quantization,
                     ),
                     modelfs=ModelPackFs(diff_ids=diff_ids),
                 )
             )
-        name = first.text("general.name")
-        weights_bytes = sum(layer.size_bytes for layer in layers if layer.media_type == GGUF)
+        weights_bytes = sum(
+            layer.size_bytes for layer in layers if layer.media_type == self.weights_type
+        )
         return encode_config(
             DockerConfig(
                 config=DockerModel(
-                    format="gguf",
-                    quantization=first.quantization,
-                    parameters=self._parameters,
-                    architecture=first.architecture,
+                    format=facts.format,
+                    quantization=facts.quantization,
+                    parameters=facts.parameters,
+                    architecture=facts.architecture,
                     size=f"{weights_bytes / 1024**2:.2f} MiB",
-                    context_size=first.context_length,
-                    gguf={"general.name": name} if name else None,
+                    context_size=facts.context_length,
+                    gguf={"general.name": self.name} if self.name else None,
                 ),
                 descriptor=DockerDescriptor(created=EPOCH),
                 rootfs=DockerRootfs(diff_ids=diff_ids),
@@ -153,13 +157,6 @@ class PackagePlan:
             artifact_type=MODELPACK_ARTIFACT if modelpack else None,
         )
 
-    @property
-    def _parameters(self) -> str | None:
-        """The publisher's label ("135M"), else the count."""
-        label = self.headers[0].text("general.size_label")
-        count = sum(header.parameter_count for header in self.headers)
-        return label or (_short_count(count) if count else None)
-
 
 def plan_package(source: PackageSource) -> PackagePlan:
     """Check the files, and choose their names within the artifact.
@@ -175,8 +172,11 @@ def plan_package(source: PackageSource) -> PackagePlan:
         )
     if not source.weights:
         raise InvalidInputError("There is nothing to package: name the files of the weights.")
-    headers = tuple(read_gguf_header(path) for path in source.weights)
-    _check_shards(source.weights, headers)
+    if source.media_type is None:
+        facts, model_name = _gguf_facts(source.weights)
+    else:
+        _check_own_type(source)
+        facts, model_name = ModelFacts(), None
     files = [SourceFile(path, Role.WEIGHTS, path.name) for path in source.weights]
     if source.projector is not None:
         read_gguf_header(source.projector)
@@ -187,11 +187,41 @@ def plan_package(source: PackageSource) -> PackagePlan:
     for path in source.licenses:
         _check_text(path)
         files.append(SourceFile(path, Role.LICENSE, _license_name(path)))
-    plan = PackagePlan(tuple(files), headers, source.format)
+    weights_type = source.media_type or _TYPES[source.format][Role.WEIGHTS]
+    plan = PackagePlan(tuple(files), facts, model_name, source.format, weights_type)
     # Names that nobody could unpack are refused here, not when somebody has pulled the model.
     nothing = Digest.of(b"")
     layer_paths([Layer(plan.layer(file, nothing, 0), None, file.role) for file in files])
     return plan
+
+
+def _gguf_facts(weights: Sequence[Path]) -> tuple[ModelFacts, str | None]:
+    """What GGUF files say of their model, and its name."""
+    headers = tuple(read_gguf_header(path) for path in weights)
+    _check_shards(weights, headers)
+    first = headers[0]
+    count = sum(header.parameter_count for header in headers)
+    # The publisher's label ("135M"), else the count.
+    label = first.text("general.size_label") or (_short_count(count) if count else None)
+    facts = ModelFacts(
+        format="gguf",
+        architecture=first.architecture,
+        parameters=label,
+        quantization=first.quantization,
+        context_length=first.context_length,
+    )
+    return facts, first.text("general.name")
+
+
+def _check_own_type(source: PackageSource) -> None:
+    if source.format != "docker":
+        raise InvalidInputError(
+            f"A {source.format} artifact has media types of its own for all weights: leave the"
+            " media type out, or write the form docker."
+        )
+    for path in source.weights:
+        if not path.is_file():
+            raise InvalidInputError(f"There is no file {path}.")
 
 
 def _check_shards(paths: Sequence[Path], headers: Sequence[GgufHeader]) -> None:

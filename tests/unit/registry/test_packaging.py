@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
 from stoker.artifact import Artifact
@@ -16,7 +17,7 @@ from stoker.errors import (
     InvalidReferenceError,
     OperationCancelledError,
 )
-from stoker.media_types import GGUF, Role
+from stoker.media_types import GGUF, MediaType, Role
 from stoker.reference import Reference
 from stoker.store import PackageSource, Progress
 from stoker_registry.store import OciStore
@@ -263,3 +264,30 @@ def test_progress_is_reported(store: OciStore, gguf: Path) -> None:
 
     assert Progress("packaging", "tiny.gguf", 0, size_bytes) == seen[0]
     assert Progress("packaging", "tiny.gguf", size_bytes, size_bytes) == seen[-1]
+
+
+def test_weights_of_a_plugins_own_type_are_taken_as_they_are(
+    store: OciStore, tmp_path: Path
+) -> None:
+    """With a media type the weights need not be GGUF, and nothing is claimed of them."""
+    weights = tmp_path / "words.txt"
+    weights.write_text("one two three")
+    own = MediaType("application/vnd.example.words")
+
+    artifact = store.package(NAME, PackageSource((weights,), media_type=own), ignore)
+
+    (layer,) = artifact.manifest.layers
+    assert own == layer.media_type
+    assert None is artifact.facts.format
+
+
+def test_a_type_of_ones_own_needs_a_form_that_has_room_for_it(
+    store: OciStore, tmp_path: Path
+) -> None:
+    """ModelPack has no place for it, and a file that is missing is still named."""
+    own = MediaType("application/vnd.example.words")
+    missing = PackageSource((tmp_path / "none.txt",), media_type=own)
+    with pytest.raises(InvalidInputError, match="media types of its own"):
+        store.package(NAME, attrs.evolve(missing, format="modelpack"), ignore)
+    with pytest.raises(InvalidInputError, match=r"none\.txt"):
+        store.package(NAME, missing, ignore)
