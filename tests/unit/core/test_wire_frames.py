@@ -73,7 +73,7 @@ REQUESTS = [
                 ),
                 m.Message(m.Author.TOOL, (m.TextPart("r"),), tool_call_id="1"),
             ),
-            tools=(m.Tool("f", "does", {"type": "object"}),),
+            tools=(m.Tool("f", "does", {"type": "object"}, strict=True),),
             tool_choice=m.ToolChoice(m.ToolChoiceMode.REQUIRED, "f"),
             parallel_tool_calls=False,
             add_generation_prompt=False,

@@ -111,6 +111,7 @@ class ToolWire(_Wire, frozen=True):
     name: str
     description: str = ""
     parameters: dict[str, Any] = {}
+    strict: bool = False
 
 
 class ChatPromptWire(_Wire, frozen=True, tag="chat"):
@@ -146,7 +147,7 @@ def _prompt_to_wire(prompt: request.Prompt) -> PromptWire:
             return ChatPromptWire(
                 messages=tuple(map(MessageWire.from_domain, prompt.messages)),
                 tools=tuple(
-                    ToolWire(tool.name, tool.description, dict(tool.parameters))
+                    ToolWire(tool.name, tool.description, dict(tool.parameters), tool.strict)
                     for tool in prompt.tools
                 ),
                 tool_choice_mode=prompt.tool_choice.mode,
@@ -167,7 +168,7 @@ def _prompt_to_domain(wire: PromptWire) -> request.Prompt:
             return request.ChatPrompt(
                 messages=tuple(message.to_domain() for message in wire.messages),
                 tools=tuple(
-                    messages.Tool(tool.name, tool.description, tool.parameters)
+                    messages.Tool(tool.name, tool.description, tool.parameters, tool.strict)
                     for tool in wire.tools
                 ),
                 tool_choice=messages.ToolChoice(wire.tool_choice_mode, wire.tool_choice_name),
