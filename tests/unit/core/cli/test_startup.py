@@ -54,7 +54,10 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
 
 
 @pytest.mark.parametrize("command", ["list", "plugins", "version"])
-def test_cheap_commands_import_no_engine_and_no_framework(command: str, home: object) -> None:
-    """Looking around loads plugins, but nothing that they run on."""
+def test_cheap_commands_import_no_engine_and_no_framework(
+    command: str, home: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Looking around loads every installed plugin, but nothing that they run on."""
+    monkeypatch.delenv("STOKER_PLUGINS")
 
     assert set() == {"litestar", "llama_cpp", "uvicorn", "numpy"} & _imported(command)
