@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import secrets
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from llama_cpp import llama_cpp as native
 
@@ -120,7 +121,7 @@ class Sampler:
             self._add(native.llama_sampler_init_min_p(params.min_p, 1))
         self._add(native.llama_sampler_init_dist(_seed(params)))
 
-    def _add(self, sampler: int) -> None:
+    def _add(self, sampler: Any) -> None:
         native.llama_sampler_chain_add(self._chain, sampler)
 
 
@@ -143,9 +144,9 @@ def _seed(params: SamplingParams) -> int:
     return seed % _RANDOM_SEED
 
 
-def _logit_bias(bias: Mapping[int, float], vocabulary_size: int) -> int:
+def _logit_bias(bias: Mapping[int, float], vocabulary_size: int) -> Any:
     entries = (native.llama_logit_bias * len(bias))()
     for entry, (token, value) in zip(entries, bias.items(), strict=True):
         entry.token = token
         entry.bias = -math.inf if value <= BANNING_BIAS else value
-    return int(native.llama_sampler_init_logit_bias(vocabulary_size, len(bias), entries))
+    return native.llama_sampler_init_logit_bias(vocabulary_size, len(bias), entries)

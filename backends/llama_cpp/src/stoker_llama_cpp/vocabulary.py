@@ -28,6 +28,7 @@ class Vocabulary:
 
     def __init__(self, model: int) -> None:
         """Find the vocabulary of a `llama_model`."""
+        self._model = model
         self._handle = native.llama_model_get_vocab(model)
         self._size = int(native.llama_vocab_n_tokens(self._handle))
         self._bytes: list[bytes | None] = [None] * self._size
@@ -80,11 +81,20 @@ class Vocabulary:
     def special_tokens(self) -> dict[str, str]:
         """The texts of special tokens, by the names that templates use."""
         found = {name: function(self._handle) for name, function in _SPECIAL_TOKENS.items()}
+        found["unk_token"] = self._unknown_token()
         return {
             name: native.llama_vocab_get_text(self._handle, token).decode(errors="replace")
             for name, token in found.items()
             if token != _NO_TOKEN
         }
+
+    def _unknown_token(self) -> int:
+        """The token for what has no token; the library has no function for this one."""
+        buffer = ctypes.create_string_buffer(_PIECE_BYTES)
+        key = b"tokenizer.ggml.unknown_token_id"
+        found = native.llama_model_meta_val_str(self._model, key, buffer, _PIECE_BYTES)
+        token = int(buffer.value) if found > 0 and buffer.value.isdigit() else _NO_TOKEN
+        return token if token < self._size else _NO_TOKEN
 
     def _piece(self, token: int) -> bytes:
         size = _PIECE_BYTES

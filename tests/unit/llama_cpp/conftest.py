@@ -1,0 +1,148 @@
+"""The tests' model, and players: engines that run jobs and remember what came out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stoker.artifact import BundleFile, ModelBundle
+from stoker.digest import Digest
+from stoker.engine import SequenceJob, SequenceOutput
+from stoker.events import FinishReason
+from stoker.media_types import GGUF, Role
+from stoker.reference import Reference
+from stoker.sampling import DEFAULT_SAMPLING, SamplingParams
+from stoker_llama_cpp import plugin
+from stoker_llama_cpp.options import LlamaCppOptions
+
+DEFAULT_MODEL = (
+    Path(__file__).parents[3] / ".cache" / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf"
+)
+JOB_FIELDS = {"max_tokens": 16, "ignore_end": True, "priority": 0}
+
+
+class Player:
+    """Plays jobs on an engine.
+
+    Attributes:
+        engine: The engine.
+        outputs: All that its steps gave.
+    """
+
+    def __init__(self, engine: Any) -> None:
+        self.engine = engine
+        self.outputs: list[SequenceOutput] = []
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        """The tokens of a text."""
+        return tuple(self.engine.encode(text, add_special=True, parse_special=True))
+
+    def submit(self, sequence_id: int, prompt: str | tuple[int, ...], **values: Any) -> SequenceJob:
+        """Submit a job that takes the best tokens, unless the values say otherwise."""
+        job = SequenceJob(
+            id=sequence_id,
+            prompt=self.encode(prompt) if isinstance(prompt, str) else prompt,
+            **{name: values.pop(name, default) for name, default in JOB_FIELDS.items()},
+            sampling=SamplingParams(**{"temperature": 0.0, **values}).over(DEFAULT_SAMPLING),
+        )
+        self.engine.submit(job)
+        return job
+
+    def step(self) -> list[SequenceOutput]:
+        """Take one step."""
+        outputs = list(self.engine.step())
+        self.outputs += outputs
+        return outputs
+
+    def run(self, until: Callable[[], object] = lambda: False) -> None:
+        """Step until the engine is idle or the condition holds."""
+        for _ in range(3000):
+            if self.engine.idle or until():
+                return
+            self.step()
+        raise AssertionError("The engine was still busy after 3000 steps.")
+
+    def tokens(self, sequence_id: int) -> list[int]:
+        """A sequence's tokens so far."""
+        return [
+            token.id
+            for output in self.outputs
+            if output.id == sequence_id
+            for token in output.tokens
+        ]
+
+    def text(self, sequence_id: int) -> str:
+        """A sequence's text so far."""
+        return b"".join(map(self.engine.token_bytes, self.tokens(sequence_id))).decode()
+
+    def finishes(self) -> Mapping[int, FinishReason]:
+        """Why sequences ended, in the order in which they did."""
+        return {output.id: output.finish for output in self.outputs if output.finish}
+
+
+@pytest.fixture(scope="session")
+def bundle_of() -> Callable[..., ModelBundle]:
+    """Makes a bundle of weights files, as a store would open it."""
+
+    def make(*paths: Path) -> ModelBundle:
+        return ModelBundle(
+            reference=Reference.parse("ai/smollm2"),
+            digest=Digest("sha256", "0" * 64),
+            files=tuple(BundleFile(path, Role.WEIGHTS, GGUF) for path in paths),
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def model_path() -> Path:
+    """The GGUF file of SmolLM2-135M-Instruct."""
+    path = Path(os.environ.get("STOKER_TEST_MODEL") or DEFAULT_MODEL)
+    if not path.is_file():
+        pytest.fail(f"There is no model at {path}: run `make test`, or set STOKER_TEST_MODEL.")
+    return path
+
+
+@pytest.fixture(scope="session")
+def open_player(model_path: Path, bundle_of: Any) -> Callable[..., Player]:
+    """Loads an engine as stoker does, on one thread: other tests may run beside."""
+
+    def make(**options: Any) -> Player:
+        wanted = LlamaCppOptions(**{"threads": 1, **options})
+        return Player(plugin.load(bundle_of(model_path), wanted, lambda stage, fraction: None))
+
+    return make
+
+
+@pytest.fixture
+def load(open_player: Callable[..., Player]) -> Iterator[Callable[..., Player]]:
+    """Loads engines with given options, and closes them after the test."""
+    players: list[Player] = []
+
+    def make(**options: Any) -> Player:
+        players.append(open_player(**options))
+        return players[-1]
+
+    yield make
+    for player in players:
+        player.engine.close()
+
+
+@pytest.fixture(scope="session")
+def shared_engine(open_player: Callable[..., Player]) -> Iterator[Any]:
+    """One engine for many tests; take `player`."""
+    engine = open_player(context_length=2048).engine
+    yield engine
+    engine.close()
+
+
+@pytest.fixture
+def player(shared_engine: Any) -> Iterator[Player]:
+    """A player on an idle engine, which the test leaves idle again."""
+    assert shared_engine.idle
+    yield Player(shared_engine)
+    assert shared_engine.idle

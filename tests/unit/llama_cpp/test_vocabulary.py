@@ -1,0 +1,79 @@
+"""The tokenizer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from stoker.errors import InvalidRequestError
+
+pytestmark = pytest.mark.model
+
+# The model's vocabulary lacks some control characters, and bytes that only unassigned ones have.
+CHARACTERS = st.characters(exclude_categories=["Cs", "Cc", "Cn", "Co"])
+
+
+@pytest.mark.parametrize(
+    "text", ["Hello, world!", "  two  spaces\n\n\ttab", "Füße, 東京 and 🙂", "a\x00b", "<|im_end|>"]
+)
+def test_text_comes_back(shared_engine: Any, text: str) -> None:
+    """A text's tokens stand for exactly its bytes, whatever is in it."""
+    tokens = shared_engine.encode(text, add_special=False, parse_special=False)
+
+    assert text.encode() == b"".join(map(shared_engine.token_bytes, tokens))
+
+
+@settings(
+    deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(text=st.text(CHARACTERS, max_size=60))
+def test_any_text_comes_back(shared_engine: Any, text: str) -> None:
+    """No character that has a meaning is lost or changed."""
+    tokens = shared_engine.encode(text, add_special=False, parse_special=False)
+
+    assert text.encode() == b"".join(map(shared_engine.token_bytes, tokens))
+
+
+def test_known_tokens(shared_engine: Any) -> None:
+    """Tokens are those of the model's training."""
+
+    assert [504, 3575, 282, 4649] == shared_engine.encode(
+        "The capital of France", add_special=False, parse_special=False
+    )
+
+
+def test_control_tokens_are_read_only_when_wanted(shared_engine: Any) -> None:
+    """The text of a control token becomes that token, or stays what a user typed."""
+    parsed = shared_engine.encode("<|im_end|>", add_special=False, parse_special=True)
+    typed = shared_engine.encode("<|im_end|>", add_special=False, parse_special=False)
+
+    assert 1 == len(parsed)
+    assert b"" == shared_engine.token_bytes(parsed[0])
+    assert len(typed) > 1
+
+
+def test_half_a_character_is_refused(shared_engine: Any) -> None:
+    """Half of a surrogate pair is no character and cannot be encoded."""
+
+    with pytest.raises(InvalidRequestError, match="character 2"):
+        shared_engine.encode("ab\ud83d", add_special=False, parse_special=False)
+
+
+@pytest.mark.parametrize("token", [-1, 49152, 2**31])
+def test_unknown_tokens(shared_engine: Any, token: int) -> None:
+    """A token outside the vocabulary has no bytes."""
+
+    with pytest.raises(IndexError):
+        shared_engine.token_bytes(token)
+
+
+def test_special_tokens_have_templates_names(shared_engine: Any) -> None:
+    """Special tokens are known by the names that chat templates use."""
+    special = shared_engine.info.special_tokens
+
+    assert "<|im_start|>" == special["bos_token"]
+    assert "<|im_end|>" == special["eos_token"]
+    assert "<|endoftext|>" == special["unk_token"]
