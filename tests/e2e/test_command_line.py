@@ -10,6 +10,7 @@ import sys
 import time
 
 import msgspec
+import openai
 import psutil
 import pytest
 from stoker_process import MODEL, Home, Server
@@ -118,3 +119,21 @@ def _read_until(descriptor: int, words: bytes, timeout_s: float = 60) -> bytes:
             break
     assert words in seen
     return seen
+
+
+def test_a_stream_hears_that_its_server_stops(own_home: Home) -> None:
+    """SIGTERM lets a stream end with an error that says why, not with a cut connection."""
+    with own_home.serve() as server:
+        client = openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0)
+        stream = client.completions.create(
+            model=MODEL, prompt="Once upon a time", max_tokens=8000, stream=True, seed=1
+        )
+        next(iter(stream))
+
+        server.process.send_signal(signal.SIGTERM)
+
+        with pytest.raises(openai.APIError, match="stopping"):
+            for _ in stream:
+                pass
+        assert 0 == server.process.wait(timeout=30)
+        client.close()

@@ -31,6 +31,24 @@ def always_available() -> Availability:
     return Availability(available=True, reason="ready")
 
 
+class Probed(Protocol):
+    """A plugin's record that can say whether it can run here."""
+
+    @property
+    def probe(self) -> Callable[[], Availability]:
+        """See `BackendSpec.probe`."""
+
+
+def availability_of(record: Probed) -> Availability:
+    """Ask a record's probe; one that raises cannot run here, and the reason says so."""
+    try:
+        return record.probe()
+    except Exception as exc:  # noqa: BLE001 - whatever a plugin raises is its own
+        return Availability(
+            available=False, reason=f"its own check failed: {type(exc).__name__}: {exc}"
+        )
+
+
 @attrs.frozen
 class Device:
     """A processor that a backend can use."""

@@ -19,7 +19,7 @@ from collections.abc import Collection, Mapping, Sequence
 import attrs
 
 from stoker.artifact import Layer
-from stoker.backend import Availability, BackendSpec
+from stoker.backend import Availability, BackendSpec, availability_of
 from stoker.errors import (
     AmbiguousBackendError,
     BackendUnavailableError,
@@ -99,7 +99,7 @@ def decide(
     except UnknownFormatError as exc:
         return attrs.evolve(decision, problem=exc)
     bids = tuple(
-        Bid(spec.name, spec.probe(), spec.priority)
+        Bid(spec.name, availability_of(spec), spec.priority)
         for spec in sorted(backends.values(), key=lambda spec: (-spec.priority, spec.name))
         if media_type in spec.media_types
     )

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 
 from stoker.artifact import Artifact
+from stoker.backend import availability_of
 from stoker.config import Settings
 from stoker.errors import ConfigError, InvalidReferenceError, UnavailableError
 from stoker.formats import FormatTable
@@ -67,7 +68,7 @@ class Stores:
     def content_sources(self) -> Iterator[ContentSource]:
         """The stores from which others can pull."""
         for spec in self._specs.values():
-            if spec.probe().available:
+            if availability_of(spec).available:
                 store = self._get(spec)
                 if isinstance(store, ContentSource):
                     yield store
@@ -86,7 +87,7 @@ class Stores:
         artifacts = [
             artifact
             for spec in self._specs.values()
-            if spec.probe().available
+            if availability_of(spec).available
             for artifact in self._get(spec).list()
         ]
         return sorted(artifacts, key=lambda artifact: artifact.reference.familiar)
@@ -123,7 +124,7 @@ class Stores:
     def _get(self, spec: StoreSpec) -> Store:
         with self._lock:
             if spec.name not in self._made:
-                availability = spec.probe()
+                availability = availability_of(spec)
                 if not availability.available:
                     raise UnavailableError(
                         f"Store {spec.name!r} cannot work here: {availability.reason}"

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import attrs
 import pytest
 
 from stoker.artifact import Layer
@@ -142,3 +143,17 @@ def test_mixed_weights_are_refused() -> None:
 
     with pytest.raises(UnknownFormatError, match="mixes"):
         decide(_layers(GGUF, SAFETENSORS), _backends(_backend("a"))).require()
+
+
+def test_a_probe_that_raises_is_no_bid_that_can_win() -> None:
+    """A plugin whose check is broken cannot run, and its words are in the reason."""
+
+    def broken() -> Availability:
+        raise OSError("no such driver")
+
+    spec = attrs.evolve(_backend("a"), probe=broken)
+
+    decision = decide(_layers(GGUF), _backends(spec, _backend("b")))
+
+    assert "b" == decision.require().name
+    assert "no such driver" in decision.bids[0].availability.reason

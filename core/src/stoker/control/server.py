@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from stoker.control.place import private_directory, socket_path
-from stoker.errors import BrokenFrameError, ConflictError, StokerError
+from stoker.errors import BrokenFrameError, ConflictError, StokerError, UnavailableError
 from stoker.events import Failed
 from stoker.host import Host
 from stoker.wire.errors import ErrorWire
@@ -47,11 +47,11 @@ async def control_server(
 
     Raises:
         ConflictError: Another server runs for this home.
+        UnavailableError: The socket cannot be made there.
     """
     path = socket_path(home)
     private_directory(path.parent)
     with _only_one(path.with_suffix(".lock")):
-        path.unlink(missing_ok=True)
         tasks: set[asyncio.Task[None]] = set()
 
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -61,7 +61,13 @@ async def control_server(
                 task.add_done_callback(tasks.discard)
             await _Conversation(reader, writer, host, addresses).hold()
 
-        server = await asyncio.start_unix_server(serve, path)
+        try:
+            path.unlink(missing_ok=True)
+            server = await asyncio.start_unix_server(serve, path)
+        except OSError as exc:
+            raise UnavailableError(
+                f"The control socket {path} cannot be made: {exc.strerror or exc}."
+            ) from exc
         try:
             yield
         finally:
@@ -75,7 +81,11 @@ async def control_server(
 @contextlib.contextmanager
 def _only_one(path: Path) -> Generator[None, None, None]:
     """Hold a home's server lock; the kernel lets it go when the process ends, however it ends."""
-    with path.open("a+") as lock:
+    try:
+        lock = path.open("a+")
+    except OSError as exc:
+        raise UnavailableError(f"{path} cannot be opened: {exc.strerror or exc}.") from exc
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as exc:

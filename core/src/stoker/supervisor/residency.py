@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import math
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
 
@@ -19,6 +20,8 @@ from stoker.events import Event, Failed, Loading
 from stoker.host import RunnerState, RunnerStatus
 from stoker.request import GenerateRequest
 from stoker.supervisor.runner import ReportLoading, Runner
+
+_log = logging.getLogger(__name__)
 
 Key = tuple[Digest, str]
 """What makes two requests share one runner: the model's digest and the backend's name."""
@@ -146,6 +149,8 @@ class Residency:
         return wanted
 
     async def _load(self, resident: Resident) -> Runner:
+        started_s = asyncio.get_running_loop().time()
+        _log.info("Loading %s with %s", resident.name, resident.plan.backend.name)
         try:
             runner = resident.runner = await self._start(resident.plan, resident.report)
         except BaseException:
@@ -153,12 +158,15 @@ class Residency:
             raise
         finally:
             resident.progressed.set()
+        loading_s = asyncio.get_running_loop().time() - started_s
+        _log.info("Loaded %s in %.1f s, process %d", resident.name, loading_s, runner.pid)
         self._spawn(self._mourn(resident, runner))
         return runner
 
     async def _mourn(self, resident: Resident, runner: Runner) -> None:
         """Forget a resident whose runner is gone, so that the next request loads it again."""
         await runner.ended.wait()
+        _log.info("The runner of %s has ended, process %d", resident.name, runner.pid)
         self._forget(resident)
 
     def _use(self, resident: Resident) -> None:

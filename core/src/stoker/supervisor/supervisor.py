@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncGenerator, Sequence
 
 from stoker.application import Application, LoadPlan
+from stoker.backend import availability_of
 from stoker.errors import ConfigError, UnavailableError
 from stoker.host import Host
 from stoker.supervisor.residency import Residency
@@ -46,7 +47,7 @@ def make_transports(application: Application) -> list[Transport]:
     context_dialects = [spec.factory() for _, spec in sorted(application.plugins.dialects.items())]
     transports = []
     for spec in wanted_transports(application):
-        availability = spec.probe()
+        availability = availability_of(spec)
         if not availability.available:
             raise UnavailableError(
                 f"Transport {spec.name!r} cannot run here: {availability.reason}"

@@ -15,7 +15,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from stoker.dialect import Call, Dialect, GenerateRoute, ResponseContext, ResponseEncoder
-from stoker.errors import StokerError
+from stoker.errors import StokerError, UnavailableError
 from stoker.events import Failed, Finished, Loading, Queued
 from stoker.host import Host
 from stoker_litestar.error_response import exception_handler, unforeseen
@@ -24,6 +24,9 @@ from stoker_litestar.outbox import Outbox
 from stoker_litestar.request_body import read_body
 
 _log = logging.getLogger(__name__)
+
+GOODBYE_TIMEOUT_S = 1.0
+"""How long the last words of a stopping server may take to go out."""
 
 CLOSE_TIMEOUT_S = 10.0
 """How long the cancellation of a request may take before it is left behind."""
@@ -72,6 +75,9 @@ class Generation:
                 await self._send_stream(encoder.content_type, send)
             else:
                 await self._send_whole(encoder.content_type, send)
+        except asyncio.CancelledError:
+            await self._say_goodbye(encoder, send)
+            raise
         except TimeoutError:
             _log.warning("A client left its answer unread for %gs", self._write_timeout_s)
         finally:
@@ -80,6 +86,17 @@ class Generation:
             _, late = await asyncio.wait(tasks, timeout=CLOSE_TIMEOUT_S)
             if late:
                 _log.error("A request could not be cancelled within %gs", CLOSE_TIMEOUT_S)
+
+    async def _say_goodbye(self, encoder: ResponseEncoder, send: Send) -> None:
+        """The server stops before the answer is complete: say so in a stream that has begun."""
+        outbox = self._outbox
+        if outbox.streaming and not outbox.closed and not outbox.abandoned:
+            error = UnavailableError("The server is stopping, and the answer breaks off here.")
+            data = outbox.take() + encoder.feed(Failed(error))
+            # A client that does not read now gets no word; the server does not wait for it.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(GOODBYE_TIMEOUT_S):
+                    await self._send(send, data, more=False)
 
     async def _watch(self, receive: Receive) -> None:
         while (await receive())["type"] != "http.disconnect":
