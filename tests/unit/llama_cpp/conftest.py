@@ -16,12 +16,13 @@ from stoker.events import FinishReason
 from stoker.media_types import GGUF, Role
 from stoker.reference import Reference
 from stoker.sampling import DEFAULT_SAMPLING, SamplingParams
-from stoker_llama_cpp import plugin
+from stoker_llama_cpp import binding, plugin
 from stoker_llama_cpp.options import LlamaCppOptions
 
-DEFAULT_MODEL = (
-    Path(__file__).parents[3] / ".cache" / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf"
-)
+# Before any test imports llama.cpp: what this sets for OpenMP is read but once.
+binding.load()
+
+DEFAULT_MODEL = Path(__file__).parents[3] / ".cache" / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf"
 JOB_FIELDS = {"max_tokens": 16, "ignore_end": True, "priority": 0}
 
 

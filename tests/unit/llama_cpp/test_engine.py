@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -21,10 +20,13 @@ pytestmark = pytest.mark.model
 QUESTION = "<|im_start|>user\nWhat is the capital of France?<|im_end|>\n<|im_start|>assistant\n"
 STORIES = ("Once upon a time", "In the beginning of", "def add(a, b):\n", "The recipe needs")
 
-NEAR_TIE = 0.5
+LONG_PROMPT = " there was" + " a small town by the sea," * 7
+
+NEAR_TIE = 1.0
 """How much worse than the best logit a greedy token may score in another batch shape.
 
-Measured with this model: at most 0.25 over 4 x 64 tokens; a wrong token is worse by 2 and more.
+Measured with this model: of 8 x 64 tokens 12 were not the best, the worst by 0.47. One token out of
+place costs 12, and an answer to another prompt 5 to 15.
 """
 
 
@@ -82,7 +84,7 @@ def test_info(shared_engine: Any) -> None:
 
 
 def test_greedy_streams_side_by_side_are_right(player: Any) -> None:
-    """Each token of four concurrent streams is the best one, but for near-ties, when scored alone."""
+    """Each token of four concurrent streams is the best or nearly so when it is scored alone."""
     jobs = [player.submit(i, text, max_tokens=48) for i, text in enumerate(STORIES)]
     player.run()
     model = player.engine._model.handle
@@ -94,9 +96,9 @@ def test_greedy_streams_side_by_side_are_right(player: Any) -> None:
 
 def test_prompts_are_read_between_tokens(player: Any) -> None:
     """While a long prompt is read in pieces, a running stream has a token in every step."""
-    player.submit(1, "Once upon a time", max_tokens=100)
+    player.submit(1, "Once upon a time", max_tokens=60)
     player.run(until=lambda: player.tokens(1))
-    long = player.submit(2, "All work and no play makes a dull day. " * 60, max_tokens=8)
+    long = player.submit(2, "All work and no play makes a dull day. " * 35, max_tokens=8)
     before, steps = len(player.tokens(1)), 0
     while not player.tokens(2):
         player.step()
@@ -109,8 +111,14 @@ def test_prompts_are_read_between_tokens(player: Any) -> None:
     assert steps == during
     assert sorted(set(progress)) == progress
     assert len(long.prompt) == progress[-1]
-    assert max(margins(player.engine._model.handle, player.encode("Once upon a time"),
-                       player.tokens(1))) <= NEAR_TIE
+    assert (
+        max(
+            margins(
+                player.engine._model.handle, player.encode("Once upon a time"), player.tokens(1)
+            )
+        )
+        <= NEAR_TIE
+    )
 
 
 def test_a_prompt_read_in_pieces_is_read_right(player: Any) -> None:
@@ -137,37 +145,38 @@ def test_more_than_fit_wait(load: Callable[..., Any]) -> None:
 
 def test_a_full_cache_delays_and_changes_nothing(load: Callable[..., Any]) -> None:
     """Sequences that together outgrow the cache take turns, and each answer stays right."""
-    player = load(max_sequences=3, context_length=256)
+    player = load(max_sequences=2, context_length=256)
     stopped: list[int] = []
     stop = player.engine._scheduler._stop
     player.engine._scheduler._stop = lambda item: (stopped.append(item.job.id), stop(item))
-    jobs = [player.submit(i, STORIES[i], max_tokens=120) for i in range(3)]
+    jobs = [player.submit(i, STORIES[i] + LONG_PROMPT, max_tokens=80) for i in range(2)]
     player.run()
     model = player.engine._model.handle
 
-    assert [120] * 3 == [len(player.tokens(job.id)) for job in jobs]
-    assert len(stopped) > 3
+    # Once to make room, and then at the end of each.
+    assert [1, 0, 1] == stopped
+    assert [80, 80] == [len(player.tokens(job.id)) for job in jobs]
     assert [] == [
         margin
         for job in jobs
         for margin in margins(model, job.prompt, player.tokens(job.id))
         if margin > NEAR_TIE
     ]
-    assert list(range(3)) == sorted(player.finishes())
 
 
 def test_draws_go_on_after_a_wait(load: Callable[..., Any]) -> None:
-    """A seeded sequence that had to give its memory up goes on where it was."""
+    """A seeded sequence that had to give its memory up draws what it would have drawn."""
     player = load(max_sequences=2, context_length=256)
-    player.submit(0, STORIES[0], max_tokens=150)
-    player.submit(1, STORIES[1], max_tokens=150, temperature=1.0, seed=5, presence_penalty=0.1)
+    values = {"temperature": 1.0, "seed": 5, "presence_penalty": 0.1, "max_tokens": 80}
+    player.submit(0, STORIES[0] + LONG_PROMPT, max_tokens=80)
+    player.submit(1, STORIES[1] + LONG_PROMPT, **values)
     player.run()
-    player.submit(2, STORIES[1], max_tokens=150, temperature=1.0, seed=5, presence_penalty=0.1)
+    player.submit(2, STORIES[1] + LONG_PROMPT, **values)
     player.run()
     first, second = player.tokens(1), player.tokens(2)
-    same = next((i for i in range(150) if first[i] != second[i]), 150)
+    same = next((i for i in range(80) if first[i] != second[i]), 80)
 
-    # Batch shapes differ, so a draw at the edge of two tokens may part them in the end.
+    # Batch shapes differ, so a draw at the border of two tokens may part them in the end.
     assert same > 20
 
 
@@ -282,7 +291,7 @@ def test_the_end_can_be_ignored(player: Any) -> None:
 def test_the_whole_context_can_be_used(load: Callable[..., Any]) -> None:
     """Prompt and answer may fill the context to its last token."""
     player = load(context_length=256)
-    prompt = player.encode("Count on: one two three")
+    prompt = player.encode("Count on: one two three" * 40)
     player.submit(1, prompt, max_tokens=256 - len(prompt))
     player.run()
 
@@ -373,15 +382,11 @@ def test_idle_steps_do_nothing(player: Any) -> None:
     assert player.engine.idle
 
 
-def test_closing_frees_threads_and_memory(load: Callable[..., Any]) -> None:
-    """Closing with sequences under way leaves no thread of Python's behind."""
-    before = threading.active_count()
-    player = load(context_length=256)
+def test_closing_in_the_middle(open_player: Callable[..., Any]) -> None:
+    """An engine closes with sequences under way, those with samplers of their own included."""
+    player = open_player(context_length=256)
     player.submit(1, STORIES[0], temperature=1.0)
+    player.submit(2, STORIES[1], max_tokens=100)
     player.step()
-    player.engine.close()
-    # What `load` would close again after the test.
-    player.engine = load(context_length=256).engine
-    player.engine.close = lambda: None
 
-    assert before == threading.active_count()
+    player.engine.close()

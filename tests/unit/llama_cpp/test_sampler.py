@@ -31,9 +31,7 @@ class Drawer:
     def __init__(self, prompt: tuple[int, ...] = (), size: int = 10, **values: Any) -> None:
         params = SamplingParams(**values).over(NEUTRAL)
         check(params, vocabulary_size=size)
-        self._sampler = Sampler(
-            params, vocabulary_size=size, context_length=1000, prompt=prompt
-        )
+        self._sampler = Sampler(params, vocabulary_size=size, context_length=1000, prompt=prompt)
 
     def draw(self, logits: npt.NDArray[np.float32] = LOGITS, count: int = 1) -> list[int]:
         """Draw tokens; each is one that the penalties see."""
@@ -44,7 +42,9 @@ class Drawer:
         drawn = []
         for _ in range(count):
             ctypes.memmove(entries, fresh, size)
-            array = native.llama_token_data_array(entries, len(logits), -1, False)
+            array = native.llama_token_data_array(
+                data=entries, size=len(logits), selected=-1, sorted=False
+            )
             native.llama_sampler_apply(self._sampler._chain, ctypes.byref(array))
             token = array.data[array.selected].id
             native.llama_sampler_accept(self._sampler._chain, token)

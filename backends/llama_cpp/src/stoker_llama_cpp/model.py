@@ -13,6 +13,7 @@ from llama_cpp import llama_cpp as native
 from stoker.backend import LoadProgress
 from stoker.errors import LoadError
 from stoker_llama_cpp.log import LOG, cause
+from stoker_llama_cpp.metadata import whole_number
 from stoker_llama_cpp.options import LlamaCppOptions
 from stoker_llama_cpp.vocabulary import Vocabulary
 
@@ -90,6 +91,11 @@ def load_model(paths: Sequence[Path], options: LlamaCppOptions, progress: LoadPr
         raise relay.error
     if handle is None:
         raise LoadError(f"llama.cpp cannot load {paths[0].name}: {cause(lines)}.")
+    try:
+        _check_shards(handle, paths)
+    except LoadError:
+        native.llama_model_free(handle)
+        raise
     return Model(handle)
 
 
@@ -115,6 +121,16 @@ class _ProgressRelay:
             self.error = exc
             return False
         return True
+
+
+def _check_shards(handle: int, paths: Sequence[Path]) -> None:
+    """Refuse files that are not all of the model: llama.cpp reads as many as the first one says."""
+    count = whole_number(handle, "split.count") or 1
+    if len(paths) > 1 and count != len(paths):
+        raise LoadError(
+            f"The model has {len(paths)} files of weights, but {paths[0].name} says that there are"
+            f" {count}: its artifact is put together wrongly."
+        )
 
 
 def _check_magic(path: Path) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from llama_cpp import llama_cpp as native
 
 from stoker.errors import InvalidRequestError
+from stoker_llama_cpp.metadata import whole_number
 
 _PIECE_BYTES = 256
 _NO_TOKEN = -1
@@ -90,11 +91,8 @@ class Vocabulary:
 
     def _unknown_token(self) -> int:
         """The token for what has no token; the library has no function for this one."""
-        buffer = ctypes.create_string_buffer(_PIECE_BYTES)
-        key = b"tokenizer.ggml.unknown_token_id"
-        found = native.llama_model_meta_val_str(self._model, key, buffer, _PIECE_BYTES)
-        token = int(buffer.value) if found > 0 and buffer.value.isdigit() else _NO_TOKEN
-        return token if token < self._size else _NO_TOKEN
+        token = whole_number(self._model, "tokenizer.ggml.unknown_token_id")
+        return _NO_TOKEN if token is None or token >= self._size else token
 
     def _piece(self, token: int) -> bytes:
         size = _PIECE_BYTES

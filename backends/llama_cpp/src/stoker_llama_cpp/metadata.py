@@ -1,0 +1,16 @@
+"""Single values of a model file's metadata."""
+
+from __future__ import annotations
+
+import ctypes
+
+from llama_cpp import llama_cpp as native
+
+_VALUE_BYTES = 64
+
+
+def whole_number(model: int, key: str) -> int | None:
+    """A number of the metadata of a `llama_model`; None when it is missing or something else."""
+    buffer = ctypes.create_string_buffer(_VALUE_BYTES)
+    length = native.llama_model_meta_val_str(model, key.encode(), buffer, _VALUE_BYTES)
+    return int(buffer.value) if length > 0 and buffer.value.isdigit() else None
