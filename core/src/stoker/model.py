@@ -6,8 +6,9 @@ engine takes this process with it; a server does not have that problem.
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -68,7 +69,7 @@ class Model:
         prompt = ChatPrompt(tuple(map(_message, messages)))
         return _texts(self.events(_request(self.name, prompt, options)))
 
-    def events(self, request: GenerateRequest) -> Iterator[Event]:
+    def events(self, request: GenerateRequest) -> Generator[Event, None, None]:
         """Answer a request in full detail; stopping to iterate cancels it."""
         with self._lock:
             request_id, self._next_id = self._next_id, self._next_id + 1
@@ -83,10 +84,11 @@ class Model:
                         yield event
                         if isinstance(event, (Finished, Failed)):
                             return
-            finally:
+            except GeneratorExit:
                 self._session.cancel(request_id)
                 # The step in which the engine frees what was cancelled.
                 self._session.step()
+                raise
 
     def close(self) -> None:
         """Free the model."""
@@ -145,9 +147,11 @@ def _message(message: Message | Mapping[str, str]) -> Message:
     return Message(Author(message["role"]), (TextPart(message["content"]),))
 
 
-def _texts(events: Iterator[Event]) -> Iterator[str]:
-    for event in events:
-        if isinstance(event, TextDelta) and event.text:
-            yield event.text
-        elif isinstance(event, Failed):
-            raise event.error
+def _texts(events: Generator[Event, None, None]) -> Iterator[str]:
+    # Closed at once and not when the garbage is collected: it holds the model's lock.
+    with contextlib.closing(events):
+        for event in events:
+            if isinstance(event, TextDelta) and event.text:
+                yield event.text
+            elif isinstance(event, Failed):
+                raise event.error
