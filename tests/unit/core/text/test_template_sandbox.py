@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import time
 
+import jinja2
 import pytest
 
 from stoker.text import template_sandbox
@@ -145,8 +146,6 @@ def test_a_limit_is_for_one_rendering() -> None:
 
 def test_a_foreign_template_is_refused() -> None:
     """Only what was compiled for the sandbox is rendered."""
-    import jinja2
-
     with pytest.raises(TypeError):
         rendered(jinja2.Template("x"), {})
 
