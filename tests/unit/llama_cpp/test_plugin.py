@@ -73,6 +73,20 @@ def test_probe_with_an_untested_version(monkeypatch: pytest.MonkeyPatch, version
     assert f"pip install 'llama-cpp-python{binding.tested_versions()}'" in found.reason
 
 
+def test_probe_without_own_metadata(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the backend's own metadata is gone, the reason says to install it again."""
+
+    def requires(name: str) -> None:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    binding.tested_versions.cache_clear()
+    monkeypatch.setattr(importlib.metadata, "requires", requires)
+    found = plugin.probe()
+
+    assert not found.available
+    assert "stoker-llama-cpp is not installed properly" in found.reason
+
+
 @pytest.mark.parametrize("version", ["0.3.36", "0.3.36+cu124"])
 def test_probe_with_a_local_version(monkeypatch: pytest.MonkeyPatch, version: str) -> None:
     """Wheels built for a GPU carry a local version and are the tested version all the same."""

@@ -5,12 +5,11 @@ Nothing here imports the library but `load`.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import importlib.metadata
 import os
-
-from packaging.requirements import Requirement
 
 from stoker.backend import Availability
 from stoker.errors import BackendUnavailableError
@@ -28,19 +27,31 @@ _OPENMP_SPINS = "1000"
 
 @functools.cache
 def tested_versions() -> str:
-    """The range of versions that this backend was tested with, as its own metadata says."""
-    for line in importlib.metadata.requires("stoker-llama-cpp") or ():
-        requirement = Requirement(line)
-        if requirement.name == DISTRIBUTION:
-            return str(requirement.specifier)
+    """The range of versions that this backend was tested with, as its own metadata says.
+
+    Raises:
+        BackendUnavailableError: The metadata is not there, or says nothing.
+    """
+    from packaging.requirements import Requirement  # noqa: PLC0415 - no command waits for it
+
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        for line in importlib.metadata.requires("stoker-llama-cpp") or ():
+            requirement = Requirement(line)
+            if requirement.name == DISTRIBUTION:
+                return str(requirement.specifier)
     raise BackendUnavailableError(
-        f"The installed stoker-llama-cpp does not require {DISTRIBUTION}: install it again."
+        "stoker-llama-cpp is not installed properly: pip install 'stoker[llama-cpp]'."
     )
 
 
 def availability() -> Availability:
     """Whether a tested version is installed, with a sentence that says what to do if not."""
-    requirement = Requirement(f"{DISTRIBUTION}{tested_versions()}")
+    from packaging.specifiers import SpecifierSet  # noqa: PLC0415 - no command waits for it
+
+    try:
+        tested = SpecifierSet(tested_versions())
+    except BackendUnavailableError as exc:
+        return Availability(available=False, reason=exc.message)
     try:
         version = importlib.metadata.version(DISTRIBUTION)
     except importlib.metadata.PackageNotFoundError:
@@ -48,12 +59,12 @@ def availability() -> Availability:
             available=False,
             reason=f"{DISTRIBUTION} is not installed: pip install 'stoker[llama-cpp]'.",
         )
-    if not requirement.specifier.contains(version, prereleases=True):
+    if not tested.contains(version, prereleases=True):
         return Availability(
             available=False,
             reason=(
                 f"{DISTRIBUTION} {version} is not among the tested versions:"
-                f" pip install '{requirement}'."
+                f" pip install '{DISTRIBUTION}{tested}'."
             ),
         )
     return Availability(available=True, reason=f"{DISTRIBUTION} {version}")
