@@ -70,7 +70,7 @@ class Sequence:
         """Run in a slot that has the first tokens in memory."""
         self.slot, self.in_memory = slot, cached
         # What a sequence finds again after a wait is its own work.
-        if not self.told:
+        if not self.told and not self.generated:
             self.cached = cached
 
     def close(self) -> None:
