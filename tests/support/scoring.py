@@ -24,11 +24,12 @@ def margins(model: int, prompt: tuple[int, ...], answer: list[int]) -> list[floa
     batch.n_tokens = len(tokens)
     for index, token in enumerate(tokens):
         batch.token[index], batch.pos[index] = token, index
-        batch.n_seq_id[index], batch.seq_id[index][0], batch.logits[index] = 1, 0, 1
+        batch.n_seq_id[index], batch.seq_id[index][0] = 1, 0
+        # The last token's logits are for one that was not answered any more.
+        batch.logits[index] = len(prompt) - 1 <= index < len(tokens) - 1
     assert 0 == native.llama_decode(context, batch)
     vocabulary = native.llama_vocab_n_tokens(native.llama_model_get_vocab(model))
-    rows = np.ctypeslib.as_array(native.llama_get_logits(context), (len(tokens), vocabulary))
-    scored = rows[len(prompt) - 1 : -1]
+    scored = np.ctypeslib.as_array(native.llama_get_logits(context), (len(answer), vocabulary))
     result = scored.max(axis=1) - scored[np.arange(len(answer)), answer]
     native.llama_batch_free(batch)
     native.llama_free(context)

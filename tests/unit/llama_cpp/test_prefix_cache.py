@@ -188,7 +188,7 @@ def test_random_arrivals_and_cancels(load: Callable[..., Any], seed: int) -> Non
     dice = random.Random(seed)
     parts = [SYSTEM, STORY, *QUESTIONS, " And so on, and on."]
     jobs, cancelled = [], set()
-    for i in range(24):
+    for i in range(14):
         prompt = player.encode("".join(dice.choices(parts, k=dice.randint(1, 3))))
         if jobs and dice.random() < 0.3:
             other = dice.choice(jobs)
@@ -207,6 +207,6 @@ def test_random_arrivals_and_cancels(load: Callable[..., Any], seed: int) -> Non
     assert all(
         len(player.tokens(job.id)) == job.max_tokens for job in jobs if job.id not in cancelled
     )
-    assert len(answered) > 15
-    assert sum(cached(player, job.id) for job in answered) > 300
+    assert len(answered) > 8
+    assert sum(cached(player, job.id) for job in answered) > 100
     assert worst(player, *answered) <= NEAR_TIE

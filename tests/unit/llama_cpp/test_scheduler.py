@@ -299,6 +299,15 @@ def test_one_reads_for_all() -> None:
     made.check()
 
 
+def test_waiting_goes_on_for_the_last_tokens() -> None:
+    """Who waits for a prefix waits for all of it, also when the last part of it is small."""
+    made = Machine(batch_size=95)
+    made.add(sequence(0, PROMPT), second := sequence(1, PROMPT))
+
+    assert [{0: 95}, {0: 5}, {0: 1, 1: 1}] == [shares(made.step()) for _ in range(3)]
+    assert 99 == second.cached
+
+
 def test_waiting_ends_when_the_prefix_is_there() -> None:
     """A sequence starts as soon as the common part was read, not when the whole prompt was."""
     made = Machine()

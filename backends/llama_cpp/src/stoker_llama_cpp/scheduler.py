@@ -143,13 +143,16 @@ class Scheduler:
 
     def _is_being_read(self, sequence: Sequence, prefix: Prefix) -> bool:
         """Whether a running sequence is about to compute much of what this one needs, too."""
-        if not self._cache.keeps:
-            return False
-        worth = prefix.length + WORTH_WAITING_TOKENS
-        return any(
-            common_length(sequence.tokens[:-1], other.tokens) > max(worth, other.in_memory)
-            for other in self._running
-        )
+        if self._cache.keeps:
+            worth = prefix.length + WORTH_WAITING_TOKENS
+            for other in self._running:
+                # Who has waited goes on to the end, also when little is left.
+                known = 0 if other is sequence.awaited else worth
+                if common_length(sequence.tokens[:-1], other.tokens) > max(known, other.in_memory):
+                    sequence.awaited = other
+                    return True
+        sequence.awaited = None
+        return False
 
     def _needed(self, more: Callable[[Sequence], int], prefix: Prefix = NO_PREFIX) -> int:
         """The cells of running sequences and of one that may start, with more for the running."""

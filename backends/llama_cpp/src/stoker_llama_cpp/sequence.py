@@ -31,6 +31,8 @@ class Sequence:
     """How many of the tokens are in the KV cache."""
     slot: int = NO_SLOT
     """llama.cpp's id of the sequence while it runs."""
+    awaited: Sequence | None = None
+    """Reads a prefix that this one waits for."""
     cached: int = 0
     """Tokens of the prompt that were in the KV cache when the sequence first started."""
     told: int = 0
