@@ -6,6 +6,7 @@ import asyncio
 import signal
 import socket
 from collections.abc import AsyncGenerator
+from http import HTTPStatus
 
 import httpx
 import pytest
@@ -92,14 +93,32 @@ class TestDraining:
 async def test_requests_that_do_not_end_are_cancelled(
     server: Serving, http: httpx.AsyncClient, scripted: ScriptedHost
 ) -> None:
-    """After the drain timeout the rest is cut off, and cleaned up before `serve` ends."""
+    """After the drain timeout a stream ends with words, and is cleaned up before `serve` ends."""
     scripted.events = (Prefill(1, 1), TextDelta("Hel"), *scripted.events)
     scripted.hang = True
     async with http.stream("POST", "/v1/completions", json=BODY) as response:
         server.task.cancel()
-        with pytest.raises(httpx.RemoteProtocolError):
-            await response.aread()
+        body = await response.aread()
         await asyncio.wait({server.task}, timeout=WAIT_S)
 
+    assert b"The server is stopping" in body
+    assert b"[DONE]" not in body
     assert server.task.cancelled()
     assert 1 == scripted.closed
+
+
+async def test_a_whole_answer_that_is_not_ready_is_a_503(
+    server: Serving, http: httpx.AsyncClient, scripted: ScriptedHost
+) -> None:
+    """A client that waits for a whole answer hears that the server stops."""
+    scripted.events = (Prefill(1, 1), TextDelta("Hel"), *scripted.events)
+    scripted.hang = True
+    answer = asyncio.create_task(http.post("/v1/completions", json=BODY | {"stream": False}))
+    while not scripted.requests:  # noqa: ASYNC110 - the host has no event for it
+        await asyncio.sleep(0.01)
+    server.task.cancel()
+
+    response = await answer
+    await asyncio.wait({server.task}, timeout=WAIT_S)
+    assert HTTPStatus.SERVICE_UNAVAILABLE == response.status_code
+    assert "stopping" in response.json()["error"]["message"]

@@ -35,7 +35,7 @@ def computed(player: Any) -> list[int]:
     counts: list[int] = []
     plan = player.engine._scheduler.plan
 
-    def count(pace: Callable[[int], int]) -> Any:
+    def count(pace: Callable[[], int]) -> Any:
         chunks = plan(pace)
         counts.append(sum(chunk.count for chunk in chunks))
         return chunks
@@ -120,8 +120,8 @@ def test_choices_read_the_prompt_once(load: Callable[..., Any]) -> None:
 
 def test_the_owner_is_cancelled_while_others_wait(load: Callable[..., Any]) -> None:
     """When the choice that reads the prompt is cancelled, the next one goes on where it was."""
-    player = load(context_length=2048)
-    prompt = player.encode("All work and no play makes Jack a dull boy. " * 40)
+    player = load(context_length=512, batch_size=64)
+    prompt = player.encode("All work and no play makes Jack a dull boy. " * 12)
     jobs = [player.submit(i, prompt, max_tokens=4) for i in range(2)]
     player.step()
     (reader, waiter) = player.engine._scheduler.sequences

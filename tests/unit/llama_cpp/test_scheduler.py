@@ -32,7 +32,7 @@ def sequence(
     return Sequence(job, order=order, greedy=True)
 
 
-def plenty(answers: int) -> int:
+def plenty() -> int:
     """A pace without limits."""
     return 10**6
 
@@ -66,11 +66,11 @@ class Machine:
         for item in sequences:
             self.scheduler.add(item)
 
-    def plan(self, pace: Callable[[int], int] = plenty) -> list[Chunk]:
+    def plan(self, pace: Callable[[], int] = plenty) -> list[Chunk]:
         """Plan a step."""
         return self.scheduler.plan(pace)
 
-    def step(self, pace: Callable[[int], int] = plenty) -> list[Chunk]:
+    def step(self, pace: Callable[[], int] = plenty) -> list[Chunk]:
         """Plan a step and do what an engine does with the plan; every answer is 0, 0, 0, ..."""
         plan = self.plan(pace)
         self.write(plan)
@@ -129,21 +129,22 @@ def test_prompts_share_what_is_left() -> None:
     assert {0: 27, 1: 10, 2: 27} == shares(made.plan())
 
 
-def test_the_pace_limits_prompts() -> None:
-    """The pace is asked with the number of running answers, and limits what is read."""
+def test_the_pace_limits_prompts_beside_answers() -> None:
+    """Beside answers the pace limits what is read."""
     made = Machine()
-    asked: list[int] = []
-
-    def pace(answers: int) -> int:
-        asked.append(answers)
-        return 20
-
     made.add(sequence(0, 1))
-    made.step(pace)
+    made.step()
     made.add(sequence(1, 1000))
 
-    assert {0: 1, 1: 20} == shares(made.plan(pace))
-    assert [1] == asked
+    assert {0: 1, 1: 20} == shares(made.plan(lambda: 20))
+
+
+def test_prompts_alone_fill_the_batch() -> None:
+    """Without answers the pace is not asked: a prompt is always split in the same way."""
+    made = Machine()
+    made.add(sequence(0, 1000))
+
+    assert {0: 64} == shares(made.plan(lambda: 20))
 
 
 def test_more_sequences_than_slots_wait() -> None:
@@ -499,7 +500,7 @@ def test_everybody_ends(
             if not coming:
                 break
             continue
-        plan = made.plan(lambda answers: pace)
+        plan = made.plan(lambda: pace)
         assert 0 < sum(chunk.count for chunk in plan) <= 16
         assert len(plan) <= max_sequences
         if failing & {chunk.sequence.order for chunk in plan} and step % 7 == 3:
