@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from scoring import NEAR_TIE, margins
 
+from stoker.engine import SequenceJob
+
 pytestmark = pytest.mark.model
 
 SYSTEM = "<|im_start|>system\nYou are a patient librarian who answers in one sentence." + (
@@ -187,7 +189,8 @@ def test_random_arrivals_and_cancels(load: Callable[..., Any], seed: int) -> Non
     player = load(context_length=512, cache_tokens=768, max_sequences=4, batch_size=64)
     dice = random.Random(seed)
     parts = [SYSTEM, STORY, *QUESTIONS, " And so on, and on."]
-    jobs, cancelled = [], set()
+    jobs: list[SequenceJob] = []
+    cancelled: set[int] = set()
     for i in range(14):
         prompt = player.encode("".join(dice.choices(parts, k=dice.randint(1, 3))))
         if jobs and dice.random() < 0.3:
