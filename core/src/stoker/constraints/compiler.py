@@ -24,14 +24,15 @@ Building holds the interpreter lock: the request for which a model was loaded go
 _BUILD_TIMEOUT_S = 60.0
 _KEPT_GRAMMARS = 32
 
-# Bounds for what a grammar may cost. By llguidance's own figures these are 20 ms to build a lexer,
-# 15 ms for the worst mask, and 100 MB for the states of one answer.
+# Bounds for what a grammar may cost: compiling holds up the other requests. By llguidance's own
+# figures these are 20 ms to build a lexer, 15 ms for the worst mask, and 100 MB for the states of
+# one answer. An object of 1000 properties is a grammar of some 20 000 symbols, in 0.4 s.
 _LIMITS = {
     "initial_lexer_fuel": 1_000_000,
     "step_lexer_fuel": 200_000,
     "step_max_items": 50_000,
     "max_lexer_states": 50_000,
-    "max_grammar_size": 200_000,
+    "max_grammar_size": 20_000,
     # The parser's state would fill pages.
     "verbose_errors": False,
 }

@@ -390,7 +390,7 @@ def _chat(**fields: Any) -> ChatPrompt:
 @pytest.mark.parametrize(
     ("fields", "param"),
     [
-        ({"constraint": Constraint(ConstraintKind.JSON_OBJECT)}, "response_format"),
+        ({"constraint": Constraint(ConstraintKind.JSON_OBJECT, param="grammar")}, "grammar"),
         ({"adapters": ("lora",)}, "adapters"),
         ({"prompt": _chat(tools=(Tool("f"),))}, "tools"),
         ({"prompt": _chat(tool_choice=ToolChoice(ToolChoiceMode.REQUIRED))}, "tool_choice"),
