@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import threading
 from typing import TYPE_CHECKING
@@ -10,7 +11,12 @@ from stoker.constraints.grammar import grammar_of
 from stoker.constraints.matcher import Matcher, check
 from stoker.constraints.tokenizer import build_tokenizer
 from stoker.engine import Engine, TokenConstraint
-from stoker.errors import StokerError, UnavailableError, UnsupportedFeatureError
+from stoker.errors import (
+    InvalidRequestError,
+    StokerError,
+    UnavailableError,
+    UnsupportedFeatureError,
+)
 from stoker.request import Constraint, ConstraintKind
 
 if TYPE_CHECKING:
@@ -102,8 +108,10 @@ class ConstraintCompiler:
             vocabulary = self._engine.vocabulary()
             if vocabulary is not None:
                 self._tokenizer = build_tokenizer(vocabulary)
-                # The first mask of a process is slow; it is better made here.
-                self._compiled(Constraint(ConstraintKind.JSON_OBJECT))
+                # The first mask of a process is slow; it is better made here. That a vocabulary
+                # cannot write JSON is for those to hear who ask for it.
+                with contextlib.suppress(InvalidRequestError):
+                    self._compiled(Constraint(ConstraintKind.JSON_OBJECT))
         except Exception as exc:  # noqa: BLE001 - told to whoever asks for a constraint
             self._problem = UnavailableError(
                 f"Constraints cannot be prepared for this model: {type(exc).__name__}: {exc}."

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 _PLACE = re.compile(r"\A(?:at )?\d+\(\d+\): (?:failed to compile JSON schema: )?")
 _EXCERPT = re.compile(r"^(?: *\d+ \| .*| *\^+ *)(?:\n|\Z)", re.MULTILINE)
 
+# What llguidance says when no token of the vocabulary fits any more.
+_DEAD_END = "NoExtensionBias"
+
 
 class Matcher(TokenConstraint):
     """A token constraint by a matcher of llguidance, which the object owns."""
@@ -55,4 +58,6 @@ def _words(message: str) -> str:
     """The sentence in an error of llguidance."""
     message = message.partition("<non-verbose/>")[0]
     message = _EXCERPT.sub("", _PLACE.sub("", message))
+    if message == _DEAD_END:
+        return "the model has no token that could come next"
     return " ".join(message.split()).rstrip(".")

@@ -11,6 +11,7 @@ import pytest
 
 from stoker.constraints import compiler
 from stoker.constraints.compiler import ConstraintCompiler
+from stoker.engine import Vocabulary
 from stoker.errors import InvalidRequestError, UnavailableError, UnsupportedFeatureError
 from stoker.request import Constraint, ConstraintKind
 
@@ -228,6 +229,24 @@ def test_an_engine_without_masks_is_named_as_the_reason(
         make_compiler(Plain()).compile(Constraint(ConstraintKind.JSON_OBJECT, param="p"), 1)
 
     assert "p" == caught.value.param
+
+
+def test_a_vocabulary_without_the_characters(
+    make_compiler: Callable[..., ConstraintCompiler],
+) -> None:
+    """A model that cannot write JSON can still be constrained to what it can write."""
+
+    class Letters:
+        def vocabulary(self) -> Vocabulary:
+            return Vocabulary([b"a", b"b", b""], frozenset({2}))
+
+    made = make_compiler(Letters())
+
+    (constraint,) = made.compile(Constraint(ConstraintKind.REGEX, "ab"), 1)
+    assert constraint is not None
+    assert 0b001 == constraint.mask()[0]
+    with pytest.raises(InvalidRequestError, match="no token that could come next"):
+        made.compile(Constraint(ConstraintKind.JSON_OBJECT), 1)
 
 
 def test_a_vocabulary_that_fails_is_said(
