@@ -58,6 +58,5 @@ def _words(message: str) -> str:
     """The sentence in an error of llguidance."""
     message = message.partition("<non-verbose/>")[0]
     message = _EXCERPT.sub("", _PLACE.sub("", message))
-    if message == _DEAD_END:
-        return "the model has no token that could come next"
-    return " ".join(message.split()).rstrip(".")
+    words = " ".join(message.split()).rstrip(".")
+    return "the model has no token that could come next" if words == _DEAD_END else words
