@@ -11,8 +11,9 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
-import openai
+import msgspec
 from stoker_process import MODEL, ROOT, Home
 
 PROMPTS = (
@@ -22,40 +23,56 @@ PROMPTS = (
     "A good recipe for bread begins with",
 )
 TOKENS = 64
-PAIRS = 5
+PAIRS = 7
 
 
-async def _stream(client: openai.AsyncOpenAI, prompt: str) -> int:
-    stream = await client.completions.create(
-        model=MODEL,
-        prompt=prompt,
-        max_tokens=TOKENS,
-        temperature=0,
-        stream=True,
-        extra_body={"ignore_eos": True},
+async def _stream(url: str, prompt: str) -> None:
+    """Read one answer, parsing nothing: a heavy client would take the engine's processor time."""
+    address = urlsplit(url)
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    body = msgspec.json.encode(
+        {
+            "model": MODEL,
+            "prompt": prompt,
+            "max_tokens": TOKENS,
+            "temperature": 0,
+            "stream": True,
+            "ignore_eos": True,
+        }
     )
-    return len([chunk async for chunk in stream if chunk.choices])
+    head = (
+        f"POST /v1/completions HTTP/1.1\r\nHost: {address.netloc}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+        "Connection: close\r\n\r\n"
+    )
+    writer.write(head.encode() + body)
+    chunks = 0
+    while data := await reader.read(65536):
+        chunks += data.count(b"data: ")
+    writer.close()
+    if chunks < TOKENS:
+        raise RuntimeError(f"{chunks} chunks came where {TOKENS} tokens were asked for")
 
 
 async def _measure(url: str) -> None:
-    async with openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="none") as client:
-        await asyncio.gather(*(_stream(client, prompt) for prompt in PROMPTS))
-        ratios = []
-        for _ in range(PAIRS):
-            started = time.perf_counter()
-            for prompt in PROMPTS:
-                await _stream(client, prompt)
-            serial_s = time.perf_counter() - started
-            started = time.perf_counter()
-            await asyncio.gather(*(_stream(client, prompt) for prompt in PROMPTS))
-            concurrent_s = time.perf_counter() - started
-            ratios.append(concurrent_s / serial_s)
-            print(
-                f"in a row {serial_s:.2f} s ({4 * TOKENS / serial_s:.0f} tokens/s), at once"
-                f" {concurrent_s:.2f} s ({4 * TOKENS / concurrent_s:.0f} tokens/s),"
-                f" ratio {ratios[-1]:.2f}"
-            )
-        print(f"median ratio {statistics.median(ratios):.2f} (the goal is below 0.60)")
+    await asyncio.gather(*(_stream(url, prompt) for prompt in PROMPTS))
+    ratios = []
+    for _ in range(PAIRS):
+        started_s = time.perf_counter()
+        for prompt in PROMPTS:
+            await _stream(url, prompt)
+        serial_s = time.perf_counter() - started_s
+        started_s = time.perf_counter()
+        await asyncio.gather(*(_stream(url, prompt) for prompt in PROMPTS))
+        concurrent_s = time.perf_counter() - started_s
+        ratios.append(concurrent_s / serial_s)
+        print(
+            f"in a row {serial_s:.2f} s ({4 * TOKENS / serial_s:.0f} tokens/s), at once"
+            f" {concurrent_s:.2f} s ({4 * TOKENS / concurrent_s:.0f} tokens/s),"
+            f" ratio {ratios[-1]:.2f}",
+            flush=True,
+        )
+    print(f"median ratio {statistics.median(ratios):.2f} (the goal is below 0.60)")
 
 
 def main() -> None:

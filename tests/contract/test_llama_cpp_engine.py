@@ -16,17 +16,16 @@ from stoker.testing import EngineContract
 from stoker_llama_cpp.options import LlamaCppOptions
 from stoker_llama_cpp.plugin import load as load_llama_cpp
 
-MODEL = Path(__file__).parents[2] / ".cache/models/SmolLM2-135M-Instruct.Q4_1.gguf"
-
 
 @pytest.mark.model
 class TestLlamaCpp(EngineContract):
     @pytest.fixture
-    def load(self) -> Callable[[], Engine]:
-        """SmolLM2 with the default options."""
+    def load(self, model_file: Path) -> Callable[[], Engine]:
+        """SmolLM2 on one thread, which nothing else on the machine can make wait."""
         bundle = ModelBundle(
             Reference.parse("ai/smollm2"),
             Digest("sha256", "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"),
-            (BundleFile(MODEL, Role.WEIGHTS, GGUF),),
+            (BundleFile(model_file, Role.WEIGHTS, GGUF),),
         )
-        return lambda: load_llama_cpp(bundle, LlamaCppOptions(), lambda stage, fraction: None)
+        options = LlamaCppOptions(threads=1)
+        return lambda: load_llama_cpp(bundle, options, lambda stage, fraction: None)

@@ -13,17 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from stoker_process import MODEL, ROOT, Home, MakeHome, Registry, Server
-
-
-@pytest.fixture(scope="session")
-def model_file() -> Path:
-    """The real model: SmolLM2-135M-Instruct in Q4_1, 98 MB."""
-    default = ROOT / ".cache" / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf"
-    path = Path(os.environ.get("STOKER_TEST_MODEL", default))
-    if not path.is_file():
-        pytest.fail(f"{path} is missing: `make test` fetches it, STOKER_TEST_MODEL names another")
-    return path
+from stoker_process import MODEL, Home, MakeHome, Registry, Server
 
 
 @pytest.fixture

@@ -118,6 +118,9 @@ class BackendSpec:
     options_type: type[msgspec.Struct] = NoOptions
     """Type of the `[backends.NAME]` table; a frozen Struct that forbids unknown fields."""
     devices: Callable[[], Sequence[Device]] = _no_devices
-    """Which devices it found. May take a second, but must not import the engine in this process."""
+    """Which devices it found. May take a second, but must not import the engine in this process.
+
+    Raises `BackendUnavailableError` when they cannot be found out.
+    """
     priority: int = 0
     """Decides when the config does not; larger wins."""

@@ -129,7 +129,10 @@ class SequenceOutput:
     cached: int = 0
     """Prompt tokens that were reused, with the first `prefilled`."""
     tokens: tuple[SampledToken, ...] = ()
-    """Tokens sampled in this step, in order. An end-of-generation token is not among them."""
+    """Tokens sampled in this step, in order.
+
+    An end-of-generation token is among them only with `ignore_end`, as a token without bytes.
+    """
     finish: FinishReason | None = None
     """Set once, with the last tokens: the sequence is gone from the engine."""
     error: StokerError | None = None
@@ -157,6 +160,9 @@ class Engine(abc.ABC):
             add_special: Put the model's own begin (and end) tokens around, as its files say.
             parse_special: Read texts of control tokens (`<|im_end|>`) as those tokens. False
                 keeps what a user typed from becoming control.
+
+        Raises:
+            InvalidRequestError: The text is no valid Unicode.
         """
 
     @abc.abstractmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -22,8 +23,7 @@ def _in_range(
         if value is None:
             return
         too_low = value <= low if open_low else value < low
-        # A NaN is outside every range, so the comparison is written to catch it.
-        if too_low or value != value or (high is not None and value > high):  # noqa: PLR0124
+        if too_low or not math.isfinite(value) or (high is not None and value > high):
             bound = f"between {low:g} and {high:g}" if high is not None else f"{low:g} or more"
             raise InvalidRequestError(
                 f"{attribute.name} must be {bound}, not {value}.", param=attribute.name

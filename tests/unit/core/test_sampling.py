@@ -13,6 +13,7 @@ from stoker.sampling import DEFAULT_SAMPLING, SamplingParams
     [
         ("temperature", -0.1),
         ("temperature", float("nan")),
+        ("repetition_penalty", float("inf")),
         ("top_p", 0.0),
         ("top_p", 1.1),
         ("min_p", -1.0),

@@ -124,13 +124,14 @@ def test_prompts_are_read_between_tokens(player: Any) -> None:
     )
 
 
-def test_a_prompt_read_in_pieces_is_read_right(player: Any) -> None:
+def test_a_prompt_read_in_pieces_is_read_right(load: Callable[..., Any]) -> None:
     """The answer to a prompt that was read in several steps is the one to the whole prompt."""
-    prompt = player.encode("One two three four five six seven eight nine ten. " * 30)
+    player = load(batch_size=64, context_length=512)
+    prompt = player.encode("One two three four five six seven eight nine ten. " * 20)
     player.submit(1, prompt, max_tokens=12)
     player.run()
 
-    assert len([item for item in player.outputs if item.prefilled]) > 1
+    assert [64, 128, 192] == [item.prefilled for item in player.outputs if item.prefilled][:3]
     assert max(margins(player.engine._model.handle, prompt, player.tokens(1))) <= NEAR_TIE
 
 
@@ -168,24 +169,27 @@ def test_a_full_cache_delays_and_changes_nothing(load: Callable[..., Any]) -> No
 
 
 def test_draws_go_on_after_a_wait(load: Callable[..., Any]) -> None:
-    """A seeded sequence that had to give its memory up draws what it would have drawn."""
+    """A seeded sequence that had to give its memory up goes on with its random numbers."""
     player = load(max_sequences=2, context_length=256)
-    values = {"temperature": 1.0, "seed": 5, "presence_penalty": 0.1, "max_tokens": 80}
+    # Draws from eight tokens that hardly depend on the model, whose logits vary with the batch.
+    bias = {100 + i: 1000.0 - 100 * i for i in range(8)}
+    values = {"temperature": 100.0, "top_k": 8, "seed": 5, "logit_bias": bias, "max_tokens": 80}
     player.submit(0, STORIES[0] + LONG_PROMPT, max_tokens=80)
     player.submit(1, STORIES[1] + LONG_PROMPT, **values)
     player.run()
     player.submit(2, STORIES[1] + LONG_PROMPT, **values)
     player.run()
-    first, second = player.tokens(1), player.tokens(2)
-    same = next((i for i in range(80) if first[i] != second[i]), 80)
+    pairs = list(zip(player.tokens(1), player.tokens(2), strict=True))
 
-    # Batch shapes differ, so a draw at the border of two tokens may part them in the end.
-    assert same > 20
+    assert 80 == len(pairs)
+    assert len(set(player.tokens(1))) > 2
+    assert sum(first == second for first, second in pairs) > 75
 
 
-def test_cancel_while_a_prompt_is_read(player: Any) -> None:
+def test_cancel_while_a_prompt_is_read(load: Callable[..., Any]) -> None:
     """A sequence that is cancelled half-way through its prompt frees its memory."""
-    player.submit(1, "Tell me more about it, please. " * 200)
+    player = load(batch_size=32, context_length=512)
+    player.submit(1, "Tell me more about it, please. " * 20)
     player.step()
     (sequence,) = player.engine._scheduler.sequences
     slot, read = sequence.slot, sequence.in_memory
@@ -226,6 +230,17 @@ def test_seeds_repeat_alone(player: Any) -> None:
     assert 4 == len(set(answers))
 
 
+def test_long_prompts_repeat_alone(player: Any) -> None:
+    """A prompt of several batches gives the same tokens again, to the last one."""
+    prompt = player.encode("It was the best of times, it was the worst of times. " * 38)
+    for i in range(2):
+        player.submit(i, prompt, temperature=1.5, top_p=1.0, min_p=0.0, seed=3, max_tokens=12)
+        player.run()
+
+    assert len(prompt) > 512
+    assert player.tokens(0) == player.tokens(1)
+
+
 def test_logit_bias_forces_and_bans(player: Any) -> None:
     """A large bias forces a token, and -100 keeps the best one out, greedy or not."""
     (paris,) = player.engine.encode(" Paris", add_special=False, parse_special=False)
@@ -256,20 +271,19 @@ def test_logprobs_are_the_models_own(player: Any) -> None:
     """Log probabilities come from the raw distribution, whatever the sampling parameters are."""
     prompt = player.encode(QUESTION)
     changes = {"temperature": 3.0, "top_k": 2, "logit_bias": {504: -5.0}, "repetition_penalty": 1.5}
-    player.submit(1, prompt, max_tokens=1, logprobs=20)
-    player.submit(2, prompt, max_tokens=1, logprobs=5, seed=1, **changes)
-    player.submit(3, prompt, max_tokens=1, logprobs=0)
-    player.run()
+    for i, values in enumerate(({"logprobs": 20}, {"logprobs": 5, **changes}, {"logprobs": 0}), 1):
+        player.submit(i, prompt, max_tokens=1, seed=1, **values)
+        player.run()
     plain, changed, own = (
         token for i in (1, 2, 3) for item in player.outputs if item.id == i for token in item.tokens
     )
 
     assert [token for token, _ in plain.top[:5]] == [token for token, _ in changed.top]
-    assert pytest.approx(dict(plain.top)[changed.id], abs=0.1) == changed.logprob
+    assert dict(plain.top)[changed.id] == changed.logprob
     assert plain.top[0] == (plain.id, plain.logprob)
     assert 20 == len(plain.top)
     assert () == own.top
-    assert pytest.approx(plain.logprob, abs=0.1) == own.logprob
+    assert plain.logprob == own.logprob
 
 
 @pytest.fixture(scope="module")

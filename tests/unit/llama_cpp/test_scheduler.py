@@ -52,7 +52,7 @@ def shares(plan: list[Chunk]) -> dict[int, int]:
     return {chunk.sequence.order: chunk.count for chunk in plan}
 
 
-def plenty(answers: int) -> int:
+def plenty() -> int:
     """A pace without limits."""
     return 10**6
 
@@ -76,21 +76,22 @@ def test_prompts_share_what_is_left() -> None:
     assert {0: 27, 1: 10, 2: 27} == shares(made.plan(plenty))
 
 
-def test_the_pace_limits_prompts() -> None:
-    """The pace is asked with the number of running answers, and limits what is read."""
+def test_the_pace_limits_prompts_beside_answers() -> None:
+    """Beside answers the pace limits what is read."""
     made, _ = scheduler()
-    asked: list[int] = []
-
-    def pace(answers: int) -> int:
-        asked.append(answers)
-        return 20
-
     made.add(sequence(0, 1))
-    compute(made.plan(pace))
+    compute(made.plan(plenty))
     made.add(sequence(1, 1000))
 
-    assert {0: 1, 1: 20} == shares(made.plan(pace))
-    assert [1] == asked
+    assert {0: 1, 1: 20} == shares(made.plan(lambda: 20))
+
+
+def test_prompts_alone_fill_the_batch() -> None:
+    """Without answers the pace is not asked: a prompt is always split in the same way."""
+    made, _ = scheduler()
+    made.add(sequence(0, 1000))
+
+    assert {0: 64} == shares(made.plan(lambda: 20))
 
 
 def test_more_sequences_than_slots_wait() -> None:
@@ -184,7 +185,7 @@ def test_everybody_ends(jobs: list[tuple[int, int, int]], slots: int, pace: int)
     for _ in range(20_000):
         if made.idle:
             break
-        plan = made.plan(lambda answers: pace)
+        plan = made.plan(lambda: pace)
         assert 0 < sum(chunk.count for chunk in plan) <= 16
         assert len(plan) <= slots
         compute(plan)

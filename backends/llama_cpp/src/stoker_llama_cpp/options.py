@@ -26,8 +26,11 @@ class LlamaCppOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
     max_sequences: Annotated[int, msgspec.Meta(ge=1, le=MAX_SEQUENCES)] = 8
     """Most sequences that run side by side; more wait in a queue."""
-    batch_size: Count = 2048
-    """Most tokens that one step may compute; at least `max_sequences`."""
+    batch_size: Count = 512
+    """Most tokens that one step may compute; at least `max_sequences`.
+
+    A larger one reads prompts faster on large GPUs. Cancelling waits for the end of a step.
+    """
     ubatch_size: Count = 512
     """Most tokens that are computed at once, within a step; takes memory."""
     threads: Annotated[int, msgspec.Meta(ge=1, le=512)] | None = None

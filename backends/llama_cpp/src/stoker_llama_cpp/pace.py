@@ -6,8 +6,6 @@ import math
 
 BESIDE_ANSWERS_S = 0.2
 """How long reading may hold up the next token of running answers."""
-ALONE_S = 0.5
-"""How long a step may take when nobody waits for a token: cancelling has to wait for its end."""
 LEAST_TOKENS = 16
 """Fewer cost almost as much time, because all weights are read for them all the same."""
 _FIRST_TOKENS = 64
@@ -24,16 +22,11 @@ class Pace:
     def __init__(self) -> None:
         self._token_s = math.nan
 
-    def prompt_tokens(self, answers: int) -> int:
-        """How many tokens of prompts the next step may have, at least `LEAST_TOKENS`.
-
-        Args:
-            answers: How many running answers wait for the step.
-        """
+    def prompt_tokens(self) -> int:
+        """How many tokens of prompts the next step may have, at least `LEAST_TOKENS`."""
         if math.isnan(self._token_s):
             return _FIRST_TOKENS
-        limit_s = BESIDE_ANSWERS_S if answers else ALONE_S
-        return max(LEAST_TOKENS, int(limit_s / self._token_s))
+        return max(LEAST_TOKENS, int(BESIDE_ANSWERS_S / self._token_s))
 
     def observe(self, prompt_tokens: int, duration_s: float) -> None:
         """Learn from a step that has ended; one that read few tokens tells nothing."""

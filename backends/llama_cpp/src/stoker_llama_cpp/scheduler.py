@@ -77,7 +77,7 @@ class Scheduler:
         else:
             self._stop(sequence)
 
-    def plan(self, prompt_tokens: Callable[[int], int]) -> list[Chunk]:
+    def plan(self, prompt_tokens: Callable[[], int]) -> list[Chunk]:
         """Decide on the next step.
 
         Sequences that answer get their one token first. What is left of the batch goes to those
@@ -85,7 +85,9 @@ class Scheduler:
         long one.
 
         Args:
-            prompt_tokens: How many tokens of prompts a step may have beside so many answers.
+            prompt_tokens: Tells how many tokens of prompts a step may have beside answers. Without
+                answers the whole batch is used: a measured number would split the same prompt in
+                another way each time, and then the same seed would not give the same answer.
         """
         self._make_room()
         self._let_in()
@@ -94,7 +96,9 @@ class Scheduler:
         if reading:
             # The shortest takes first, and leaves what it does not need to the others.
             reading.sort(key=_pending)
-            budget = min(self._batch_size - len(plan), prompt_tokens(len(plan)))
+            budget = self._batch_size - len(plan)
+            if plan:
+                budget = min(budget, prompt_tokens())
             for left, sequence in zip(range(len(reading), 0, -1), reading, strict=True):
                 count = min(sequence.pending, -(-budget // left))
                 if count:
