@@ -6,6 +6,7 @@ import asyncio
 import signal
 import socket
 from collections.abc import AsyncGenerator
+from http import HTTPStatus
 
 import httpx
 import pytest
@@ -104,3 +105,20 @@ async def test_requests_that_do_not_end_are_cancelled(
     assert b"[DONE]" not in body
     assert server.task.cancelled()
     assert 1 == scripted.closed
+
+
+async def test_a_whole_answer_that_is_not_ready_is_a_503(
+    server: Serving, http: httpx.AsyncClient, scripted: ScriptedHost
+) -> None:
+    """A client that waits for a whole answer hears that the server stops."""
+    scripted.events = (Prefill(1, 1), TextDelta("Hel"), *scripted.events)
+    scripted.hang = True
+    answer = asyncio.create_task(http.post("/v1/completions", json=BODY | {"stream": False}))
+    while not scripted.requests:  # noqa: ASYNC110 - the host has no event for it
+        await asyncio.sleep(0.01)
+    server.task.cancel()
+
+    response = await answer
+    await asyncio.wait({server.task}, timeout=WAIT_S)
+    assert HTTPStatus.SERVICE_UNAVAILABLE == response.status_code
+    assert "stopping" in response.json()["error"]["message"]

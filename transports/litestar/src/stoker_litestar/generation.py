@@ -25,6 +25,8 @@ from stoker_litestar.request_body import read_body
 
 _log = logging.getLogger(__name__)
 
+_STOPPING = "The server is stopping, before the answer is complete: ask again when it is back."
+
 GOODBYE_TIMEOUT_S = 1.0
 """How long the last words of a stopping server may take to go out."""
 
@@ -57,12 +59,13 @@ class Generation:
         self._host = host
         self._write_timeout_s = write_timeout_s
         self._outbox = Outbox()
+        self._started = False
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         """Answer.
 
         Raises:
-            StokerError: The request failed before anything was sent.
+            StokerError: The request failed, or the server stops, before anything was sent.
         """
         context = ResponseContext(id=uuid.uuid4().hex, created_s=int(time.time()))
         encoder = self._call.encoder(context)
@@ -76,6 +79,8 @@ class Generation:
             else:
                 await self._send_whole(encoder.content_type, send)
         except asyncio.CancelledError:
+            if not self._started:
+                raise UnavailableError(_STOPPING) from None
             await self._say_goodbye(encoder, send)
             raise
         except TimeoutError:
@@ -91,8 +96,7 @@ class Generation:
         """The server stops before the answer is complete: say so in a stream that has begun."""
         outbox = self._outbox
         if outbox.streaming and not outbox.closed and not outbox.abandoned:
-            error = UnavailableError("The server is stopping, and the answer breaks off here.")
-            data = outbox.take() + encoder.feed(Failed(error))
+            data = outbox.take() + encoder.feed(Failed(UnavailableError(_STOPPING)))
             # A client that does not read now gets no word; the server does not wait for it.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(GOODBYE_TIMEOUT_S):
@@ -178,6 +182,7 @@ class Generation:
 
     async def _start(self, send: Send, headers: list[tuple[bytes, bytes]]) -> None:
         status = HTTPStatus.OK
+        self._started = True
         await send({"type": "http.response.start", "status": status, "headers": headers})
 
     async def _send(self, send: Send, data: bytes, *, more: bool) -> None:
