@@ -127,7 +127,7 @@ class SequenceOutput:
     prefilled: int | None = None
     """Prompt tokens that are in memory now, the cached ones included; None once decoding."""
     cached: int = 0
-    """Prompt tokens that were reused, with the first `prefilled`."""
+    """Prompt tokens that were reused and not computed, with the first `prefilled`; else 0."""
     tokens: tuple[SampledToken, ...] = ()
     """Tokens sampled in this step, in order.
 
@@ -193,7 +193,9 @@ class Engine(abc.ABC):
 
     @abc.abstractmethod
     def cancel(self, sequence_id: int) -> None:
-        """Forget a sequence: no output follows, and the next `step` has freed its memory.
+        """Forget a sequence: no output follows, and the next `step` may use its memory.
+
+        An engine may keep what it has computed, as long as nobody needs the room.
 
         An unknown id is a no-op, because a sequence may finish while its cancellation travels.
         """

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import attrs
-import numpy as np
 import pytest
 from llama_cpp import llama_cpp as native
+from scoring import NEAR_TIE, margins
 
 from stoker.constraints.compiler import ConstraintCompiler
 from stoker.engine import SequenceJob, TokenConstraint
@@ -25,13 +25,6 @@ STORIES = ("Once upon a time", "In the beginning of", "def add(a, b):\n", "The r
 
 LONG_PROMPT = " there was" + " a small town by the sea," * 7
 
-NEAR_TIE = 1.0
-"""How much worse than the best logit a greedy token may score in another batch shape.
-
-Measured with this model: of 8 x 64 tokens 12 were not the best, the worst by 0.47. One token out of
-place costs 12, and an answer to another prompt 5 to 15.
-"""
-
 
 def cells_of(engine: Any, slot: int) -> int:
     """How many tokens of a slot are in the KV cache."""
@@ -41,28 +34,6 @@ def cells_of(engine: Any, slot: int) -> int:
 def all_cells(engine: Any) -> int:
     """How many tokens are in the KV cache."""
     return sum(cells_of(engine, slot) for slot in range(engine._context.max_sequences))
-
-
-def margins(model: int, prompt: tuple[int, ...], answer: list[int]) -> list[float]:
-    """How much worse than the best logit each token of an answer is, in a fresh evaluation."""
-    tokens = [*prompt, *answer]
-    params = native.llama_context_default_params()
-    params.n_ctx = params.n_batch = params.n_ubatch = 512
-    params.n_threads = params.n_threads_batch = 1
-    context = native.llama_init_from_model(model, params)
-    batch = native.llama_batch_init(len(tokens), 0, 1)
-    batch.n_tokens = len(tokens)
-    for index, token in enumerate(tokens):
-        batch.token[index], batch.pos[index] = token, index
-        batch.n_seq_id[index], batch.seq_id[index][0], batch.logits[index] = 1, 0, 1
-    assert 0 == native.llama_decode(context, batch)
-    vocabulary = native.llama_vocab_n_tokens(native.llama_model_get_vocab(model))
-    rows = np.ctypeslib.as_array(native.llama_get_logits(context), (len(tokens), vocabulary))
-    scored = rows[len(prompt) - 1 : -1]
-    result = scored.max(axis=1) - scored[np.arange(len(answer)), answer]
-    native.llama_batch_free(batch)
-    native.llama_free(context)
-    return [float(margin) for margin in result]
 
 
 def test_a_known_answer(player: Any) -> None:
@@ -137,7 +108,7 @@ def test_a_prompt_read_in_pieces_is_read_right(load: Callable[..., Any]) -> None
 
 def test_more_than_fit_wait(load: Callable[..., Any]) -> None:
     """With two places five sequences all end, and never more than two run."""
-    player = load(max_sequences=2, context_length=512)
+    player = load(max_sequences=2, context_length=512, prefix_cache=False)
     for i in range(5):
         player.submit(i, STORIES[i % 4], max_tokens=6)
     while not player.engine.idle:
@@ -188,7 +159,7 @@ def test_draws_go_on_after_a_wait(load: Callable[..., Any]) -> None:
 
 def test_cancel_while_a_prompt_is_read(load: Callable[..., Any]) -> None:
     """A sequence that is cancelled half-way through its prompt frees its memory."""
-    player = load(batch_size=32, context_length=512)
+    player = load(batch_size=32, context_length=512, prefix_cache=False)
     player.submit(1, "Tell me more about it, please. " * 20)
     player.step()
     (sequence,) = player.engine._scheduler.sequences
@@ -201,8 +172,9 @@ def test_cancel_while_a_prompt_is_read(load: Callable[..., Any]) -> None:
     assert 0 == cells_of(player.engine, slot)
 
 
-def test_cancel_while_answering(player: Any) -> None:
+def test_cancel_while_answering(load: Callable[..., Any]) -> None:
     """A cancelled answer frees its memory and a waiting sequence takes its place."""
+    player = load(context_length=2048, prefix_cache=False)
     for i in range(9):
         player.submit(i, STORIES[i % 4], max_tokens=1000)
     player.run(until=lambda: player.tokens(7))

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Callable
+
+import attrs
 import pytest
+from cell_memory import FakeCellMemory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stoker.engine import SequenceJob
 from stoker.sampling import DEFAULT_SAMPLING
+from stoker_llama_cpp.kv_cache import KVCache
 from stoker_llama_cpp.scheduler import HEADROOM_TOKENS, Chunk, Scheduler
 from stoker_llama_cpp.sequence import NO_SLOT, Sequence
 
 
-def sequence(order: int, prompt: int, max_tokens: int = 1000, priority: int = 0) -> Sequence:
-    """A sequence with so many tokens of prompt."""
+def sequence(
+    order: int, prompt: int | tuple[int, ...], max_tokens: int = 1000, priority: int = 0
+) -> Sequence:
+    """A sequence with this prompt, or with one of so many tokens that no other one begins with."""
     job = SequenceJob(
         id=order,
-        prompt=tuple(range(prompt)),
+        prompt=prompt if isinstance(prompt, tuple) else (1000 + order,) * prompt,
         sampling=DEFAULT_SAMPLING,
         max_tokens=max_tokens,
         priority=priority,
@@ -24,27 +32,77 @@ def sequence(order: int, prompt: int, max_tokens: int = 1000, priority: int = 0)
     return Sequence(job, order=order, greedy=True)
 
 
-def scheduler(
-    *, cells: int = 4096, max_sequences: int = 4, batch_size: int = 64
-) -> tuple[Scheduler, list[int]]:
-    """A scheduler, and the slots that it emptied."""
-    forgotten: list[int] = []
-    made = Scheduler(
-        cells=cells,
-        max_sequences=max_sequences,
-        batch_size=batch_size,
-        forget=forgotten.append,
-    )
-    return made, forgotten
+def plenty() -> int:
+    """A pace without limits."""
+    return 10**6
 
 
-def compute(plan: list[Chunk]) -> None:
-    """Do what an engine does with a plan."""
-    for chunk in plan:
-        completes = chunk.completes
-        chunk.sequence.in_memory += chunk.count
-        if completes:
-            chunk.sequence.tokens.append(0)
+class Machine:
+    """A scheduler, and a memory without a model that computes what it plans.
+
+    Attributes:
+        scheduler: The scheduler.
+        memory: What is in the cells.
+    """
+
+    def __init__(
+        self,
+        *,
+        cells: int = 4096,
+        max_sequences: int = 4,
+        batch_size: int = 64,
+        kept_slots: int = 4,
+        keeps: bool = True,
+        refuses: Callable[[int], bool] = lambda length: False,
+    ) -> None:
+        self.memory = FakeCellMemory(cells, refuses)
+        self.cache = KVCache(
+            self.memory, cells=cells, slots=max_sequences + kept_slots, keeps=keeps
+        )
+        self.scheduler = Scheduler(self.cache, max_sequences=max_sequences, batch_size=batch_size)
+
+    def add(self, *sequences: Sequence) -> None:
+        """Put sequences into the queue."""
+        for item in sequences:
+            self.scheduler.add(item)
+
+    def plan(self, pace: Callable[[], int] = plenty) -> list[Chunk]:
+        """Plan a step."""
+        return self.scheduler.plan(pace)
+
+    def step(self, pace: Callable[[], int] = plenty) -> list[Chunk]:
+        """Plan a step and do what an engine does with the plan; every answer is 0, 0, 0, ..."""
+        plan = self.plan(pace)
+        self.write(plan)
+        complete = [chunk.sequence for chunk in plan if chunk.completes]
+        self.scheduler.computed(plan)
+        for item in complete:
+            item.tokens.append(0)
+        return plan
+
+    def write(self, plan: list[Chunk]) -> None:
+        """Compute a plan, and tell nobody."""
+        for chunk in plan:
+            item = chunk.sequence
+            tokens = item.tokens[item.in_memory : item.in_memory + chunk.count]
+            self.memory.compute(item.slot, tokens.tolist())
+
+    def finish(self, *sequences: Sequence) -> None:
+        """Run sequences, and take each out when it has a token."""
+        self.add(*sequences)
+        left = list(sequences)
+        while left:
+            self.step()
+            for item in [item for item in left if item.generated]:
+                left.remove(item)
+                self.scheduler.remove(item)
+
+    def check(self) -> None:
+        """Check that everybody's memory holds their own tokens, and that all cells are counted."""
+        for item in self.scheduler.sequences:
+            found = [] if item.slot == NO_SLOT else self.memory.tokens(item.slot)
+            assert item.tokens[: item.in_memory].tolist() == found
+        assert len(self.memory.cells) == self.cache._tree.cells
 
 
 def shares(plan: list[Chunk]) -> dict[int, int]:
@@ -52,35 +110,30 @@ def shares(plan: list[Chunk]) -> dict[int, int]:
     return {chunk.sequence.order: chunk.count for chunk in plan}
 
 
-def plenty() -> int:
-    """A pace without limits."""
-    return 10**6
-
-
 def test_answers_go_before_prompts() -> None:
     """A running answer has its token in every batch, and a prompt gets the rest."""
-    made, _ = scheduler()
+    made = Machine()
     made.add(sequence(0, 1))
-    compute(made.plan(plenty))
+    made.step()
     made.add(sequence(1, 1000))
 
-    assert {0: 1, 1: 63} == shares(made.plan(plenty))
+    assert {0: 1, 1: 63} == shares(made.plan())
 
 
 def test_prompts_share_what_is_left() -> None:
     """A short prompt is read at once, and long ones get equal shares of the rest."""
-    made, _ = scheduler()
+    made = Machine()
     for order, prompt in enumerate((1000, 10, 1000)):
         made.add(sequence(order, prompt))
 
-    assert {0: 27, 1: 10, 2: 27} == shares(made.plan(plenty))
+    assert {0: 27, 1: 10, 2: 27} == shares(made.plan())
 
 
 def test_the_pace_limits_prompts_beside_answers() -> None:
     """Beside answers the pace limits what is read."""
-    made, _ = scheduler()
+    made = Machine()
     made.add(sequence(0, 1))
-    compute(made.plan(plenty))
+    made.step()
     made.add(sequence(1, 1000))
 
     assert {0: 1, 1: 20} == shares(made.plan(lambda: 20))
@@ -88,7 +141,7 @@ def test_the_pace_limits_prompts_beside_answers() -> None:
 
 def test_prompts_alone_fill_the_batch() -> None:
     """Without answers the pace is not asked: a prompt is always split in the same way."""
-    made, _ = scheduler()
+    made = Machine()
     made.add(sequence(0, 1000))
 
     assert {0: 64} == shares(made.plan(lambda: 20))
@@ -96,113 +149,377 @@ def test_prompts_alone_fill_the_batch() -> None:
 
 def test_more_sequences_than_slots_wait() -> None:
     """A sequence waits while all slots are taken, and gets one that becomes free."""
-    made, forgotten = scheduler(max_sequences=2)
+    made = Machine(max_sequences=2, kept_slots=0, keeps=False)
     first, second, third = (sequence(order, 2) for order in range(3))
-    for item in (first, second, third):
-        made.add(item)
-    compute(made.plan(plenty))
+    made.add(first, second, third)
+    made.step()
 
     assert [0, 1, NO_SLOT] == [first.slot, second.slot, third.slot]
-    made.remove(first)
-    compute(made.plan(plenty))
-    assert [0] == forgotten
+    made.scheduler.remove(first)
+    assert [] == made.memory.tokens(0)
+    made.step()
     assert 0 == third.slot
 
 
 def test_nobody_overtakes() -> None:
     """A sequence that does not fit yet is not overtaken by a smaller one."""
-    made, _ = scheduler(cells=512)
+    made = Machine(cells=512)
     for order, prompt in enumerate((300, 300, 10)):
         made.add(sequence(order, prompt))
 
-    assert {0} == set(shares(made.plan(plenty)))
+    assert {0} == set(shares(made.plan()))
 
 
 def test_larger_priority_goes_first() -> None:
     """Of those that wait, the one of the largest priority runs first."""
-    made, _ = scheduler(max_sequences=1)
+    made = Machine(max_sequences=1)
     made.add(sequence(0, 2))
     made.add(sequence(1, 2, priority=5))
 
-    assert {1: 2} == shares(made.plan(plenty))
+    assert {1: 2} == shares(made.plan())
 
 
 def test_headroom_is_wanted() -> None:
     """A sequence is let in only when some of its answer fits, too."""
-    made, _ = scheduler(cells=200 + HEADROOM_TOKENS)
+    made = Machine(cells=200 + HEADROOM_TOKENS)
     made.add(sequence(0, 100))
     made.add(sequence(1, 100))
 
-    assert {0} == set(shares(made.plan(plenty)))
+    assert {0} == set(shares(made.plan()))
 
 
 def test_a_full_cache_puts_the_last_one_back() -> None:
     """When answers have filled the cache, the newest waits again and is computed anew later."""
-    made, forgotten = scheduler(cells=256)
+    made = Machine(cells=256)
     first, second = sequence(0, 60, 196), sequence(1, 60, 196)
-    made.add(first)
-    made.add(second)
-    while second.slot != NO_SLOT or not second.in_memory:
-        compute(made.plan(plenty))
-        if forgotten:
-            break
+    made.add(first, second)
+    while made.step() and second.slot != NO_SLOT:
+        made.check()
 
-    assert [1] == forgotten
     assert 0 == second.in_memory
     assert len(second.tokens) > 100
-    made.remove(first)
-    assert {1: 64} == shares(made.plan(plenty))
+    assert 0 == first.slot
+    made.scheduler.remove(first)
+    kept = len(made.memory.tokens(1))
+    assert kept > 60
+    made.step()
+    assert 1 == second.slot
+    assert len(second.tokens) - 1 == second.in_memory
+    made.check()
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+def test_the_cache_holds_one_whole_sequence(keeps: bool) -> None:
+    """A sequence that fills the cache ends, whatever others have left there."""
+    made = Machine(cells=256, keeps=keeps)
+    made.finish(*(sequence(order, 60) for order in range(4)))
+    item = sequence(9, 100, 156)
+    made.add(item)
+    while item.generated < 156:
+        made.step()
+        made.check()
+
+    assert 255 == item.in_memory
 
 
 def test_removing_one_that_waits() -> None:
     """A sequence that never ran leaves the queue without a trace."""
-    made, forgotten = scheduler()
+    made = Machine()
     item = sequence(0, 5)
     made.add(item)
-    made.remove(item)
+    made.scheduler.remove(item)
 
-    assert made.idle
-    assert [] == forgotten
-    assert [] == made.plan(plenty)
-
-
-@settings(deadline=None, max_examples=100)
-@given(
-    jobs=st.lists(
-        st.tuples(st.integers(1, 200), st.integers(1, 100), st.integers(0, 2)),
-        min_size=1,
-        max_size=12,
-    ),
-    slots=st.integers(1, 5),
-    pace=st.integers(1, 100),
-)
-def test_everybody_ends(jobs: list[tuple[int, int, int]], slots: int, pace: int) -> None:
-    """Whatever comes, all end, and neither the cache, the batch nor the slots overflow."""
-    made, _ = scheduler(cells=300, max_sequences=slots, batch_size=16)
-    left = {order: sequence(order, *job) for order, job in enumerate(jobs)}
-    for item in left.values():
-        made.add(item)
-    for _ in range(20_000):
-        if made.idle:
-            break
-        plan = made.plan(lambda: pace)
-        assert 0 < sum(chunk.count for chunk in plan) <= 16
-        assert len(plan) <= slots
-        compute(plan)
-        assert sum(item.in_memory for item in left.values()) <= 300
-        for order, item in list(left.items()):
-            if item.generated == item.job.max_tokens:
-                made.remove(left.pop(order))
-
-    assert {} == left
+    assert made.scheduler.idle
+    assert [] == made.plan()
 
 
 @pytest.mark.parametrize("max_sequences", [1, 3])
 def test_slots_are_distinct(max_sequences: int) -> None:
     """No two running sequences have one slot."""
-    made, _ = scheduler(max_sequences=max_sequences)
+    made = Machine(max_sequences=max_sequences)
     for order in range(5):
         made.add(sequence(order, 3))
-    slots = [chunk.sequence.slot for chunk in made.plan(plenty)]
+    slots = [chunk.sequence.slot for chunk in made.plan()]
 
     assert list(range(max_sequences)) == sorted(slots)
+
+
+PROMPT = tuple(range(100))
+
+
+def test_the_same_prompt_again() -> None:
+    """Of a prompt that was there before only the last token is computed."""
+    made = Machine()
+    made.finish(sequence(0, PROMPT))
+    again = sequence(1, PROMPT)
+    made.add(again)
+
+    assert {1: 1} == shares(made.step())
+    assert 99 == again.cached
+    assert 101 == len(made.memory.cells)
+    made.check()
+
+
+def test_a_longer_text_goes_on_in_place() -> None:
+    """A prompt that goes on from all of an ended sequence takes its slot, and no other."""
+    made = Machine()
+    made.finish(sequence(0, PROMPT))
+    longer = sequence(1, (*PROMPT, 7, 8))
+    made.add(longer)
+
+    assert {1: 2} == shares(made.step())
+    assert [0, 100] == [longer.slot, longer.cached]
+    assert [] == made.memory.shared
+
+
+def test_a_prefix_of_one_that_runs() -> None:
+    """A sequence starts from another one that still answers, and stays when that one has gone."""
+    made = Machine()
+    owner, other = sequence(0, PROMPT), sequence(1, (*PROMPT[:70], 7, 8))
+    made.add(owner)
+    made.step()
+    made.step()
+    made.add(other)
+
+    assert {0: 1, 1: 2} == shares(made.step())
+    assert 70 == other.cached
+    assert [(0, 1, 70)] == made.memory.shared
+    made.scheduler.remove(owner)
+    made.step()
+    made.check()
+
+
+def test_one_reads_for_all() -> None:
+    """Of several with one prompt the first reads it, the others wait for it, and strangers pass."""
+    made = Machine(batch_size=80)
+    made.add(*(sequence(order, PROMPT) for order in range(3)), sequence(3, 5))
+
+    assert {0: 75, 3: 5} == shares(made.step())
+    assert {0: 25, 3: 1} == shares(made.step())
+    assert {0: 1, 1: 1, 2: 1, 3: 1} == shares(made.step())
+    made.check()
+
+
+def test_waiting_goes_on_for_the_last_tokens() -> None:
+    """Who waits for a prefix waits for all of it, also when the last part of it is small."""
+    made = Machine(batch_size=95)
+    made.add(sequence(0, PROMPT), second := sequence(1, PROMPT))
+
+    assert [{0: 95}, {0: 5}, {0: 1, 1: 1}] == [shares(made.step()) for _ in range(3)]
+    assert 99 == second.cached
+
+
+def test_waiting_ends_when_the_prefix_is_there() -> None:
+    """A sequence starts as soon as the common part was read, not when the whole prompt was."""
+    made = Machine()
+    made.add(sequence(0, (*PROMPT[:50], *range(500, 900))), sequence(1, (*PROMPT[:50], 1, 2)))
+
+    assert {0} == set(shares(made.step()))
+    assert {0: 62, 1: 2} == shares(made.step())
+
+
+def test_waiting_ends_when_the_reader_is_cancelled() -> None:
+    """When the one that reads for others is gone, the next one goes on from there."""
+    made = Machine()
+    reader, second, third = (sequence(order, PROMPT) for order in range(3))
+    made.add(reader, second, third)
+    made.step()
+    made.scheduler.remove(reader)
+
+    assert {1: 36} == shares(made.step())
+    assert [64, NO_SLOT] == [second.cached, third.slot]
+    made.step()
+    assert 99 == third.cached
+
+
+def test_a_few_tokens_are_not_waited_for() -> None:
+    """Sequences that have little in common do not wait for each other."""
+    made = Machine()
+    made.add(sequence(0, (*PROMPT[:10], 7, 7)), sequence(1, (*PROMPT[:10], 8, 8)))
+
+    assert {0: 12, 1: 12} == shares(made.step())
+
+
+def test_the_least_recently_used_is_evicted_first() -> None:
+    """A prefix that was used again outlives one that was not; both give up their ends first."""
+    made = Machine(cells=400)
+    first, second = (tuple(range(start, start + 150)) for start in (1000, 2000))
+    made.finish(sequence(0, first))
+    made.finish(sequence(1, second))
+    made.finish(sequence(2, (*first, 1)))
+    made.finish(sequence(3, 200))
+
+    assert 151 == made.cache.find(array("i", (*first, 1))).length
+    assert 0 < made.cache.find(array("i", second)).length < 150
+    made.check()
+
+
+def test_what_is_kept_is_no_obstacle() -> None:
+    """Nobody waits or is put back for what ended sequences have left."""
+    made = Machine(cells=300)
+    made.finish(*(sequence(order, 70) for order in range(4)))
+    made.add(*(sequence(order, 20, 30) for order in range(10, 14)))
+
+    assert {10, 11, 12, 13} == set(shares(made.step()))
+
+
+def test_a_slot_is_made_free() -> None:
+    """When all slots are taken, the least recently used prefix gives up its own."""
+    made = Machine(max_sequences=1, kept_slots=1)
+    prompts = [tuple(range(start, start + 20)) for start in (100, 200, 300)]
+    for order, prompt in enumerate(prompts):
+        made.finish(sequence(order, prompt))
+
+    assert [0, 20, 20] == [made.cache.find(array("i", prompt)).length for prompt in prompts]
+
+
+def test_the_only_slot_is_cut() -> None:
+    """With a single slot a prefix is used where it is."""
+    made = Machine(max_sequences=1, kept_slots=0)
+    made.finish(sequence(0, PROMPT))
+    other = sequence(1, (*PROMPT[:40], 7))
+    made.add(other)
+    made.step()
+
+    assert [0, 40] == [other.slot, other.cached]
+    made.check()
+
+
+def test_twins_are_kept_once() -> None:
+    """What several sequences have computed alike is kept in one slot, and only there."""
+    made = Machine()
+    made.finish(*(sequence(order, PROMPT) for order in range(3)))
+
+    assert 100 == len(made.memory.cells)
+    made.finish(sequence(4, PROMPT[:50]))
+    made.finish(sequence(5, (*PROMPT, 5)))
+    assert 101 == len(made.memory.cells)
+    assert 1 == sum(1 for slot in range(8) if made.memory.row(slot))
+
+
+def test_nothing_is_kept_when_it_is_off() -> None:
+    """Without the prefix cache everything is computed, and nothing stays."""
+    made = Machine(keeps=False)
+    made.add(sequence(0, 30), sequence(1, 30))
+    made.finish(*(sequence(order, PROMPT) for order in (2, 3)))
+
+    assert [] == made.memory.shared
+    assert all(not made.memory.row(slot) for slot in (2, 3))
+
+
+def test_memory_that_cannot_be_cut_there() -> None:
+    """Where llama.cpp cannot go on from, nothing is reused."""
+    made = Machine(refuses=lambda length: length == 99)
+    made.finish(sequence(0, PROMPT))
+    again = sequence(1, PROMPT)
+    made.add(again)
+    made.step()
+
+    assert 0 == again.cached
+    made.check()
+
+
+def test_a_failed_plan_is_undone() -> None:
+    """What a failed batch may have computed is taken out, and shared tokens stay."""
+    made = Machine()
+    made.finish(sequence(0, PROMPT))
+    item = sequence(1, (*PROMPT, 5, 6))
+    made.add(item)
+    plan = made.plan()
+    made.write(plan)
+    made.scheduler.failed(plan)
+
+    assert 100 == item.in_memory == len(made.memory.cells)
+    made.check()
+
+
+prompts = st.lists(st.sampled_from([(1,) * 20, (2,) * 20, (3,)]), min_size=1, max_size=8)
+
+
+@attrs.frozen
+class Arrival:
+    """A sequence that comes, and may leave before its end."""
+
+    prompt: tuple[int, ...]
+    max_tokens: int
+    priority: int
+    after_steps: int
+    leaves_after: int | None
+    fails: bool
+
+
+arrivals = st.builds(
+    Arrival,
+    prompt=prompts.map(lambda parts: tuple(token for part in parts for token in part)),
+    max_tokens=st.integers(1, 80),
+    priority=st.integers(0, 2),
+    after_steps=st.integers(0, 20),
+    leaves_after=st.none() | st.integers(1, 40),
+    fails=st.booleans(),
+)
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    jobs=st.lists(arrivals, min_size=1, max_size=12),
+    max_sequences=st.integers(1, 5),
+    kept_slots=st.integers(0, 3),
+    pace=st.integers(1, 100),
+    keeps=st.booleans(),
+    refused=st.sets(st.integers(1, 100), max_size=30),
+)
+def test_everybody_ends(
+    *,
+    jobs: list[Arrival],
+    max_sequences: int,
+    kept_slots: int,
+    pace: int,
+    keeps: bool,
+    refused: set[int],
+) -> None:
+    """Whatever comes and goes, all end with their own tokens in memory, and nothing overflows."""
+    made = Machine(
+        cells=250,
+        max_sequences=max_sequences,
+        batch_size=16,
+        kept_slots=kept_slots,
+        keeps=keeps,
+        refuses=refused.__contains__,
+    )
+    coming = dict(enumerate(jobs))
+    here: dict[int, Sequence] = {}
+    failing = {order for order, job in coming.items() if job.fails}
+    for step in range(2_000):
+        for order, job in list(coming.items()):
+            if job.after_steps <= step:
+                item = sequence(order, job.prompt, job.max_tokens, job.priority)
+                here[order] = item
+                made.add(item)
+                del coming[order]
+        if made.scheduler.idle:
+            if not coming:
+                break
+            continue
+        plan = made.plan(lambda: pace)
+        assert 0 < sum(chunk.count for chunk in plan) <= 16
+        assert len(plan) <= max_sequences
+        if failing & {chunk.sequence.order for chunk in plan} and step % 7 == 3:
+            made.write(plan)
+            made.scheduler.failed(plan)
+            failing.clear()
+        else:
+            made.write(plan)
+            complete = [chunk.sequence for chunk in plan if chunk.completes]
+            made.scheduler.computed(plan)
+            for item in complete:
+                item.tokens.append(0)
+        made.check()
+        for order, item in list(here.items()):
+            job = jobs[order]
+            assert item.cached < len(job.prompt)
+            left = job.leaves_after is not None and step >= job.after_steps + job.leaves_after
+            if left or item.generated == job.max_tokens:
+                made.scheduler.remove(here.pop(order))
+                made.check()
+
+    assert {} == here == coming

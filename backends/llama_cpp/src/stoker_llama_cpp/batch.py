@@ -23,19 +23,19 @@ class Batch:
             with the index in the batch of its last token.
     """
 
-    def __init__(self, *, size: int, max_sequences: int) -> None:
+    def __init__(self, *, size: int, slots: int) -> None:
         """Make the arrays.
 
         Args:
             size: Most tokens in a step.
-            max_sequences: Sequences have the ids from 0 to this, exclusive.
+            slots: llama.cpp's ids of sequences are from 0 to this, exclusive.
         """
         self._tokens = np.zeros(size, dtype=np.int32)
         self._positions = np.zeros(size, dtype=np.int32)
         self._wanted = np.zeros(size, dtype=np.int8)
         # A token may belong to several sequences, so C wants an array per token. Here each has
         # one, and all tokens of a sequence point to the same.
-        self._ids = np.arange(max_sequences, dtype=np.int32)
+        self._ids = np.arange(slots, dtype=np.int32)
         self._id_counts = np.ones(size, dtype=np.int32)
         self._id_pointers = np.zeros(size, dtype=np.uintp)
         self.outputs: list[tuple[int, Sequence]] = []

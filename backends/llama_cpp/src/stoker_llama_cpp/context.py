@@ -10,15 +10,18 @@ import numpy.typing as npt
 from llama_cpp import llama_cpp as native
 
 from stoker.errors import LoadError
-from stoker_llama_cpp.batch import Batch
 from stoker_llama_cpp.log import LOG, cause
 from stoker_llama_cpp.model import Model
-from stoker_llama_cpp.options import LlamaCppOptions
+from stoker_llama_cpp.options import MAX_SEQUENCES, LlamaCppOptions
 from stoker_llama_cpp.threads import sensible_threads
 
 DEFAULT_CONTEXT_LENGTH = 8192
 """What a sequence may hold unless the options say so. Today's models are trained for much more
 than most machines have memory for."""
+
+KEPT_SLOTS = 16
+"""Slots beside those of running sequences, so that ended ones are kept while all others run. Each
+takes memory for two rows of logits: llama.cpp sets some aside for all of its sequences."""
 
 # llama.cpp pads the cache to a multiple of this (GGML_PAD in llama_context's constructor), and
 # limits batches by the size before the padding.
@@ -34,7 +37,9 @@ class Context:
         context_length: Most tokens of one sequence.
         cells: How many tokens the KV cache holds.
         batch_size: Most tokens that it computes at once.
-        max_sequences: Most sequences side by side; their slots count from 0.
+        max_sequences: Most sequences that run side by side.
+        slots: How many sequences llama.cpp knows; they count from 0.
+        shares: Whether a sequence can start from the first tokens of another one.
     """
 
     def __init__(self, model: Model, options: LlamaCppOptions) -> None:
@@ -48,10 +53,16 @@ class Context:
         params.n_ctx = _cells(self.context_length, options)
         params.n_batch = options.batch_size
         params.n_ubatch = options.ubatch_size
-        params.n_seq_max = options.max_sequences
+        self.max_sequences = options.max_sequences
+        self.slots = self.max_sequences
+        # The state of recurrent layers is one for the whole sequence, and takes much memory.
+        self.shares = options.prefix_cache and not model.is_recurrent
+        if self.shares:
+            self.slots = min(self.max_sequences + KEPT_SLOTS, MAX_SEQUENCES)
+        params.n_seq_max = self.slots
         # One row of logits per sequence and step is all that is ever wanted; the default reserves
         # buffers for a row per token of the batch.
-        params.n_outputs_max = options.max_sequences
+        params.n_outputs_max = self.slots
         params.n_threads = params.n_threads_batch = options.threads or sensible_threads()
         params.flash_attn_type = _FLASH_ATTENTION[options.flash_attention]
         params.type_k = getattr(native, f"GGML_TYPE_{options.cache_type_k.upper()}")
@@ -64,7 +75,7 @@ class Context:
         self._memory = native.llama_get_memory(self.handle)
         self.cells = int(native.llama_n_ctx(self.handle))
         self.batch_size = int(native.llama_n_batch(self.handle))
-        self.max_sequences = options.max_sequences
+        self._window = model.window
         self._rows = options.max_sequences, len(model.vocabulary)
         self._logits_address = 0
         self._logits: npt.NDArray[np.float32] = np.empty((0, 0), dtype=np.float32)
@@ -75,13 +86,30 @@ class Context:
         pooling = native.llama_pooling_type(self.handle)
         return self._memory is not None and pooling == native.LLAMA_POOLING_TYPE_NONE
 
-    def decode(self, batch: Batch) -> int:
-        """Compute a batch.
+    def warm_up(self) -> None:
+        """Compute two tokens: a lack of memory shows now, and the first request is not slow.
+
+        Raises:
+            LoadError: They cannot be computed.
+        """
+        tokens = (ctypes.c_int32 * 2)(0, 0)
+        with LOG.recording() as lines:
+            code = self.decode(native.llama_batch_get_one(tokens, len(tokens)))
+        if code:
+            raise LoadError(f"llama.cpp could not compute a batch (code {code}): {cause(lines)}.")
+        self.logits()
+        # Some kinds of memory refuse to be cut, and end the process when part of it is shared.
+        cut = native.llama_memory_seq_rm(self._memory, 0, 1, -1)
+        self.shares = self.shares and bool(cut)
+        self.forget(0)
+
+    def decode(self, batch: Any) -> int:
+        """Compute a `llama_batch`.
 
         Returns:
             0, or llama.cpp's code of what went wrong; `rewind` then tells what is in memory.
         """
-        return int(native.llama_decode(self.handle, batch.struct))
+        return int(native.llama_decode(self.handle, batch))
 
     def logits(self) -> npt.NDArray[np.float32]:
         """The logits of the last batch: (outputs, vocabulary), in the batch's order.
@@ -100,15 +128,34 @@ class Context:
         """Empty a slot's part of the cache."""
         native.llama_memory_seq_rm(self._memory, slot, -1, -1)
 
+    def share(self, source: int, slot: int, length: int) -> None:
+        """Give an empty slot the first tokens of another one; nothing is copied."""
+        native.llama_memory_seq_cp(self._memory, source, slot, 0, length)
+
+    def reusable(self, slot: int, length: int) -> bool:
+        """Whether a sequence can go on from a slot's first so many tokens.
+
+        Layers with a sliding window may have lost tokens that are before the window of the slot's
+        last one, but not before the window of an earlier one.
+        """
+        if not self._window:
+            return True
+        first = int(native.llama_memory_seq_pos_min(self._memory, slot))
+        return first <= max(0, length - self._window)
+
     def rewind(self, slot: int, length: int) -> int:
         """Cut a slot's part of the cache down to so many tokens.
 
         Returns:
-            How many are in memory now: fewer when there were fewer, and none with models whose
-            memory cannot be cut.
+            How many are in memory now: fewer when there were fewer, and none when a sequence
+            cannot go on from there.
         """
         length = min(length, int(native.llama_memory_seq_pos_max(self._memory, slot)) + 1)
-        if length > 0 and native.llama_memory_seq_rm(self._memory, slot, length, -1):
+        if (
+            length > 0
+            and self.reusable(slot, length)
+            and native.llama_memory_seq_rm(self._memory, slot, length, -1)
+        ):
             return length
         self.forget(slot)
         return 0

@@ -21,6 +21,7 @@ from stoker.events import FinishReason
 from stoker_llama_cpp import sampler
 from stoker_llama_cpp.batch import Batch
 from stoker_llama_cpp.context import Context
+from stoker_llama_cpp.kv_cache import KVCache
 from stoker_llama_cpp.log import LOG, cause
 from stoker_llama_cpp.logprobs import with_logprobs
 from stoker_llama_cpp.mask import Mask
@@ -47,12 +48,11 @@ class LlamaCppEngine(Engine):
         self._sequences: dict[int, Sequence] = {}
         self._submitted = 0
         self._scheduler = Scheduler(
-            cells=context.cells,
+            KVCache(context, cells=context.cells, slots=context.slots, keeps=context.shares),
             max_sequences=context.max_sequences,
             batch_size=context.batch_size,
-            forget=context.forget,
         )
-        self._batch = Batch(size=context.batch_size, max_sequences=context.max_sequences)
+        self._batch = Batch(size=context.batch_size, slots=context.slots)
         self._pace = Pace()
 
     @property
@@ -128,7 +128,7 @@ class LlamaCppEngine(Engine):
         self._batch.fill(plan)
         started_s = time.perf_counter()
         with LOG.recording() as lines:
-            code = self._context.decode(self._batch)
+            code = self._context.decode(self._batch.struct)
         if code:
             return [self._recovered(plan, code, cause(lines))]
         # A GPU is still computing here; only `logits` waits for it.
@@ -136,14 +136,14 @@ class LlamaCppEngine(Engine):
         logits = self._context.logits()
         read_tokens = sum(chunk.count for chunk in plan if chunk.count > 1)
         self._pace.observe(read_tokens, time.perf_counter() - started_s)
+        self._scheduler.computed(plan)
         outputs = []
         for chunk in plan:
             sequence = chunk.sequence
-            sequence.in_memory += chunk.count
             # A sequence that is read again after it gave up its memory has nothing new to tell.
-            if sequence.pending and sequence.reported < sequence.in_memory:
-                sequence.reported = sequence.in_memory
-                outputs.append(SequenceOutput(sequence.job.id, prefilled=sequence.in_memory))
+            if not sequence.generated and sequence.pending and sequence.in_memory > sequence.told:
+                cached, sequence.told = sequence.untold_cached, sequence.in_memory
+                outputs.append(SequenceOutput(sequence.job.id, sequence.in_memory, cached))
         outputs += self._sampled(logits, masks)
         return outputs
 
@@ -205,10 +205,12 @@ class LlamaCppEngine(Engine):
     ) -> SequenceOutput:
         """Take a sampled token into a sequence, and the sequence out when that was its last."""
         job = sequence.job
-        prefilled = None if sequence.generated else len(job.prompt)
+        prefilled, cached = (
+            (None, 0) if sequence.generated else (len(job.prompt), sequence.untold_cached)
+        )
         if not job.ignore_end and self._vocabulary.ends_generation(token):
             self._drop(sequence)
-            return SequenceOutput(job.id, prefilled=prefilled, finish=FinishReason.STOP)
+            return SequenceOutput(job.id, prefilled, cached, finish=FinishReason.STOP)
         sequence.tokens.append(token)
         count = job.sampling.logprobs
         sampled = SampledToken(token) if count is None else with_logprobs(logits, token, count)
@@ -219,7 +221,7 @@ class LlamaCppEngine(Engine):
             finish = FinishReason.LENGTH
         if finish is not None:
             self._drop(sequence)
-        return SequenceOutput(job.id, prefilled=prefilled, tokens=(sampled,), finish=finish)
+        return SequenceOutput(job.id, prefilled, cached, (sampled,), finish)
 
     def _sampler(self, sequence: Sequence) -> Sampler:
         return Sampler(
@@ -234,11 +236,7 @@ class LlamaCppEngine(Engine):
 
         Most often memory was short, and the newest is who brought the need for more.
         """
-        for chunk in plan:
-            sequence = chunk.sequence
-            # Some of the batch may have been computed. The last token is left out, because its
-            # logits are needed.
-            sequence.in_memory = self._context.rewind(sequence.slot, len(sequence.tokens) - 1)
+        self._scheduler.failed(plan)
         newest = max((chunk.sequence for chunk in plan), key=_rank)
         self._drop(newest)
         error = UnavailableError(f"llama.cpp could not compute a batch (code {code}): {words}.")

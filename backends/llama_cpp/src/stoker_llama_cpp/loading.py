@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import contextlib
 
-import attrs
 from llama_cpp import llama_cpp as native
 
 from stoker.artifact import ModelBundle
 from stoker.backend import LoadProgress
-from stoker.engine import EngineInfo, SequenceJob
+from stoker.engine import EngineInfo
 from stoker.errors import LoadError
-from stoker.sampling import DEFAULT_SAMPLING
 from stoker_llama_cpp.context import Context
 from stoker_llama_cpp.devices import native_devices
 from stoker_llama_cpp.engine import LlamaCppEngine
@@ -45,24 +43,11 @@ def load_engine(
         undo.callback(context.close)
         if not context.generates:
             raise LoadError(_no_generation(name))
-        engine = LlamaCppEngine(model, context, _info(model, context, options, memory_bytes(lines)))
         progress("warming up", None)
-        _warm_up(engine)
+        context.warm_up()
+        info = _info(model, context, options, memory_bytes(lines))
         undo.pop_all()
-    return engine
-
-
-def _warm_up(engine: LlamaCppEngine) -> None:
-    """Compute one token, so that a lack of memory shows now and the first request is not slow.
-
-    Raises:
-        LoadError: It cannot be computed.
-    """
-    sampling = attrs.evolve(DEFAULT_SAMPLING, temperature=0.0)
-    engine.submit(SequenceJob(id=0, prompt=(0,), sampling=sampling, max_tokens=1))
-    for output in engine.step():
-        if output.error is not None:
-            raise LoadError(output.error.message)
+    return LlamaCppEngine(model, context, info)
 
 
 def _no_generation(name: str) -> str:

@@ -53,6 +53,19 @@ class Model:
             and not native.llama_model_is_diffusion(self.handle)
         )
 
+    @property
+    def window(self) -> int:
+        """How many tokens back layers with a sliding window see; 0 when there are none."""
+        return int(native.llama_model_n_swa(self.handle))
+
+    @property
+    def is_recurrent(self) -> bool:
+        """Whether layers have one state for a whole sequence, which cannot be cut back."""
+        return bool(
+            native.llama_model_is_recurrent(self.handle)
+            or native.llama_model_is_hybrid(self.handle)
+        )
+
     def close(self) -> None:
         """Free the weights. No context may use them any more."""
         native.llama_model_free(self.handle)

@@ -22,8 +22,12 @@ class LlamaCppOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Tokens that the KV cache holds for all sequences together; unset is `context_length`.
 
     Sequences share the cache. When it is full, the newest one is put back into the queue and read
-    again later, so more room means less waiting, never other answers.
+    again later, so more room means less waiting, never other answers. What running sequences do
+    not need keeps prefixes. A token takes the same memory wherever it stands: with 16-bit numbers,
+    4 bytes for each layer, KV head and dimension of a head.
     """
+    prefix_cache: bool = True
+    """Start from what is in the cache of the beginning of a prompt, also of ended sequences."""
     max_sequences: Annotated[int, msgspec.Meta(ge=1, le=MAX_SEQUENCES)] = 8
     """Most sequences that run side by side; more wait in a queue."""
     batch_size: Count = 512

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import bisect
-import heapq
 from collections.abc import Callable
 
 import attrs
 
+from stoker_llama_cpp.kv_cache import NO_PREFIX, KVCache, Prefix
+from stoker_llama_cpp.prefix_tree import common_length
 from stoker_llama_cpp.sequence import NO_SLOT, Sequence
 
 HEADROOM_TOKENS = 64
 """Free cells that a sequence must find for its answer before it is let in."""
+WORTH_WAITING_TOKENS = 16
+"""How much must be saved for a sequence to wait until another has read their common prefix."""
 
 
 @attrs.frozen
@@ -34,25 +37,25 @@ class Scheduler:
     the whole context for each is common, so room is not set aside for the worst case. Sequences
     are let in, in their order, as long as what they have now and some headroom fit; when the cache
     is full all the same, the last one gives its cells back, waits at its place in the queue, and
-    is computed again later. The first one never has to, and alone it always fits, so it ends:
-    nothing can wait for each other.
+    is computed again later, but for what is still in the cache then. The first one never has to,
+    and alone it always fits, so it ends: nothing can wait for each other. What ended sequences
+    left in the cache is no obstacle to anyone; it is evicted when a step needs the cells.
+
+    A sequence starts from the longest prefix that is in the cache. While a running one reads a
+    longer common prefix, the others wait for it and let those behind them pass.
     """
 
-    def __init__(
-        self, *, cells: int, max_sequences: int, batch_size: int, forget: Callable[[int], None]
-    ) -> None:
+    def __init__(self, cache: KVCache, *, max_sequences: int, batch_size: int) -> None:
         """Make an empty scheduler.
 
         Args:
-            cells: How many tokens the KV cache holds.
+            cache: The KV cache; has a slot for every sequence that may run.
             max_sequences: Most sequences that run side by side.
             batch_size: Most tokens in a step; not less than `max_sequences`.
-            forget: Empties the KV cache of one slot.
         """
-        self._cells = cells
+        self._cache = cache
+        self._max_sequences = max_sequences
         self._batch_size = batch_size
-        self._forget = forget
-        self._free_slots = list(range(max_sequences))
         self._waiting: list[Sequence] = []
         self._running: list[Sequence] = []
 
@@ -71,7 +74,7 @@ class Scheduler:
         bisect.insort(self._waiting, sequence, key=_rank)
 
     def remove(self, sequence: Sequence) -> None:
-        """Take a sequence out, wherever it is, and empty its part of the KV cache."""
+        """Take a sequence out, wherever it is; its part of the KV cache is free for others."""
         if sequence.slot == NO_SLOT:
             self._waiting.remove(sequence)
         else:
@@ -104,36 +107,72 @@ class Scheduler:
                 if count:
                     plan.append(Chunk(sequence, count))
                     budget -= count
+        self._cache.reserve(sum(chunk.count for chunk in plan))
         return plan
 
+    def computed(self, plan: list[Chunk]) -> None:
+        """Note that a plan was computed: its tokens are in memory."""
+        for chunk in plan:
+            sequence = chunk.sequence
+            first = sequence.in_memory
+            sequence.in_memory += chunk.count
+            self._cache.extend(sequence.slot, sequence.tokens[first : sequence.in_memory])
+
+    def failed(self, plan: list[Chunk]) -> None:
+        """Put the sequences of a plan back to where they were, because it was not computed."""
+        for chunk in plan:
+            chunk.sequence.in_memory = self._cache.restore(chunk.sequence.slot)
+
     def _make_room(self) -> None:
-        while sum(len(sequence.tokens) for sequence in self._running) > self._cells:
+        while self._needed(_pending) > self._cache.cells:
             last = max(self._running, key=_rank)
             self._stop(last)
             self.add(last)
 
     def _let_in(self) -> None:
-        taken = sum(map(_claim, self._running))
-        while self._waiting and self._free_slots:
-            sequence = self._waiting[0]
-            taken += _claim(sequence)
-            # Nobody overtakes: a long sequence would wait for ever behind many short ones.
-            if self._running and taken > self._cells:
+        for sequence in self._waiting[:]:
+            if len(self._running) == self._max_sequences:
                 return
-            del self._waiting[0]
-            sequence.slot = heapq.heappop(self._free_slots)
+            # The last token is always computed, because its logits are needed.
+            prefix = self._cache.find(sequence.tokens[:-1])
+            if self._is_being_read(sequence, prefix):
+                continue
+            needed = self._needed(_claim, prefix) + _claim(sequence) - prefix.length
+            # Nobody overtakes: a long sequence would wait for ever behind many short ones.
+            if self._running and needed > self._cache.cells:
+                return
+            self._waiting.remove(sequence)
+            sequence.start(self._cache.start(prefix), prefix.length)
             self._running.append(sequence)
+
+    def _is_being_read(self, sequence: Sequence, prefix: Prefix) -> bool:
+        """Whether a running sequence is about to compute much of what this one needs, too."""
+        if self._cache.keeps:
+            worth = prefix.length + WORTH_WAITING_TOKENS
+            for other in self._running:
+                # Who has waited goes on to the end, also when little is left.
+                known = 0 if other is sequence.awaited else worth
+                if common_length(sequence.tokens[:-1], other.tokens) > max(known, other.in_memory):
+                    sequence.awaited = other
+                    return True
+        sequence.awaited = None
+        return False
+
+    def _needed(self, more: Callable[[Sequence], int], prefix: Prefix = NO_PREFIX) -> int:
+        """The cells of running sequences and of one that may start, with more for the running."""
+        lengths = {sequence.slot: sequence.in_memory for sequence in self._running}
+        return self._cache.cells_of(lengths, prefix) + sum(map(more, self._running))
 
     def _stop(self, sequence: Sequence) -> None:
         self._running.remove(sequence)
-        self._forget(sequence.slot)
-        heapq.heappush(self._free_slots, sequence.slot)
+        self._cache.end(sequence.slot)
         sequence.slot, sequence.in_memory = NO_SLOT, 0
 
 
 def _claim(sequence: Sequence) -> int:
-    """The cells that a sequence needs for now."""
-    return min(len(sequence.tokens) + HEADROOM_TOKENS, sequence.final_length)
+    """The cells that a sequence needs for now, beside those that it has."""
+    wanted = min(len(sequence.tokens) + HEADROOM_TOKENS, sequence.final_length)
+    return wanted - sequence.in_memory
 
 
 def _rank(sequence: Sequence) -> tuple[int, int]:

@@ -31,7 +31,11 @@ class Sequence:
     """How many of the tokens are in the KV cache."""
     slot: int = NO_SLOT
     """llama.cpp's id of the sequence while it runs."""
-    reported: int = 0
+    awaited: Sequence | None = None
+    """Reads a prefix that this one waits for."""
+    cached: int = 0
+    """Tokens of the prompt that were in the KV cache when the sequence first started."""
+    told: int = 0
     """How much of the prompt was last said to be in memory."""
     sampler: Sampler | None = None
     """Made with the first token, for sequences that need one."""
@@ -55,9 +59,21 @@ class Sequence:
         return len(self.tokens) - len(self.job.prompt)
 
     @property
+    def untold_cached(self) -> int:
+        """`cached`, for the first time that something is told of the prompt; later 0."""
+        return 0 if self.told else self.cached
+
+    @property
     def final_length(self) -> int:
         """Tokens that the sequence can come to have in memory."""
         return len(self.job.prompt) + self.job.max_tokens
+
+    def start(self, slot: int, cached: int) -> None:
+        """Run in a slot that has the first tokens in memory."""
+        self.slot, self.in_memory = slot, cached
+        # What a sequence finds again after a wait is its own work.
+        if not self.told and not self.generated:
+            self.cached = cached
 
     def close(self) -> None:
         """Free what the sequence owns outside the KV cache."""
