@@ -40,7 +40,9 @@ def build_tokenizer(vocabulary: Vocabulary) -> LLTokenizer:
     source = _TokenSource(vocabulary)
     source.built = LLTokenizer(
         source,  # type: ignore[arg-type]  # it asks for the attributes, not for the class
-        n_vocab=len(source.tokens),
+        n_vocab=len(vocabulary.token_bytes),
         eos_token=sorted(vocabulary.end_tokens),
     )
+    # It keeps the source, for its tokeniser only.
+    source.tokens.clear()
     return source.built
