@@ -8,8 +8,15 @@ from collections.abc import Callable, Sequence
 import attrs
 import pytest
 
-from stoker.engine import Engine, EngineInfo, SampledToken, SequenceJob, SequenceOutput
-from stoker.errors import InvalidRequestError, OverloadedError
+from stoker.engine import (
+    Engine,
+    EngineInfo,
+    SampledToken,
+    SequenceJob,
+    SequenceOutput,
+    Vocabulary,
+)
+from stoker.errors import InvalidRequestError, OverloadedError, StokerError
 from stoker.events import (
     ChoiceFinished,
     Event,
@@ -46,7 +53,8 @@ class Running:
 class ByteEngine(Engine):
     """An engine whose tokens are bytes and whose model is a rule: the next byte follows the last.
 
-    It reads two tokens of a prompt and makes one token of each answer per step.
+    It reads two tokens of a prompt and makes one token of each answer per step. The byte 0 is its
+    end token, which it only makes where a constraint allows nothing else.
     """
 
     def __init__(self) -> None:
@@ -66,6 +74,10 @@ class ByteEngine(Engine):
         if not 0 <= token < 256:
             raise IndexError(token)
         return bytes([token])
+
+    def vocabulary(self) -> Vocabulary | None:
+        """All bytes."""
+        return Vocabulary([bytes([token]) for token in range(256)], frozenset({0}))
 
     def submit(self, job: SequenceJob) -> None:
         """Queue a sequence."""
@@ -91,11 +103,26 @@ class ByteEngine(Engine):
         token = running.draw.randrange(256) if job.sampling.temperature else best
         if (job.sampling.logit_bias or {}).get(token, 0) <= -100:
             token = (token + 1) % 256
+        complete = False
+        if job.constraint is not None:
+            try:
+                mask = job.constraint.mask()
+            except StokerError as exc:
+                del self._running[job.id]
+                return SequenceOutput(job.id, error=exc)
+            allowed = [other for other in range(len(mask) * 8) if mask[other // 8] >> other % 8 & 1]
+            token = min(allowed, key=lambda other: (other - token) % 256)
+            if token == 0:
+                del self._running[job.id]
+                return SequenceOutput(job.id, finish=FinishReason.STOP)
+            complete = job.constraint.accept(token)
         sampled = SampledToken(token)
         if job.sampling.logprobs is not None:
             top = tuple((token + place, -0.1 - place) for place in range(job.sampling.logprobs))
             sampled = SampledToken(token, -0.1, top)
         finish = FinishReason.LENGTH if running.sampled == job.max_tokens else None
+        if complete:
+            finish = FinishReason.STOP
         if finish:
             del self._running[job.id]
         return SequenceOutput(job.id, tokens=(sampled,), finish=finish)
@@ -157,6 +184,22 @@ class Forgetful(ByteEngine):
         return [attrs.evolve(output, prefilled=1) for output in super().step()]
 
 
+class Unbound(ByteEngine):
+    """Pays no heed to constraints."""
+
+    def submit(self, job: SequenceJob) -> None:
+        """Queue without the constraint."""
+        super().submit(attrs.evolve(job, constraint=None))
+
+
+class Wordless(ByteEngine):
+    """Knows half of its tokens."""
+
+    def vocabulary(self) -> Vocabulary:
+        """Half of the bytes."""
+        return Vocabulary([bytes([token]) for token in range(128)], frozenset({0}))
+
+
 @pytest.mark.parametrize(
     ("engine", "test"),
     [
@@ -167,6 +210,10 @@ class Forgetful(ByteEngine):
         (Repeating, EngineContract.test_a_sequence_runs_to_one_end),
         (Repeating, EngineContract.test_sequences_run_side_by_side),
         (Forgetful, EngineContract.test_outputs_come_in_order),
+        (Unbound, EngineContract.test_a_limit_cuts_a_constrained_answer),
+        (Unbound, EngineContract.test_a_mask_may_allow_the_end),
+        (Unbound, EngineContract.test_a_constraint_that_fails_fails_its_sequence_only),
+        (Wordless, EngineContract.test_the_vocabulary_is_complete),
     ],
 )
 def test_a_wrong_engine_is_noticed(

@@ -4,8 +4,8 @@ Read this module first when you write a backend. An engine deals in tokens and k
 chats, text or HTTP: the text pipeline in front of it renders templates, detokenises, and finds
 stop strings. A plugin that has only "text in, text out" implements `TextEngine` instead.
 
-An engine lives in a runner process and is called from one thread only, the one that loaded it, so
-it needs no locks. The thread's loop is: `submit` and `cancel` what arrived, `step`, send what
+An engine lives in a runner process and is called from one thread, the one that loaded it, so it
+needs no locks. The thread's loop is: `submit` and `cancel` what arrived, `step`, send what
 came out.
 """
 
@@ -40,6 +40,56 @@ class EngineInfo:
 
 
 @attrs.frozen
+class Vocabulary:
+    """All tokens of a model, as constraints need them."""
+
+    token_bytes: Sequence[bytes] = attrs.field(repr=False)
+    """What `Engine.token_bytes` gives for each token, in the order of their ids."""
+    end_tokens: frozenset[int]
+    """The end-of-generation tokens; at least one."""
+    control_tokens: Mapping[int, str] = attrs.field(factory=dict, hash=False, repr=False)
+    """Texts of the tokens that are no text themselves (`<|im_end|>`), by id."""
+
+
+class TokenConstraint(abc.ABC):
+    """What the next token of one sequence may be.
+
+    The core makes one per sequence from what the request prescribes; an engine knows no schemas.
+    For each token the engine calls `mask`, samples among the allowed tokens only, and calls
+    `accept` with the token. Calls come from any thread, one at a time, so a mask can be computed
+    while the device computes the logits. Nothing is called once the sequence ended.
+    """
+
+    @abc.abstractmethod
+    def mask(self) -> bytes:
+        """The tokens that may come next, end-of-generation tokens among them where one may.
+
+        May take milliseconds. Between two calls of `accept` it gives the same, however often it
+        is called.
+
+        Returns:
+            One bit per token, in little-endian words of 32 bits: token `i` is allowed when bit
+            `i % 8` of byte `i // 8` is set. Bits beyond the vocabulary mean nothing.
+
+        Raises:
+            StokerError: The constraint became too complex. The engine reports it as the error of
+                the sequence.
+        """
+
+    @abc.abstractmethod
+    def accept(self, token: int) -> bool:
+        """Take the token that was sampled. Not called for the one that ends the generation.
+
+        Returns:
+            Whether the answer is complete. The engine ends the sequence with this token then, by
+            `FinishReason.STOP`, and saves the step that could only give an end token.
+
+        Raises:
+            StokerError: As for `mask`.
+        """
+
+
+@attrs.frozen
 class SequenceJob:
     """A sequence to generate."""
 
@@ -52,8 +102,10 @@ class SequenceJob:
     max_tokens: int
     """At least 1; prompt and this together fit into the context."""
     ignore_end: bool = False
-    """Do not stop at end-of-generation tokens."""
+    """Do not stop at end-of-generation tokens. Never set together with a constraint."""
     priority: int = 0
+    constraint: TokenConstraint | None = None
+    """Restricts what is sampled. Only given to engines that have a `vocabulary`."""
 
 
 @attrs.frozen
@@ -90,8 +142,8 @@ class SequenceOutput:
 class Engine(abc.ABC):
     """A loaded model, at the level of tokens.
 
-    Every method is called from the thread that loaded the engine. Only `step` and `close` may
-    take long; the others return at once.
+    Every method but `vocabulary` is called from the thread that loaded the engine. Only `step` and
+    `close` may take long; the others return at once.
     """
 
     @property
@@ -122,6 +174,14 @@ class Engine(abc.ABC):
         Raises:
             IndexError: There is no such token.
         """
+
+    def vocabulary(self) -> Vocabulary | None:
+        """All tokens, for constraints; None, as here, when the engine cannot apply masks.
+
+        The only method that is called from another thread, once, while the engine works. It has
+        returned before `close` is called. Well under a second, please, with 262 144 tokens.
+        """
+        return None
 
     @abc.abstractmethod
     def submit(self, job: SequenceJob) -> None:

@@ -44,7 +44,8 @@ class Model:
 
         Args:
             prompt: The text; no chat template is applied.
-            **options: `max_tokens`, `stop`, and the fields of `stoker.sampling.SamplingParams`.
+            **options: `max_tokens`, `stop`, `constraint`, and the fields of
+                `stoker.sampling.SamplingParams`.
 
         Raises:
             StokerError: The request cannot be answered.
@@ -129,7 +130,7 @@ def _ignore_progress(stage: str, fraction: float | None) -> None:
     """Nobody watches."""
 
 
-_REQUEST_OPTIONS = {"max_tokens", "stop"}
+_REQUEST_OPTIONS = {"constraint", "max_tokens", "stop"}
 
 
 def _request(name: str, prompt: Any, options: dict[str, Any]) -> GenerateRequest:

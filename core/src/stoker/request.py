@@ -60,11 +60,13 @@ class ConstraintKind(enum.StrEnum):
 
 @attrs.frozen
 class Constraint:
-    """The form that the answer must have."""
+    """The form that the answer must have, from its first token to its last."""
 
     kind: ConstraintKind
     source: str = ""
     """The schema (JSON text), expression or grammar; for a choice a JSON array of strings."""
+    param: str = attrs.field(default="constraint", eq=False)
+    """The field that said so, in the words of the dialect, for errors."""
 
 
 def _checked_stop(_instance: object, _attribute: object, value: tuple[str, ...]) -> None:

@@ -127,6 +127,18 @@ def test_requests_arrive_unchanged(request_: GenerateRequest) -> None:
     assert request_ == arrived.request.to_domain()
 
 
+def test_the_field_of_a_constraint_arrives() -> None:
+    """Errors of the runner name the field as the client wrote it."""
+    sent = GenerateRequest(
+        "m", TextPrompt("a"), constraint=Constraint(ConstraintKind.REGEX, "a", "guided.regex")
+    )
+
+    arrived = RequestWire.from_domain(sent).to_domain()
+
+    assert arrived.constraint is not None
+    assert "guided.regex" == arrived.constraint.param
+
+
 @given(st.lists(st.integers(1, 40), max_size=30))
 def test_frames_arrive_whole_however_the_bytes_are_cut(cuts: list[int]) -> None:
     """The reader gives the same frames for any chunking."""

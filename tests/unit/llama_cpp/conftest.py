@@ -23,7 +23,7 @@ from stoker_llama_cpp.options import LlamaCppOptions
 binding.load()
 
 DEFAULT_MODEL = Path(__file__).parents[3] / ".cache" / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf"
-JOB_FIELDS = {"max_tokens": 16, "ignore_end": True, "priority": 0}
+JOB_FIELDS = {"max_tokens": 16, "ignore_end": True, "priority": 0, "constraint": None}
 
 
 class Player:

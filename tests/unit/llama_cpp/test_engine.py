@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import attrs
@@ -10,9 +11,11 @@ import pytest
 from llama_cpp import llama_cpp as native
 from scoring import NEAR_TIE, margins
 
-from stoker.engine import SequenceJob
+from stoker.constraints.compiler import ConstraintCompiler
+from stoker.engine import SequenceJob, TokenConstraint
 from stoker.errors import InvalidRequestError, UnavailableError
 from stoker.events import FinishReason
+from stoker.request import Constraint, ConstraintKind
 from stoker_llama_cpp.sequence import NO_SLOT
 
 pytestmark = pytest.mark.model
@@ -253,6 +256,122 @@ def test_logprobs_are_the_models_own(player: Any) -> None:
     assert 20 == len(plain.top)
     assert () == own.top
     assert plain.logprob == own.logprob
+
+
+@pytest.fixture(scope="module")
+def constrain(shared_engine: Any) -> Iterator[Callable[..., TokenConstraint]]:
+    """Makes constraints for the shared engine."""
+    compiler = ConstraintCompiler(shared_engine)
+
+    def make(kind: ConstraintKind, source: str = "") -> TokenConstraint:
+        (constraint,) = compiler.compile(Constraint(kind, source), 1)
+        assert constraint is not None
+        return constraint
+
+    yield make
+    compiler.close()
+
+
+def test_a_constraint_that_allows_anything_changes_nothing(
+    player: Any, constrain: Callable[..., TokenConstraint]
+) -> None:
+    """Where all tokens are allowed, the best one is taken, as a fresh evaluation scores them."""
+    anything = constrain(ConstraintKind.REGEX, r"(?s:.*)")
+    job = player.submit(1, STORIES[0], max_tokens=48, ignore_end=False, constraint=anything)
+    player.run()
+    answer = player.tokens(1)
+    scores = margins(player.engine._model.handle, job.prompt, answer)
+    player.submit(2, STORIES[0], max_tokens=48, ignore_end=False)
+    player.run()
+
+    assert 48 == len(answer)
+    assert max(scores) < NEAR_TIE
+    assert player.tokens(2) == answer
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.5])
+def test_schemas_are_followed_side_by_side(
+    player: Any, constrain: Callable[..., TokenConstraint], temperature: float
+) -> None:
+    """Each of several sequences follows its own form, hot ones too, beside one that is free."""
+    player.submit(9, STORIES[0], max_tokens=20)
+    for year in range(1, 5):
+        schema = {"type": "array", "items": {"enum": [year, "x"]}, "minItems": 3, "maxItems": 3}
+        constraint = constrain(ConstraintKind.JSON_SCHEMA, json.dumps(schema))
+        player.submit(
+            year,
+            QUESTION,
+            max_tokens=60,
+            ignore_end=False,
+            temperature=temperature,
+            seed=year,
+            constraint=constraint,
+        )
+    player.run()
+
+    for year in range(1, 5):
+        answer = json.loads(player.text(year))
+        assert 3 == len(answer)
+        assert {year, "x"} >= set(answer)
+        assert FinishReason.STOP is player.finishes()[year]
+    assert 20 == len(player.tokens(9))
+
+
+def test_a_constrained_answer_goes_on_after_a_wait(
+    load: Callable[..., Any],
+) -> None:
+    """A sequence that gave up its memory keeps its place in the grammar."""
+    player = load(context_length=256, cache_tokens=256, max_sequences=2)
+    compiler = ConstraintCompiler(player.engine)
+    digits = Constraint(ConstraintKind.REGEX, "[0-9]{150}")
+    first, second = compiler.compile(digits, 2)
+    player.submit(1, STORIES[0], max_tokens=200, ignore_end=False, constraint=first)
+    player.submit(2, STORIES[1], max_tokens=200, ignore_end=False, constraint=second)
+    player.run()
+    compiler.close()
+
+    assert [150, 150] == [len(player.text(number)) for number in (1, 2)]
+    assert (player.text(1) + player.text(2)).isdigit()
+
+
+def test_what_a_ban_leaves_of_a_constraint(
+    player: Any, constrain: Callable[..., TokenConstraint]
+) -> None:
+    """Banned tokens are not taken; a ban of all that is allowed fails this sequence only."""
+    (yes,) = player.engine.encode("yes", add_special=False, parse_special=False)
+    choice = ConstraintKind.CHOICE
+    letters = dict.fromkeys((yes, *player.encode("y"), *player.encode("ye")), -100.0)
+    player.submit(1, QUESTION, constraint=constrain(choice, '["yes"]'), ignore_end=False)
+    player.submit(
+        2,
+        QUESTION,
+        constraint=constrain(choice, '["yes", "no"]'),
+        ignore_end=False,
+        logit_bias=letters,
+    )
+    player.submit(
+        3, QUESTION, constraint=constrain(choice, '["yes"]'), ignore_end=False, logit_bias=letters
+    )
+    player.run()
+
+    assert "yes" == player.text(1)
+    assert "no" == player.text(2)
+    errors = [output for output in player.outputs if output.error is not None]
+    assert [3] == [output.id for output in errors]
+    assert "logit_bias" in str(errors[0].error)
+
+
+def test_logprobs_of_a_constrained_answer_are_the_models_own(
+    player: Any, constrain: Callable[..., TokenConstraint]
+) -> None:
+    """The mask changes what is taken, and not what the model thinks of it."""
+    constraint = constrain(ConstraintKind.CHOICE, '["zq"]')
+    player.submit(1, QUESTION, logprobs=1, constraint=constraint, ignore_end=False)
+    player.run()
+    first = next(token for output in player.outputs for token in output.tokens)
+
+    assert first.logprob < -5
+    assert first.top[0][1] > first.logprob
 
 
 def test_max_tokens_ends(player: Any) -> None:

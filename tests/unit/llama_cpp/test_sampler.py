@@ -16,7 +16,7 @@ from llama_cpp import llama_cpp as native
 
 from stoker.errors import InvalidRequestError
 from stoker.sampling import DEFAULT_SAMPLING, SamplingParams
-from stoker_llama_cpp.sampler import Sampler, check, takes_best
+from stoker_llama_cpp.sampler import Sampler, banned_tokens, check, takes_best
 
 DRAWS = 8000
 LOGITS = np.array([2.0, 1.5, -0.5, 1.0, 0.0, 3.0, -4.0, 2.5, 0.5, -1.0], dtype=np.float32)
@@ -268,3 +268,49 @@ def test_what_cannot_be_computed_is_refused(values: dict[str, Any], param: str) 
     with pytest.raises(InvalidRequestError) as caught:
         check(SamplingParams(**values).over(DEFAULT_SAMPLING), vocabulary_size=10)
     assert param == caught.value.param
+
+
+def test_draws_among_the_allowed_tokens() -> None:
+    """They are drawn with their own proportions, as if the others had a logit of minus infinity."""
+    sampler = Sampler(SamplingParams(seed=1).over(NEUTRAL), vocabulary_size=10, context_length=1000)
+    allowed = np.array([1, 5, 8])
+    drawn = [sampler.sample_among(allowed, LOGITS) for _ in range(DRAWS)]
+    sampler.close()
+    weights = np.exp(LOGITS[allowed].astype(np.float64))
+    found = np.bincount(drawn, minlength=10)[allowed] / DRAWS
+
+    assert set(allowed.tolist()) == set(drawn)
+    assert np.abs(found - weights / weights.sum()).max() < 0.03
+
+
+def test_one_allowed_token_is_drawn() -> None:
+    """However unlikely it is, and whatever would be kept of all tokens."""
+    sampler = Sampler(
+        SamplingParams(top_k=1, top_p=0.1, min_p=0.9).over(NEUTRAL),
+        vocabulary_size=10,
+        context_length=1000,
+    )
+
+    assert 6 == sampler.sample_among(np.array([6]), LOGITS)
+    sampler.close()
+
+
+def test_penalties_look_at_constrained_tokens_too() -> None:
+    """A token that was drawn among few is a seen one."""
+    sampler = Sampler(
+        SamplingParams(temperature=0.0, frequency_penalty=2.0).over(NEUTRAL),
+        vocabulary_size=10,
+        context_length=1000,
+    )
+    drawn = [sampler.sample_among(np.array([1, 5, 7]), LOGITS) for _ in range(3)]
+    sampler.close()
+
+    assert [5, 7, 1] == drawn
+
+
+def test_banned_tokens() -> None:
+    """Those with a bias of -100 or less."""
+    bias = {1: -100.0, 2: -99.0, 3: -math.inf, 4: 5.0}
+
+    assert [1, 3] == banned_tokens(SamplingParams(logit_bias=bias))
+    assert [] == banned_tokens(SamplingParams())

@@ -77,3 +77,15 @@ def test_special_tokens_have_templates_names(shared_engine: Any) -> None:
     assert "<|im_start|>" == special["bos_token"]
     assert "<|im_end|>" == special["eos_token"]
     assert "<|endoftext|>" == special["unk_token"]
+
+
+def test_the_whole_vocabulary(shared_engine: Any) -> None:
+    """Read at once, every token has the bytes that it has alone, the longest ones too."""
+    whole = shared_engine.vocabulary()
+    size = shared_engine.info.vocabulary_size
+
+    assert [shared_engine.token_bytes(token) for token in range(size)] == whole.token_bytes
+    assert max(map(len, whole.token_bytes)) > 32
+    assert {0, 2, 4} == whole.end_tokens
+    assert "<|im_end|>" == whole.control_tokens[2]
+    assert all(not whole.token_bytes[token] for token in whole.control_tokens)

@@ -8,8 +8,15 @@ from collections.abc import Sequence as SequenceOf
 import numpy as np
 import numpy.typing as npt
 
-from stoker.engine import Engine, EngineInfo, SampledToken, SequenceJob, SequenceOutput
-from stoker.errors import InvalidRequestError, UnavailableError
+from stoker.engine import (
+    Engine,
+    EngineInfo,
+    SampledToken,
+    SequenceJob,
+    SequenceOutput,
+    Vocabulary,
+)
+from stoker.errors import InvalidRequestError, StokerError, UnavailableError
 from stoker.events import FinishReason
 from stoker_llama_cpp import sampler
 from stoker_llama_cpp.batch import Batch
@@ -17,6 +24,7 @@ from stoker_llama_cpp.context import Context
 from stoker_llama_cpp.kv_cache import KVCache
 from stoker_llama_cpp.log import LOG, cause
 from stoker_llama_cpp.logprobs import with_logprobs
+from stoker_llama_cpp.mask import Mask
 from stoker_llama_cpp.model import Model
 from stoker_llama_cpp.pace import Pace
 from stoker_llama_cpp.sampler import Sampler
@@ -73,6 +81,10 @@ class LlamaCppEngine(Engine):
         """
         return self._vocabulary.token_bytes(token)
 
+    def vocabulary(self) -> Vocabulary:
+        """All tokens; called from another thread."""
+        return self._vocabulary.whole()
+
     def submit(self, job: SequenceJob) -> None:
         """Queue a sequence.
 
@@ -119,6 +131,8 @@ class LlamaCppEngine(Engine):
             code = self._context.decode(self._batch.struct)
         if code:
             return [self._recovered(plan, code, cause(lines))]
+        # A GPU is still computing here; only `logits` waits for it.
+        masks = [self._mask(sequence) for _, sequence in self._batch.outputs]
         logits = self._context.logits()
         read_tokens = sum(chunk.count for chunk in plan if chunk.count > 1)
         self._pace.observe(read_tokens, time.perf_counter() - started_s)
@@ -130,7 +144,7 @@ class LlamaCppEngine(Engine):
             if not sequence.generated and sequence.pending and sequence.in_memory > sequence.told:
                 cached, sequence.told = sequence.untold_cached, sequence.in_memory
                 outputs.append(SequenceOutput(sequence.job.id, sequence.in_memory, cached))
-        outputs += self._sampled(logits)
+        outputs += self._sampled(logits, masks)
         return outputs
 
     def close(self) -> None:
@@ -140,21 +154,51 @@ class LlamaCppEngine(Engine):
         self._context.close()
         self._model.close()
 
-    def _sampled(self, logits: npt.NDArray[np.float32]) -> list[SequenceOutput]:
+    def _mask(self, sequence: Sequence) -> Mask | StokerError | None:
+        """What a sequence may take next; None when it may take anything."""
+        constraint = sequence.job.constraint
+        if constraint is None:
+            return None
+        try:
+            return Mask(constraint.mask(), vocabulary_size=len(self._vocabulary))
+        except StokerError as exc:
+            return exc
+
+    def _sampled(
+        self, logits: npt.NDArray[np.float32], masks: SequenceOf[Mask | StokerError | None]
+    ) -> list[SequenceOutput]:
         """Sample a token for every sequence that wants one."""
         wanting = self._batch.outputs
+        best = [0] * len(wanting)
         if any(sequence.greedy for _, sequence in wanting):
             best = logits[: len(wanting)].argmax(axis=1).tolist()
         outputs = []
-        for row, (index, sequence) in enumerate(wanting):
-            if sequence.greedy:
-                token = best[row]
-            else:
-                if sequence.sampler is None:
-                    sequence.sampler = self._sampler(sequence)
-                token = sequence.sampler.sample(self._context.handle, index)
-            outputs.append(self._advanced(sequence, token, logits[row]))
+        for row, ((index, sequence), mask) in enumerate(zip(wanting, masks, strict=True)):
+            try:
+                if isinstance(mask, StokerError):
+                    raise mask
+                if not sequence.greedy:
+                    token = self._drawn(sequence, index, logits[row], mask)
+                elif mask is None:
+                    token = best[row]
+                else:
+                    token = mask.best(logits[row], best[row])
+                outputs.append(self._advanced(sequence, token, logits[row]))
+            except StokerError as exc:
+                self._drop(sequence)
+                outputs.append(SequenceOutput(sequence.job.id, error=exc))
         return outputs
+
+    def _drawn(
+        self, sequence: Sequence, index: int, logits: npt.NDArray[np.float32], mask: Mask | None
+    ) -> int:
+        """Draw a token by the sequence's sampler."""
+        if sequence.sampler is None:
+            sequence.sampler = self._sampler(sequence)
+        if mask is None:
+            return sequence.sampler.sample(self._context.handle, index)
+        banned = sampler.banned_tokens(sequence.job.sampling)
+        return sequence.sampler.sample_among(mask.tokens(banned=banned), logits)
 
     def _advanced(
         self, sequence: Sequence, token: int, logits: npt.NDArray[np.float32]
@@ -171,8 +215,11 @@ class LlamaCppEngine(Engine):
         count = job.sampling.logprobs
         sampled = SampledToken(token) if count is None else with_logprobs(logits, token, count)
         finish = None
-        if sequence.generated == job.max_tokens:
+        if job.constraint is not None and job.constraint.accept(token):
+            finish = FinishReason.STOP
+        elif sequence.generated == job.max_tokens:
             finish = FinishReason.LENGTH
+        if finish is not None:
             self._drop(sequence)
         return SequenceOutput(job.id, prefilled, cached, (sampled,), finish)
 

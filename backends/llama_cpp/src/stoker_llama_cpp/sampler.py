@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
 import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from llama_cpp import llama_cpp as native
 
 from stoker.errors import InvalidRequestError
@@ -21,6 +24,8 @@ _RANDOM_SEED = 0xFFFFFFFF
 # Colder than this, logits divided by the temperature leave the range of 32-bit floats. The best
 # token has all of the probability long before.
 _COLDEST = 1e-20
+# `llama_token_data`.
+_CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
 
 
 def check(params: SamplingParams, *, vocabulary_size: int) -> None:
@@ -48,8 +53,14 @@ def check(params: SamplingParams, *, vocabulary_size: int) -> None:
             raise InvalidRequestError(
                 f"logit_bias must be at most {MAX_BIAS:g}, not {value}.", param="logit_bias"
             )
-    if sum(value <= BANNING_BIAS for value in bias.values()) >= vocabulary_size:
+    if len(banned_tokens(params)) >= vocabulary_size:
         raise InvalidRequestError("logit_bias bans every token.", param="logit_bias")
+
+
+def banned_tokens(params: SamplingParams) -> list[int]:
+    """The tokens that the logit bias bans."""
+    bias = params.logit_bias or {}
+    return [token for token, value in bias.items() if value <= BANNING_BIAS]
 
 
 def takes_best(params: SamplingParams) -> bool:
@@ -104,6 +115,24 @@ class Sampler:
     def sample(self, context: int, index: int) -> int:
         """Draw a token from the logits of the batch's token `index`, and remember it."""
         return int(native.llama_sampler_sample(self._chain, context, index))
+
+    def sample_among(
+        self, allowed: npt.NDArray[np.integer[Any]], logits: npt.NDArray[np.float32]
+    ) -> int:
+        """Draw one of the allowed tokens, at least one, from a row of logits, and remember it."""
+        candidates = np.zeros(len(allowed), dtype=_CANDIDATE)
+        candidates["id"] = allowed
+        candidates["logit"] = logits[allowed]
+        array = native.llama_token_data_array(
+            data=candidates.ctypes.data_as(native.llama_token_data_p),
+            size=len(allowed),
+            selected=-1,
+            sorted=False,
+        )
+        native.llama_sampler_apply(self._chain, ctypes.byref(array))
+        token = int(array.data[array.selected].id)
+        native.llama_sampler_accept(self._chain, token)
+        return token
 
     def close(self) -> None:
         """Free the chain and all that is in it."""

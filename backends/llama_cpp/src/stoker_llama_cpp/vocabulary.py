@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import itertools
 from collections.abc import Callable
+from typing import Any
 
 from llama_cpp import llama_cpp as native
 
+from stoker.engine import Vocabulary as WholeVocabulary
 from stoker.errors import InvalidRequestError
 from stoker_llama_cpp.metadata import whole_number
 
 _PIECE_BYTES = 256
 _NO_TOKEN = -1
+# `whole` reads the pieces of many tokens into one buffer, with so much room for each. A longer one
+# is read by itself.
+_BLOCK_TOKENS = 8192
+_ROOM_BYTES = 32
 
 # Names as templates written for Hugging Face transformers use them.
 _SPECIAL_TOKENS: dict[str, Callable[[int], int]] = {
@@ -74,6 +81,25 @@ class Vocabulary:
             data = self._bytes[token] = self._piece(token)
         return data
 
+    def whole(self) -> WholeVocabulary:
+        """All tokens; see `stoker.engine.Engine.vocabulary`. May be called from any thread."""
+        pieces: list[bytes] = []
+        ends: list[bool] = []
+        # In blocks, because other threads of Python stand still during a block.
+        for first in range(0, self._size, _BLOCK_TOKENS):
+            block = range(first, min(first + _BLOCK_TOKENS, self._size))
+            pieces += self._pieces(block)
+            ends += map(_IS_END, itertools.repeat(self._handle), block)
+        return WholeVocabulary(
+            token_bytes=pieces,
+            end_tokens=frozenset(itertools.compress(range(self._size), ends)),
+            control_tokens={
+                token: native.llama_vocab_get_text(self._handle, token).decode(errors="replace")
+                for token, piece in enumerate(pieces)
+                if not piece and self._is_control(token)
+            },
+        )
+
     def ends_generation(self, token: int) -> bool:
         """Whether the model says with this token that it has finished."""
         return bool(native.llama_vocab_is_eog(self._handle, token))
@@ -94,6 +120,32 @@ class Vocabulary:
         token = whole_number(self._model, "tokenizer.ggml.unknown_token_id")
         return _NO_TOKEN if token is None or token >= self._size else token
 
+    def _is_control(self, token: int) -> bool:
+        attributes = native.llama_vocab_get_attr(self._handle, token)
+        return bool(attributes & native.LLAMA_TOKEN_ATTR_CONTROL)
+
+    def _pieces(self, tokens: range) -> list[bytes]:
+        """The bytes of many tokens, each as `token_bytes` gives it."""
+        buffer = bytearray(len(tokens) * _ROOM_BYTES)
+        address = ctypes.addressof(ctypes.c_char.from_buffer(buffer))
+        places = range(0, len(buffer), _ROOM_BYTES)
+        counts = list(
+            map(
+                _READ_PIECE,
+                itertools.repeat(self._handle),
+                tokens,
+                [address + place for place in places],
+                itertools.repeat(_ROOM_BYTES),
+                itertools.repeat(0),
+                itertools.repeat(False),  # noqa: FBT003 - a C function
+            )
+        )
+        data = bytes(buffer)
+        return [
+            data[place : place + count] if count >= 0 else self._piece(token)
+            for token, place, count in zip(tokens, places, counts, strict=True)
+        ]
+
     def _piece(self, token: int) -> bytes:
         size = _PIECE_BYTES
         while True:
@@ -103,3 +155,14 @@ class Vocabulary:
             if count >= 0:
                 return buffer.raw[:count]
             size = -count
+
+
+def _quick(function: Any, result: Any, *arguments: Any) -> Callable[..., Any]:
+    """A C function that keeps the interpreter lock: letting it go costs more than a short call."""
+    address = ctypes.cast(function, ctypes.c_void_p).value or 0
+    return ctypes.PYFUNCTYPE(result, *arguments)(address)
+
+
+_POINTER, _INT, _BOOL = ctypes.c_void_p, ctypes.c_int32, ctypes.c_bool
+_READ_PIECE = _quick(native.llama_token_to_piece, _INT, _POINTER, _INT, _POINTER, _INT, _INT, _BOOL)
+_IS_END = _quick(native.llama_vocab_is_eog, _BOOL, _POINTER, _INT)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import attrs
 import pytest
 
-from stoker.engine import Engine, SequenceJob, SequenceOutput
-from stoker.errors import InvalidRequestError
+from stoker.engine import Engine, SequenceJob, SequenceOutput, TokenConstraint
+from stoker.errors import InvalidRequestError, StokerError
 from stoker.events import Finished, FinishReason
 from stoker.request import GenerateRequest, TextPrompt
 from stoker.sampling import DEFAULT_SAMPLING, SamplingParams
@@ -41,6 +41,48 @@ def tokens_of(outputs: Sequence[SequenceOutput], sequence_id: int) -> list[int]:
     return [token.id for output in outputs if output.id == sequence_id for token in output.tokens]
 
 
+class Places(TokenConstraint):
+    """Allows certain tokens in each place of an answer; past the last the answer is complete.
+
+    Attributes:
+        accepted: The tokens so far.
+    """
+
+    def __init__(
+        self,
+        *places: Iterable[int],
+        vocabulary_size: int,
+        complete: bool = True,
+        fail_at: int = -1,
+    ) -> None:
+        """Say what is allowed.
+
+        Args:
+            *places: The allowed tokens of each place.
+            vocabulary_size: How many tokens the engine has.
+            complete: Say so after the last place.
+            fail_at: The place in which making the mask fails.
+        """
+        self._places = [frozenset(place) for place in places]
+        self._mask_bytes = -(-vocabulary_size // 32) * 4
+        self._complete = complete
+        self._fail_at = fail_at
+        self.accepted: list[int] = []
+
+    def mask(self) -> bytes:
+        """The bits of the present place."""
+        place = len(self.accepted)
+        if place == self._fail_at:
+            raise InvalidRequestError("The constraint became too complex.", param="constraint")
+        bits = sum(1 << token for token in self._places[place])
+        return bits.to_bytes(self._mask_bytes, "little")
+
+    def accept(self, token: int) -> bool:
+        """Remember the token."""
+        self.accepted.append(token)
+        return self._complete and len(self.accepted) == len(self._places)
+
+
 class EngineContract(Contract):
     """What every `Engine` must do. Override `load`."""
 
@@ -48,6 +90,8 @@ class EngineContract(Contract):
     """Something that the tokenizer can write and read back."""
     supports_logprobs = True
     """Unset it when the engine cannot tell probabilities and refuses to be asked."""
+    supports_constraints = True
+    """Unset it when the engine cannot apply masks and has no `vocabulary`."""
 
     @pytest.fixture
     def load(self) -> Callable[[], Engine]:
@@ -70,6 +114,7 @@ class EngineContract(Contract):
         max_tokens: int = 8,
         sampling: SamplingParams = GREEDY,
         ignore_end: bool = True,
+        constraint: TokenConstraint | None = None,
     ) -> SequenceJob:
         """Make a job that continues the text."""
         prompt = engine.encode(text or self.text, add_special=True, parse_special=False)
@@ -78,7 +123,8 @@ class EngineContract(Contract):
             prompt=tuple(prompt),
             sampling=sampling,
             max_tokens=max_tokens,
-            ignore_end=ignore_end,
+            ignore_end=ignore_end and constraint is None,
+            constraint=constraint,
         )
 
     def test_info_describes_the_model(self, engine: Engine) -> None:
@@ -220,6 +266,97 @@ class EngineContract(Contract):
             assert 2 == len(token.top)
             assert token.top[0][1] >= token.top[1][1]
             assert token.id == token.top[0][0]
+
+    def test_the_vocabulary_is_complete(self, engine: Engine) -> None:
+        """`vocabulary` has every token's bytes, and an end token at least.
+
+        An engine that cannot apply masks has none.
+        """
+        vocabulary = engine.vocabulary()
+        if not self.supports_constraints:
+            assert vocabulary is None
+            return
+        size = engine.info.vocabulary_size
+
+        assert vocabulary is not None
+        assert size == len(vocabulary.token_bytes)
+        sample = {*range(0, size, max(1, size // 500)), *range(min(size, 300)), size - 1}
+        for token in sorted(sample):
+            assert engine.token_bytes(token) == vocabulary.token_bytes[token]
+        assert vocabulary.end_tokens
+        assert all(0 <= token < size for token in vocabulary.end_tokens)
+        assert all(vocabulary.token_bytes[token] == b"" for token in vocabulary.control_tokens)
+
+    @pytest.mark.parametrize("temperature", [0.0, 1.0])
+    def test_masks_are_honoured(self, engine: Engine, temperature: float) -> None:
+        """Only allowed tokens are sampled, each is accepted, and the last ends the sequence.
+
+        The others, which have no constraint, are not touched by it.
+        """
+        if not self.supports_constraints:
+            return
+        places = self._places(engine)
+        constraint = Places(*places, vocabulary_size=engine.info.vocabulary_size)
+        sampling = attrs.evolve(GREEDY, temperature=temperature, seed=1)
+        engine.submit(self.job(engine, 1, sampling=sampling, constraint=constraint))
+        engine.submit(self.job(engine, 2, max_tokens=4))
+        outputs = run(engine)
+        tokens = tokens_of(outputs, 1)
+
+        assert [True] * len(places) == [
+            token in place for token, place in zip(tokens, places, strict=True)
+        ]
+        assert constraint.accepted == tokens
+        assert [FinishReason.STOP] == [item.finish for item in outputs if item.id == 1][-1:]
+        assert 4 == len(tokens_of(outputs, 2))
+
+    def test_a_limit_cuts_a_constrained_answer(self, engine: Engine) -> None:
+        """An answer that is not complete at `max_tokens` ends for its length."""
+        if not self.supports_constraints:
+            return
+        size = engine.info.vocabulary_size
+        constraint = Places(*self._places(engine), vocabulary_size=size, complete=False)
+        engine.submit(self.job(engine, max_tokens=2, constraint=constraint))
+        outputs = run(engine)
+
+        assert 2 == len(constraint.accepted)
+        assert constraint.accepted == tokens_of(outputs, 1)
+        assert FinishReason.LENGTH is outputs[-1].finish
+
+    def test_a_mask_may_allow_the_end(self, engine: Engine) -> None:
+        """Where only end tokens are allowed, the sequence stops, and they are not its tokens."""
+        vocabulary = engine.vocabulary()
+        if vocabulary is None:
+            return
+        first = self._places(engine)[0]
+        size = engine.info.vocabulary_size
+        constraint = Places(first, vocabulary.end_tokens, vocabulary_size=size, complete=False)
+        engine.submit(self.job(engine, constraint=constraint))
+        outputs = run(engine)
+
+        assert constraint.accepted == tokens_of(outputs, 1)
+        assert 1 == len(constraint.accepted)
+        assert FinishReason.STOP is outputs[-1].finish
+
+    def test_a_constraint_that_fails_fails_its_sequence_only(self, engine: Engine) -> None:
+        """An error of `mask` is the sequence's error, and the others go on."""
+        if not self.supports_constraints:
+            return
+        size = engine.info.vocabulary_size
+        constraint = Places(*self._places(engine), vocabulary_size=size, fail_at=1)
+        engine.submit(self.job(engine, 1, constraint=constraint))
+        engine.submit(self.job(engine, 2, max_tokens=6))
+        outputs = run(engine)
+
+        errors = [item.error for item in outputs if item.error is not None]
+        assert ["The constraint became too complex."] == [str(error) for error in errors]
+        assert all(isinstance(error, StokerError) for error in errors)
+        assert 6 == len(tokens_of(outputs, 2))
+
+    def _places(self, engine: Engine) -> list[set[int]]:
+        """Tokens for three places that the model would hardly come to by itself."""
+        texts = ("xq", "7%", "Zk")
+        return [set(engine.encode(text, add_special=False, parse_special=False)) for text in texts]
 
     def test_an_impossible_job_is_refused(self, engine: Engine) -> None:
         """A job that can never run is refused by `submit` and leaves nothing behind.

@@ -11,12 +11,13 @@ def check_features(request: GenerateRequest) -> None:
     """Refuse what the text pipeline cannot do, for any engine.
 
     Raises:
-        InvalidRequestError: The conversation is empty.
-        UnsupportedFeatureError: The request wants a constraint, adapters, tools, images or audio.
+        InvalidRequestError: The conversation is empty, or a constraint is to be gone beyond.
+        UnsupportedFeatureError: The request wants adapters, tools, images or audio.
     """
-    if request.constraint is not None:
-        raise UnsupportedFeatureError(
-            "Constrained answers are not supported.", param="response_format"
+    if request.constraint is not None and request.ignore_end:
+        raise InvalidRequestError(
+            "A constraint says where the answer ends, so the end cannot be ignored: leave one out.",
+            param=request.constraint.param,
         )
     if request.adapters:
         raise UnsupportedFeatureError("Adapters are not supported.", param="adapters")

@@ -100,6 +100,10 @@ class TextSession(Session):
         if request_id in self._requests:
             raise InvalidRequestError(f"The request id {request_id} is in use.")
         check_features(request)
+        if request.constraint is not None:
+            raise UnsupportedFeatureError(
+                "This model's engine cannot constrain its answers.", param=request.constraint.param
+            )
         if request.sampling.logprobs is not None:
             raise UnsupportedFeatureError(
                 "This model's engine gives no log probabilities.", param="logprobs"

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import attrs
 
 from stoker.artifact import ModelBundle
+from stoker.constraints.compiler import ConstraintCompiler
 from stoker.engine import Engine, EngineInfo, SequenceJob, SequenceOutput
 from stoker.errors import ContextLengthExceededError, InvalidRequestError, StokerError
 from stoker.events import (
@@ -71,6 +72,7 @@ class TokenSession(Session):
         self._engine = engine
         self._info = engine.info
         self._prompts = prompts
+        self._constraints = ConstraintCompiler(engine)
         self._token_bytes = _cached(engine.token_bytes)
         self._sequence_ids = itertools.count(1)
         self._requests: dict[int, _ActiveRequest] = {}
@@ -110,9 +112,10 @@ class TokenSession(Session):
             raise ContextLengthExceededError(
                 prompt_tokens=len(prompt), context_length=self._info.context_length
             )
+        constraints = self._constraints.compile(request.constraint, request.n)
         active = _ActiveRequest(request_id, len(prompt), submitted_s)
         sampling = request.sampling.over(DEFAULT_SAMPLING)
-        for index in range(request.n):
+        for index, constraint in enumerate(constraints):
             job = SequenceJob(
                 id=next(self._sequence_ids),
                 prompt=prompt,
@@ -120,6 +123,7 @@ class TokenSession(Session):
                 max_tokens=min(request.max_tokens or room, room),
                 ignore_end=request.ignore_end,
                 priority=request.priority,
+                constraint=constraint,
             )
             try:
                 self._engine.submit(job)
@@ -160,6 +164,8 @@ class TokenSession(Session):
         self._requests.clear()
         self._sequences.clear()
         self._accepted.clear()
+        # It may be reading the engine's vocabulary.
+        self._constraints.close()
         self._engine.close()
 
     def _advance(self, output: SequenceOutput, events: list[tuple[int, Event]]) -> None:

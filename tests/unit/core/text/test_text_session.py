@@ -20,7 +20,7 @@ from stoker.events import (
     TextDelta,
     Usage,
 )
-from stoker.request import GenerateRequest, TextPrompt
+from stoker.request import Constraint, ConstraintKind, GenerateRequest, TextPrompt
 from stoker.sampling import SamplingParams
 from stoker.text.session import open_session
 from stoker.text.text_session import TextSession
@@ -243,6 +243,17 @@ def test_logprobs_are_refused() -> None:
         session.submit(1, _request(sampling=SamplingParams(logprobs=0)))
 
     assert "logprobs" == caught.value.param
+
+
+def test_constraints_are_refused() -> None:
+    """Text has no tokens to mask; the field is named that asked for it."""
+    session = TextSession(Speaker(["a"]))
+    constraint = Constraint(ConstraintKind.JSON_OBJECT, param="response_format")
+
+    with pytest.raises(UnsupportedFeatureError, match="cannot constrain") as caught:
+        session.submit(1, _request(constraint=constraint))
+
+    assert "response_format" == caught.value.param
 
 
 def test_an_id_in_use_is_refused() -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stoker.engine import Vocabulary
 from stoker.errors import (
     ContextLengthExceededError,
     InvalidRequestError,
@@ -390,7 +392,7 @@ def _chat(**fields: Any) -> ChatPrompt:
 @pytest.mark.parametrize(
     ("fields", "param"),
     [
-        ({"constraint": Constraint(ConstraintKind.JSON_OBJECT)}, "response_format"),
+        ({"constraint": Constraint(ConstraintKind.JSON_OBJECT, param="grammar")}, "grammar"),
         ({"adapters": ("lora",)}, "adapters"),
         ({"prompt": _chat(tools=(Tool("f"),))}, "tools"),
         ({"prompt": _chat(tool_choice=ToolChoice(ToolChoiceMode.REQUIRED))}, "tool_choice"),
@@ -514,3 +516,46 @@ def test_every_stream_keeps_the_order(
     assert session.idle
     assert {} == session._sequences
     assert {} == session._requests
+
+
+def test_each_choice_gets_a_constraint_of_its_own(scripted_engine: Any) -> None:
+    """The engine gets what it needs to make masks, once per sequence."""
+    engine = scripted_engine(b"yes")
+    engine.vocabulary = lambda: Vocabulary(
+        [bytes([token]) if token < 256 else b"" for token in range(260)], frozenset({257})
+    )
+    session = _session(engine)
+    wanted = Constraint(ConstraintKind.CHOICE, '["yes"]')
+    session.submit(1, attrs.evolve(_request(), n=2, constraint=wanted))
+
+    first, second = [job.constraint for job in engine.jobs]
+    assert first.mask() == second.mask()
+    assert first is not second
+    session.close()
+
+
+def test_a_constraint_that_cannot_be_honoured_leaves_nothing_behind(scripted_engine: Any) -> None:
+    """It is refused before anything is queued."""
+    engine = scripted_engine(b"yes")
+    engine.vocabulary = lambda: Vocabulary([b"a"] * 259 + [b""], frozenset({259}))
+    session = _session(engine)
+    wanted = Constraint(ConstraintKind.JSON_SCHEMA, '{"not": {}}', "response_format")
+
+    with pytest.raises(InvalidRequestError, match="not") as caught:
+        session.submit(1, attrs.evolve(_request(), constraint=wanted))
+
+    assert "response_format" == caught.value.param
+    assert session.idle
+    assert [] == engine.jobs
+    session.close()
+
+
+def test_a_constraint_has_an_end(scripted_engine: Any) -> None:
+    """A constraint says where the answer ends, so the end cannot be ignored."""
+    session = _session(scripted_engine())
+    wanted = Constraint(ConstraintKind.JSON_OBJECT, param="grammar")
+
+    with pytest.raises(InvalidRequestError, match="cannot be ignored") as caught:
+        session.submit(1, attrs.evolve(_request(), constraint=wanted, ignore_end=True))
+
+    assert "grammar" == caught.value.param

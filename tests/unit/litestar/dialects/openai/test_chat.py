@@ -302,6 +302,35 @@ def test_constraints(fields: dict[str, Any], expected: Constraint | None) -> Non
     assert expected == decode(**fields).constraint
 
 
+SCHEMA = {"name": "x", "schema": {}}
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"response_format": {"type": "json_object"}}, "response_format"),
+        (
+            {
+                "response_format": {
+                    "type": "json_schema",
+                    "json_schema": {"name": "x", "schema": {}},
+                }
+            },
+            "response_format",
+        ),
+        ({"grammar": "root ::= 'x'"}, "grammar"),
+        ({"structured_outputs": {"regex": "a"}}, "structured_outputs.regex"),
+        ({"structured_outputs": {"json": {}}}, "structured_outputs.json"),
+    ],
+)
+def test_constraints_know_their_field(fields: dict[str, Any], param: str) -> None:
+    """Errors of the runner can name it."""
+    constraint = decode(**fields).constraint
+
+    assert constraint is not None
+    assert param == constraint.param
+
+
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [

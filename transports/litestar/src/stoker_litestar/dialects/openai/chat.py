@@ -132,13 +132,15 @@ def _max_tokens(wire: ChatRequest) -> int | None:
 
 def _constraint(wire: ChatRequest) -> Constraint | None:
     extension = wire.constraint()
+    param = "response_format"
     match wire.response_format:
         case JsonObjectResponse():
-            constraint = Constraint(ConstraintKind.JSON_OBJECT)
+            constraint = Constraint(ConstraintKind.JSON_OBJECT, param=param)
         case JsonSchemaResponse(json_schema=json_schema):
-            constraint = Constraint(ConstraintKind.JSON_SCHEMA, encode_text(json_schema.schema))
+            source = encode_text(json_schema.schema)
+            constraint = Constraint(ConstraintKind.JSON_SCHEMA, source, param)
         case _:
             return extension
     if extension is not None:
-        raise field_error("response_format", "it clashes with grammar or structured_outputs")
+        raise field_error(param, "it clashes with grammar or structured_outputs")
     return constraint

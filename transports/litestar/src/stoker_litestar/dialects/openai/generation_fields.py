@@ -18,7 +18,9 @@ SHARED_RULES: dict[str, FieldRule] = {
     "top_p": honoured("unset takes the model's own default"),
     "user": no_op("a label for the provider's abuse reports"),
     "grammar": honoured("an extension: a grammar in GBNF"),
-    "ignore_eos": honoured("an extension: go on when the model ends its answer"),
+    "ignore_eos": honoured(
+        "an extension: go on when the model ends its answer; refused beside a constraint"
+    ),
     "min_p": honoured("an extension"),
     "repeat_last_n": honoured("an extension: how many last tokens the penalties look at"),
     "repetition_penalty": honoured("an extension"),

@@ -48,17 +48,21 @@ class StructuredOutputs(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
             InvalidRequestError: There is none, or more than one.
         """
         found: list[Constraint] = []
+
+        def add(field: str, kind: ConstraintKind, source: str = "") -> None:
+            found.append(Constraint(kind, source, param=f"structured_outputs.{field}"))
+
         if self.json is not None:
             source = self.json if isinstance(self.json, str) else encode_text(self.json)
-            found.append(Constraint(ConstraintKind.JSON_SCHEMA, source))
+            add("json", ConstraintKind.JSON_SCHEMA, source)
         if self.json_object:
-            found.append(Constraint(ConstraintKind.JSON_OBJECT))
+            add("json_object", ConstraintKind.JSON_OBJECT)
         if self.regex is not None:
-            found.append(Constraint(ConstraintKind.REGEX, self.regex))
+            add("regex", ConstraintKind.REGEX, self.regex)
         if self.choice is not None:
-            found.append(Constraint(ConstraintKind.CHOICE, encode_text(self.choice)))
+            add("choice", ConstraintKind.CHOICE, encode_text(self.choice))
         if self.grammar is not None:
-            found.append(Constraint(ConstraintKind.LARK, self.grammar))
+            add("grammar", ConstraintKind.LARK, self.grammar)
         if len(found) != 1:
             raise field_error("structured_outputs", "set exactly one of its fields")
         return found[0]
@@ -140,7 +144,9 @@ class GenerationFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             InvalidRequestError: Both are set.
         """
         if self.structured_outputs is None:
-            return None if self.grammar is None else Constraint(ConstraintKind.GBNF, self.grammar)
+            if self.grammar is None:
+                return None
+            return Constraint(ConstraintKind.GBNF, self.grammar, param="grammar")
         if self.grammar is not None:
             raise field_error("grammar", "it clashes with structured_outputs: set one of them")
         return self.structured_outputs.constraint()

@@ -1,0 +1,326 @@
+"""A base for stores that fetch files from somewhere: they fetch, everything else is done here.
+
+On disk::
+
+    models/sha256-HEX/manifest.json   the artifact's manifest; its digest is the folder's name
+    models/sha256-HEX/config.json
+    models/sha256-HEX/files/...       the model's files, under their own names
+    names/sha256-HEX.json             one per reference, named by the digest of its text
+    .partial-.../                     a pull under way; nobody reads it
+"""
+
+from __future__ import annotations
+
+import abc
+import contextlib
+import os
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import attrs
+import msgspec
+
+from stoker.artifact import Artifact, BundleFile, ModelBundle, ModelFacts
+from stoker.digest import Digest
+from stoker.errors import (
+    IntegrityError,
+    InvalidArtifactError,
+    InvalidDigestError,
+    ModelNotFoundError,
+    UnavailableError,
+)
+from stoker.formats import FormatTable
+from stoker.layer_file import check_file_path
+from stoker.manifest import Descriptor, Manifest
+from stoker.reference import Reference
+from stoker.store import Removal, ReportProgress, Store
+from stoker.wire.manifest import decode_manifest, encode_manifest
+from stoker.wire.model_folder import CONFIG, NameRecord, decode_config, encode_config
+
+
+@attrs.frozen
+class FetchedModel:
+    """What `FolderStore.fetch` has put into the folder of files."""
+
+    layers: tuple[Descriptor, ...]
+    """One per file, with its path in the folder as annotation, as `write_layer` returns them.
+
+    Shards of the weights stand in order.
+    """
+    facts: ModelFacts = ModelFacts()
+    annotations: Mapping[str, str] = attrs.field(factory=dict)
+    """Of the manifest. They belong to the model's identity: no times, no places."""
+
+
+class FolderStore(Store):
+    """Models in a folder, by references like `scheme:name`.
+
+    A subclass says what its references mean (`canonical`) and brings a model's files (`fetch`).
+
+    Processes may share the folder: everything appears by one rename and is complete then. Inside
+    a process `_lock` guards names against removals; it is never held during a transfer.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        formats: FormatTable,
+        *,
+        name: str,
+        scheme: str,
+        max_fetch_s: float = 24 * 3600,
+    ) -> None:
+        """Make the store; nothing is read or written yet.
+
+        Args:
+            directory: The store's own folder, from its `StoreContext`.
+            formats: The rules, from there too.
+            name: As in the `StoreSpec`.
+            scheme: Of the references that `canonical` returns.
+            max_fetch_s: What a fetch never takes: what is older was left by a crash.
+        """
+        self._directory = directory
+        self._formats = formats
+        self._name = name
+        self._scheme = scheme
+        self._max_fetch_s = max_fetch_s
+        self._lock = threading.Lock()
+
+    @abc.abstractmethod
+    def canonical(self, reference: Reference) -> Reference:
+        """The one spelling under which a model is stored; that of a canonical one is itself.
+
+        Raises:
+            InvalidReferenceError: The reference is not in the grammar of this store.
+        """
+
+    @abc.abstractmethod
+    def fetch(
+        self, reference: Reference, files: Path, scratch: Path, progress: ReportProgress
+    ) -> FetchedModel:
+        """Bring a model's files. Nobody sees them before this returns, or when it raises.
+
+        Called from worker threads, several at once. An `OSError` counts as one of the disk:
+        turn those of a network into a `TransferError`.
+
+        Args:
+            reference: A canonical one.
+            files: An empty folder for the model's files; `stoker.layer_file.write_layer` writes
+                them. What is no layer does not belong here.
+            scratch: An empty folder on the same disk for everything else.
+            progress: To be told of every step; it raises when the user gives up.
+
+        Raises:
+            ModelNotFoundError: There is no such model.
+            InvalidArtifactError: What came is no model, or is not to be trusted.
+            IntegrityError: What came is damaged.
+            AccessDeniedError: Credentials are wanted.
+            TransferError: The transfer failed or took too long.
+        """
+
+    def resolve(self, reference: Reference) -> Artifact:
+        """Look a model up among what is here.
+
+        Raises:
+            ModelNotFoundError: It is not here.
+            InvalidReferenceError: The reference is not in the grammar of this store.
+        """
+        artifact = self._read(self._record_path(self.canonical(reference)))
+        if artifact is None:
+            raise _not_here(reference)
+        return artifact
+
+    def pull(self, reference: Reference, progress: ReportProgress) -> Artifact:
+        """Fetch a model; one that is here and complete is left as it is.
+
+        A name that may mean something newer elsewhere stays at what it got: remove the model and
+        pull it again.
+
+        Raises:
+            InvalidReferenceError: The reference is not in the grammar of this store.
+            UnavailableError: The disk is full, read-only, ...
+            StokerError: Whatever `fetch` raises.
+        """
+        name = self.canonical(reference)
+        artifact = self._read(self._record_path(name))
+        if artifact is not None and self._is_complete(artifact.digest, artifact.manifest):
+            return artifact
+        with self._disk_errors(), self._scratch() as scratch:
+            model, rest = scratch / "model", scratch / "rest"
+            (model / "files").mkdir(parents=True)
+            rest.mkdir()
+            fetched = self.fetch(name, model / "files", rest, progress)
+            _check_layers(model / "files", fetched.layers)
+            manifest, digest = _write_manifest(model, fetched)
+            record = NameRecord(name.repository, str(digest), time.time())
+            _write(scratch / "name.json", msgspec.json.encode(record))
+            with self._lock:
+                self._publish(model, digest, manifest, scratch)
+                record_path = self._record_path(name)
+                record_path.parent.mkdir(exist_ok=True)
+                (scratch / "name.json").replace(record_path)
+        return self.resolve(name)
+
+    def list(self) -> Sequence[Artifact]:
+        """All models that are here, sorted by reference."""
+        records = (self._directory / "names").glob("*.json")
+        artifacts = [artifact for path in records if (artifact := self._read(path)) is not None]
+        return sorted(artifacts, key=lambda artifact: artifact.reference.repository)
+
+    def open(self, artifact: Artifact) -> ModelBundle:
+        """Give the model's files, which lie under their real names already.
+
+        Raises:
+            ModelNotFoundError: It is not here (any more).
+        """
+        if not self._is_complete(artifact.digest, artifact.manifest):
+            raise _not_here(artifact.reference)
+        folder = self._model_path(artifact.digest)
+        files = tuple(
+            BundleFile(_file_path(folder, layer.descriptor), layer.role, layer.media_type)
+            for layer in self._formats.layers(artifact)
+        )
+        return ModelBundle(artifact.reference, artifact.digest, files, artifact.facts)
+
+    def remove(self, reference: Reference) -> Removal:
+        """Remove a name, and the model when no other name means it.
+
+        Raises:
+            ModelNotFoundError: It is not here.
+        """
+        with self._lock, self._disk_errors(), self._scratch() as scratch:
+            artifact = self.resolve(reference)
+            self._record_path(artifact.reference).unlink(missing_ok=True)
+            if any(other.digest == artifact.digest for other in self.list()):
+                return Removal((artifact.reference,), (), 0)
+            # Gone for others at once; the scratch folder's end deletes the bytes.
+            self._model_path(artifact.digest).rename(scratch / "removed")
+        return Removal((artifact.reference,), (artifact.digest,), artifact.manifest.size_bytes)
+
+    def _record_path(self, reference: Reference) -> Path:
+        # A digest has a fixed length and no characters that a file system could mind.
+        key = Digest.of(reference.repository.encode())
+        return self._directory / "names" / f"sha256-{key.encoded}.json"
+
+    def _model_path(self, digest: Digest) -> Path:
+        return self._directory / "models" / f"{digest.algorithm}-{digest.encoded}"
+
+    def _is_complete(self, digest: Digest, manifest: Manifest) -> bool:
+        folder = self._model_path(digest)
+        sizes = {_file_path(folder, layer): layer.size_bytes for layer in manifest.layers}
+        sizes[folder / "config.json"] = manifest.config.size_bytes
+        return (folder / "manifest.json").is_file() and all(
+            path.is_file() and path.stat().st_size == size for path, size in sizes.items()
+        )
+
+    def _read(self, record_path: Path) -> Artifact | None:
+        """Read what a name means; None when the name or its model is not here."""
+        try:
+            record = msgspec.json.decode(record_path.read_bytes(), type=NameRecord)
+            digest = Digest.parse(record.digest)
+            folder = self._model_path(digest)
+            manifest_bytes = (folder / "manifest.json").read_bytes()
+            config_bytes = (folder / "config.json").read_bytes()
+        except FileNotFoundError:
+            return None
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError, InvalidDigestError) as exc:
+            raise InvalidArtifactError(
+                f"{record_path} cannot be read ({exc}): delete it and pull the model again."
+            ) from exc
+        reference = Reference(registry="", repository=record.repository, scheme=self._scheme)
+        _check_unchanged(folder / "manifest.json", manifest_bytes, digest, reference)
+        manifest = decode_manifest(manifest_bytes)
+        _check_unchanged(folder / "config.json", config_bytes, manifest.config.digest, reference)
+        return Artifact(
+            reference=reference,
+            digest=digest,
+            manifest=manifest,
+            facts=decode_config(config_bytes),
+            store=self._name,
+            created_s=record.created_s,
+        )
+
+    def _publish(self, model: Path, digest: Digest, manifest: Manifest, scratch: Path) -> None:
+        """Put a model in its place, unless a whole one is there already."""
+        target = self._model_path(digest)
+        if target.exists():
+            if self._is_complete(digest, manifest):
+                return
+            target.rename(scratch / "damaged")
+        target.parent.mkdir(exist_ok=True)
+        model.rename(target)
+
+    @contextlib.contextmanager
+    def _scratch(self) -> Iterator[Path]:
+        """A folder on the same disk that is gone afterwards, whatever happens."""
+        self._directory.mkdir(parents=True, exist_ok=True)
+        for left_over in self._directory.glob(".partial-*"):
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - left_over.stat().st_mtime > self._max_fetch_s:
+                    shutil.rmtree(left_over, ignore_errors=True)
+        with tempfile.TemporaryDirectory(prefix=".partial-", dir=self._directory) as scratch:
+            yield Path(scratch)
+
+    @contextlib.contextmanager
+    def _disk_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as exc:
+            raise UnavailableError(
+                f"The store {self._name!r} cannot write to its folder: {exc}."
+            ) from exc
+
+
+def _file_path(folder: Path, layer: Descriptor) -> Path:
+    # The path was checked when the model was pulled, and the manifest's digest protects it.
+    return folder / "files" / (layer.file_path or "")
+
+
+def _check_layers(files: Path, layers: Sequence[Descriptor]) -> None:
+    """Believe what was fetched only when it is there, and bring it to the disk."""
+    for layer in layers:
+        path = layer.file_path or ""
+        check_file_path(path)
+        if not (files / path).is_file() or (files / path).stat().st_size != layer.size_bytes:
+            raise IntegrityError(f"{path} was fetched, but is not there with its size.")
+        with (files / path).open("rb+") as file:
+            os.fsync(file.fileno())
+
+
+def _write_manifest(model: Path, fetched: FetchedModel) -> tuple[Manifest, Digest]:
+    """Write the manifest and the config as a registry would hold them."""
+    config = encode_config(fetched.facts, fetched.layers)
+    manifest = Manifest(
+        config=Descriptor(CONFIG, Digest.of(config), len(config)),
+        layers=fetched.layers,
+        annotations=fetched.annotations,
+    )
+    data = encode_manifest(manifest)
+    _write(model / "config.json", config)
+    _write(model / "manifest.json", data)
+    return manifest, Digest.of(data)
+
+
+def _write(path: Path, data: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _check_unchanged(path: Path, data: bytes, digest: Digest, reference: Reference) -> None:
+    if Digest.of(data) != digest:
+        raise InvalidArtifactError(
+            f"{path.name} of {reference} was changed on disk: remove {path.parent} and pull the"
+            " model again."
+        )
+
+
+def _not_here(reference: Reference) -> ModelNotFoundError:
+    return ModelNotFoundError(
+        f"{reference} is not here: run `stoker pull {reference}`.", model=str(reference)
+    )

@@ -1,0 +1,95 @@
+"""A model of bytes for constraints: tokens 0 to 255 are bytes, then two ends and some words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from stoker.constraints import compiler
+from stoker.constraints.compiler import ConstraintCompiler
+from stoker.engine import TokenConstraint, Vocabulary
+from stoker.request import Constraint, ConstraintKind
+
+ENDS = (256, 257)
+CONTROL = {256: "</s>", 257: "<|im_end|>", 258: "<|call|>"}
+WORDS = (b'{"', b'":', b"name", b"yes", "東".encode()[:2])
+
+
+class Words:
+    """As much of an engine as constraints see."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def vocabulary(self) -> Vocabulary:
+        self.asked += 1
+        pieces = [bytes([byte]) for byte in range(256)] + [b""] * len(CONTROL) + [*WORDS]
+        return Vocabulary(pieces, frozenset(ENDS), CONTROL)
+
+
+class Follower:
+    """Walks a token constraint with bytes."""
+
+    def __init__(self, constraint: TokenConstraint) -> None:
+        self.constraint = constraint
+        self.complete = False
+
+    def allowed(self) -> set[int]:
+        """The tokens of the mask."""
+        mask = self.constraint.mask()
+        return {token for token in range(len(mask) * 8) if mask[token // 8] >> token % 8 & 1}
+
+    def follow(self, text: str | bytes) -> bool:
+        """Take a text byte by byte; tell whether all of it was allowed."""
+        for byte in text.encode() if isinstance(text, str) else text:
+            if self.complete or byte not in self.allowed():
+                return False
+            self.complete = self.constraint.accept(byte)
+        return True
+
+    def may_end(self) -> bool:
+        """Whether the answer may end here."""
+        return self.complete or set(ENDS) <= self.allowed()
+
+
+@pytest.fixture
+def words() -> Words:
+    """An engine that counts how often it was asked."""
+    return Words()
+
+
+@pytest.fixture
+def make_compiler(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., ConstraintCompiler]]:
+    """Makes compilers that build at once, and closes them."""
+    monkeypatch.setattr(compiler, "QUIET_S", 0.0)
+    made: list[ConstraintCompiler] = []
+
+    def make(engine: Any) -> ConstraintCompiler:
+        made.append(ConstraintCompiler(engine))
+        return made[-1]
+
+    yield make
+    for item in made:
+        item.close()
+
+
+@pytest.fixture(scope="session")
+def shared_compiler() -> Iterator[ConstraintCompiler]:
+    """One compiler for many tests."""
+    shared = ConstraintCompiler(Words())  # type: ignore[arg-type]  # as much as it asks for
+    yield shared
+    shared.close()
+
+
+@pytest.fixture
+def follow(shared_compiler: ConstraintCompiler) -> Callable[..., Follower]:
+    """Compiles a constraint and walks it."""
+
+    def make(kind: ConstraintKind, source: str = "") -> Follower:
+        (constraint,) = shared_compiler.compile(Constraint(kind, source, "the_field"), 1)
+        assert constraint is not None
+        return Follower(constraint)
+
+    return make

@@ -1,0 +1,262 @@
+"""Compiling constraints, and what they allow."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from stoker.constraints import compiler
+from stoker.constraints.compiler import ConstraintCompiler
+from stoker.engine import Vocabulary
+from stoker.errors import InvalidRequestError, UnavailableError, UnsupportedFeatureError
+from stoker.request import Constraint, ConstraintKind
+
+JSON_SCHEMA = ConstraintKind.JSON_SCHEMA
+PET = {
+    "type": "object",
+    "properties": {"name": {"type": "string"}, "age": {"type": "integer", "maximum": 99}},
+    "required": ["name", "age"],
+    "additionalProperties": False,
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "source", "right", "wrong"),
+    [
+        (ConstraintKind.JSON_OBJECT, "", ['{"a":[1,null]}', "{}"], ["[", "1", " {", '{ "a']),
+        (JSON_SCHEMA, json.dumps(PET), ['{"name":"Öre \\"x\\"","age":7}'], ['{"age', "{}"]),
+        (JSON_SCHEMA, json.dumps(PET), [], ['{"name":"a","age":100}', '{"name":"a","age":7,']),
+        (JSON_SCHEMA, "true", ['{"a":1}', "[1]", '"x"', "null"], ["x"]),
+        (JSON_SCHEMA, '{"enum": ["a", 1, null]}', ['"a"', "1", "null"], ['"b"', "2"]),
+        (ConstraintKind.REGEX, r"\d{2}/[a-c]+", ["12/abc"], ["1a", "12/d"]),
+        (ConstraintKind.REGEX, "", [""], ["a"]),
+        (ConstraintKind.CHOICE, '["yes", "yes please", "nö/\\"\\u0007"]', [], ["no"]),
+        (ConstraintKind.CHOICE, '["yes", "yes please"]', ["yes", "yes please"], ["yes p!"]),
+        (ConstraintKind.CHOICE, '["nö/\\"\\u0007😀\\u007f"]', ['nö/"\x07😀\x7f'], []),
+        (ConstraintKind.LARK, 'start: "a" b\nb: /x+/', ["ax", "axx"], ["b", "aa"]),
+        (ConstraintKind.LARK, '%llguidance {}\nstart: "a"', ["a"], ["b"]),
+        (ConstraintKind.GBNF, 'root ::= "a" b\nb ::= [x-z]{1,2}', ["ax", "azy"], ["b", "axxx"]),
+    ],
+)
+def test_what_is_allowed(
+    follow: Callable[..., Any],
+    kind: ConstraintKind,
+    source: str,
+    right: list[str],
+    wrong: list[str],
+) -> None:
+    """Right answers can be walked to an end, wrong ones cannot be walked."""
+    for text in right:
+        follower = follow(kind, source)
+        assert follower.follow(text)
+        assert follower.may_end()
+    for text in wrong:
+        assert not follow(kind, source).follow(text)
+
+
+def test_tokens_of_several_bytes_are_allowed(follow: Callable[..., Any]) -> None:
+    """Every token that fits is allowed, not one way of writing only; control tokens never are."""
+    follower = follow(JSON_SCHEMA, json.dumps(PET))
+    assert {ord("{"), 259} == follower.allowed()
+
+    follower.constraint.accept(259)
+
+    assert {ord("n"), 261} == follower.allowed()
+
+
+def test_a_mask_has_a_bit_for_every_token(follow: Callable[..., Any]) -> None:
+    """It comes in whole words of 32 bits, and asking twice gives the same."""
+    constraint = follow(ConstraintKind.JSON_OBJECT).constraint
+
+    assert 9 * 4 == len(constraint.mask())
+    assert constraint.mask() == constraint.mask()
+
+
+def test_a_complete_answer_says_so(follow: Callable[..., Any]) -> None:
+    """The token after which nothing can follow is known as the last; then only ends are allowed."""
+    follower = follow(ConstraintKind.CHOICE, '["ab"]')
+
+    assert not follower.constraint.accept(ord("a"))
+    assert follower.constraint.accept(ord("b"))
+    assert {256, 257} == follower.allowed()
+
+
+def test_an_answer_that_may_go_on_is_not_complete(follow: Callable[..., Any]) -> None:
+    """Where the end is one of several ways, the model chooses."""
+    follower = follow(ConstraintKind.REGEX, "a+")
+    follower.follow("a")
+
+    assert not follower.complete
+    assert {ord("a"), 256, 257} == follower.allowed()
+
+
+def test_grammars_can_name_control_tokens(follow: Callable[..., Any]) -> None:
+    """A Lark grammar writes them without quotes."""
+    assert {258} == follow(ConstraintKind.LARK, 'start: <|call|> "a"').allowed()
+
+
+@pytest.mark.parametrize(
+    ("kind", "source", "words"),
+    [
+        (JSON_SCHEMA, '{"type": "array", "uniqueItems": true}', "uniqueItems"),
+        (JSON_SCHEMA, '{"properties": {"a": {"not": {}}}}', "not"),
+        (JSON_SCHEMA, '{"type": "strin"}', "strin"),
+        (JSON_SCHEMA, '{"type": "string", "format": "nope"}', "nope"),
+        (JSON_SCHEMA, '{"type": "string", "pattern": "(?=a)b"}', "look-ahead"),
+        (JSON_SCHEMA, '{"$ref": "#/nowhere"}', "/nowhere"),
+        (JSON_SCHEMA, '{"$ref": "http://localhost/x"}', "http://localhost/x"),
+        (JSON_SCHEMA, '{"type": "integer", "minimum": 5, "maximum": 3}', "minimum"),
+        (JSON_SCHEMA, "false", "Unsatisfiable"),
+        (JSON_SCHEMA, '{"x-guidance": 1}', "x-guidance|expected"),
+        (JSON_SCHEMA, "null", "object or boolean"),
+        (JSON_SCHEMA, "{", "no JSON"),
+        (JSON_SCHEMA, '{} | "x"', "no JSON"),
+        (JSON_SCHEMA, '{"items":' * 5000 + "1" + "}" * 5000, "no JSON"),
+        (
+            JSON_SCHEMA,
+            json.dumps({"properties": {f"k{i}": {"type": "string"} for i in range(2500)}}),
+            "too big",
+        ),
+        (ConstraintKind.REGEX, "(a", "unclosed group"),
+        (ConstraintKind.REGEX, "a" * 100_001, "100000"),
+        (ConstraintKind.CHOICE, "[]", "array of strings"),
+        (ConstraintKind.CHOICE, "[1]", "array of strings"),
+        (ConstraintKind.CHOICE, "yes", "no JSON"),
+        (ConstraintKind.LARK, "start: nowhere", "nowhere"),
+        (ConstraintKind.LARK, "", "start|empty|Expected|unknown"),
+        (ConstraintKind.GBNF, "nonsense", "GBNF"),
+        (ConstraintKind.GBNF, "root ::= nowhere", "nowhere"),
+    ],
+)
+def test_what_cannot_be_honoured_is_named(
+    follow: Callable[..., Any], kind: ConstraintKind, source: str, words: str
+) -> None:
+    """The error names the field and the culprit, in one line."""
+    with pytest.raises(InvalidRequestError, match=words) as caught:
+        follow(kind, source)
+
+    assert "the_field" == caught.value.param
+    assert "the_field" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 400
+
+
+def test_an_error_names_the_field_of_its_own_request(shared_compiler: ConstraintCompiler) -> None:
+    """What is kept of one request's grammar does not show in another's errors."""
+    for param in ("one", "other"):
+        with pytest.raises(InvalidRequestError) as caught:
+            shared_compiler.compile(Constraint(ConstraintKind.REGEX, "(", param), 1)
+        assert param == caught.value.param
+
+
+def test_a_token_that_is_not_allowed_is_an_error(follow: Callable[..., Any]) -> None:
+    """An engine that ignores the mask is found out."""
+    constraint = follow(ConstraintKind.CHOICE, '["a"]').constraint
+
+    with pytest.raises(InvalidRequestError, match="doesn't satisfy the grammar"):
+        constraint.accept(ord("b"))
+
+
+def test_choices_walk_alone(shared_compiler: ConstraintCompiler) -> None:
+    """Each of a request's sequences has its own state, as has the next request's."""
+    wanted = Constraint(ConstraintKind.CHOICE, '["ab", "cd"]')
+    first, second = shared_compiler.compile(wanted, 2)
+    assert first is not None
+    assert second is not None
+    first.accept(ord("a"))
+    (third,) = shared_compiler.compile(wanted, 1)
+
+    assert third is not None
+    assert second.mask() == third.mask()
+    assert first.mask() != second.mask()
+
+
+def test_no_constraint_is_none(shared_compiler: ConstraintCompiler) -> None:
+    """Sequences without a constraint get none."""
+    assert [None, None] == shared_compiler.compile(None, 2)
+
+
+def test_the_vocabulary_is_read_once(
+    make_compiler: Callable[..., ConstraintCompiler], words: Any
+) -> None:
+    """However many requests come."""
+    made = make_compiler(words)
+    for _ in range(3):
+        made.compile(Constraint(ConstraintKind.JSON_OBJECT), 1)
+
+    assert 1 == words.asked
+
+
+def test_a_request_does_not_wait_for_quiet(words: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first constrained request has the tokenizer built at once; others never wait."""
+    monkeypatch.setattr(compiler, "QUIET_S", 3600.0)
+    made = ConstraintCompiler(words)
+    made.compile(None, 1)
+    assert 0 == words.asked
+
+    made.compile(Constraint(ConstraintKind.JSON_OBJECT), 1)
+    made.close()
+
+    assert 1 == words.asked
+
+
+def test_closing_leaves_the_engine_alone(words: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Afterwards no thread can ask for the vocabulary of an engine that is gone."""
+    monkeypatch.setattr(compiler, "QUIET_S", 3600.0)
+    before = threading.active_count()
+    made = ConstraintCompiler(words)
+
+    made.close()
+
+    assert 0 == words.asked
+    assert before == threading.active_count()
+
+
+def test_an_engine_without_masks_is_named_as_the_reason(
+    make_compiler: Callable[..., ConstraintCompiler],
+) -> None:
+    """No vocabulary means no constraints."""
+
+    class Plain:
+        def vocabulary(self) -> None:
+            return None
+
+    with pytest.raises(UnsupportedFeatureError, match="cannot constrain") as caught:
+        make_compiler(Plain()).compile(Constraint(ConstraintKind.JSON_OBJECT, param="p"), 1)
+
+    assert "p" == caught.value.param
+
+
+def test_a_vocabulary_without_the_characters(
+    make_compiler: Callable[..., ConstraintCompiler],
+) -> None:
+    """A model that cannot write JSON can still be constrained to what it can write."""
+
+    class Letters:
+        def vocabulary(self) -> Vocabulary:
+            return Vocabulary([b"a", b"b", b""], frozenset({2}))
+
+    made = make_compiler(Letters())
+
+    (constraint,) = made.compile(Constraint(ConstraintKind.REGEX, "ab"), 1)
+    assert constraint is not None
+    assert 0b001 == constraint.mask()[0]
+    with pytest.raises(InvalidRequestError, match="no token that could come next"):
+        made.compile(Constraint(ConstraintKind.JSON_OBJECT), 1)
+
+
+def test_a_vocabulary_that_fails_is_said(
+    make_compiler: Callable[..., ConstraintCompiler],
+) -> None:
+    """The thread's error reaches whoever wants a constraint."""
+
+    class Broken:
+        def vocabulary(self) -> None:
+            raise RuntimeError("no tokens today")
+
+    with pytest.raises(UnavailableError, match="no tokens today"):
+        make_compiler(Broken()).compile(Constraint(ConstraintKind.JSON_OBJECT), 1)

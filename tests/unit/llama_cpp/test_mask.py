@@ -1,0 +1,63 @@
+"""Masks, against sets."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stoker.errors import InvalidRequestError
+from stoker_llama_cpp.mask import Mask
+
+SIZE = 77
+TOKENS = st.sets(st.integers(0, SIZE - 1))
+LOGITS = st.lists(st.sampled_from([-np.inf, -1.5, 0.0, 2.0, 2.5]), min_size=SIZE, max_size=SIZE)
+
+
+def make(allowed: set[int], size: int = SIZE) -> Mask:
+    """A mask with the bits beyond the vocabulary set, which mean nothing."""
+    words = -(-size // 32)
+    bits = sum(1 << token for token in {*allowed, *range(size, words * 32)})
+    return Mask(bits.to_bytes(words * 4, "little"), vocabulary_size=size)
+
+
+@given(TOKENS)
+def test_bits_are_tokens(allowed: set[int]) -> None:
+    """Each bit stands for the token of its place."""
+    mask = make(allowed)
+
+    assert allowed == {token for token in range(SIZE) if mask.allows(token)}
+    if allowed:
+        assert sorted(allowed) == mask.tokens().tolist()
+
+
+@given(TOKENS.filter(len), LOGITS)
+def test_the_best_allowed_token(allowed: set[int], values: list[float]) -> None:
+    """It has the best logit of the allowed ones, and of equal ones the smallest id."""
+    logits = np.array(values, dtype=np.float32)
+    likely = int(logits.argmax())
+    best = make(allowed).best(logits, likely)
+    finite = [token for token in allowed if np.isfinite(logits[token])]
+
+    if finite:
+        assert max(logits[token] for token in finite) == logits[best]
+        if best != likely:
+            assert min(token for token in finite if logits[token] == logits[best]) == best
+
+
+@given(TOKENS, TOKENS)
+def test_banned_tokens_are_left_out(allowed: set[int], banned: set[int]) -> None:
+    """What is left can be sampled; nothing left is an error."""
+    mask = make(allowed)
+    if allowed - banned:
+        assert sorted(allowed - banned) == mask.tokens(banned=sorted(banned)).tolist()
+    else:
+        with pytest.raises(InvalidRequestError, match=r"No token is left|allows no token"):
+            mask.tokens(banned=sorted(banned))
+
+
+def test_an_empty_mask_has_no_best() -> None:
+    """An answer that cannot go on is an error and not some token."""
+    with pytest.raises(InvalidRequestError, match="allows no token"):
+        make(set()).best(np.zeros(SIZE, dtype=np.float32), 0)
