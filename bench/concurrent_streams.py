@@ -11,9 +11,8 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
-from urllib.parse import urlsplit
 
-import msgspec
+from lean_client import read_stream
 from stoker_process import MODEL, ROOT, Home
 
 PROMPTS = (
@@ -27,31 +26,7 @@ PAIRS = 7
 
 
 async def _stream(url: str, prompt: str) -> None:
-    """Read one answer, parsing nothing: a heavy client would take the engine's processor time."""
-    address = urlsplit(url)
-    reader, writer = await asyncio.open_connection(address.hostname, address.port)
-    body = msgspec.json.encode(
-        {
-            "model": MODEL,
-            "prompt": prompt,
-            "max_tokens": TOKENS,
-            "temperature": 0,
-            "stream": True,
-            "ignore_eos": True,
-        }
-    )
-    head = (
-        f"POST /v1/completions HTTP/1.1\r\nHost: {address.netloc}\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
-        "Connection: close\r\n\r\n"
-    )
-    writer.write(head.encode() + body)
-    chunks = 0
-    while data := await reader.read(65536):
-        chunks += data.count(b"data: ")
-    writer.close()
-    if chunks < TOKENS:
-        raise RuntimeError(f"{chunks} chunks came where {TOKENS} tokens were asked for")
+    await read_stream(url, prompt, max_tokens=TOKENS)
 
 
 async def _measure(url: str) -> None:
