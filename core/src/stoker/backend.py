@@ -23,7 +23,7 @@ class Availability:
 
     available: bool
     reason: str
-    """For example "llama-cpp-python 0.3.36", or "mlx is not installed: pip install stoker[mlx]"."""
+    """For example "squawk 1.2", or "squawk is not installed: pip install stoker-parrot"."""
 
 
 def always_available() -> Availability:

@@ -70,7 +70,7 @@ class Plugin:
     status: PluginStatus
     hooks: tuple[str, ...] = ()
     provides: tuple[str, ...] = ()
-    """Like `backend llama.cpp`, `store oci`."""
+    """Like `backend parrot`, `store oci`."""
     import_ms: float = 0.0
     problem: Problem | None = None
 

@@ -48,9 +48,8 @@ class PromptEncoder:
 
     The model's begin tokens stand before every text, and no end tokens after it, whatever the
     model's files say of those: a prompt is there to be continued. A chat template may write the
-    begin token itself, or not; it is added unless it is there already. This gives what llama.cpp
-    gives, which strips it from the rendered text and lets the tokenizer add it again (`add_bos` in
-    `common/chat.cpp`, as vendored by llama-cpp-python 0.3.36).
+    begin token itself, or not; it is added unless it is there already. Engines' own servers, which
+    strip it from the rendered text and let the tokenizer add it again, get the same tokens.
 
     A rendered chat is one string in which control tokens are spelled out, so a user could spell
     them too and forge, say, the system's turn. Where a message of a user or a tool does that, its
