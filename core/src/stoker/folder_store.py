@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import abc
 import contextlib
+import errno
 import os
 import shutil
 import tempfile
@@ -27,6 +28,7 @@ import msgspec
 from stoker.artifact import Artifact, BundleFile, ModelBundle, ModelFacts
 from stoker.digest import Digest
 from stoker.errors import (
+    ConflictError,
     IntegrityError,
     InvalidArtifactError,
     InvalidDigestError,
@@ -40,6 +42,9 @@ from stoker.reference import Reference
 from stoker.store import Removal, ReportProgress, Store
 from stoker.wire.manifest import decode_manifest, encode_manifest
 from stoker.wire.model_folder import CONFIG, NameRecord, decode_config, encode_config
+
+_PUBLISH_ATTEMPTS = 3
+"""More than two processes have to change one model in the same instant to need more."""
 
 
 @attrs.frozen
@@ -247,12 +252,23 @@ class FolderStore(Store):
     def _publish(self, model: Path, digest: Digest, manifest: Manifest, scratch: Path) -> None:
         """Put a model in its place, unless a whole one is there already."""
         target = self._model_path(digest)
-        if target.exists():
-            if self._is_complete(digest, manifest):
-                return
-            target.rename(scratch / "damaged")
         target.parent.mkdir(exist_ok=True)
-        model.rename(target)
+        for _ in range(_PUBLISH_ATTEMPTS):
+            if target.exists():
+                if self._is_complete(digest, manifest):
+                    return
+                # Gone already when another process mends the same model.
+                with contextlib.suppress(FileNotFoundError):
+                    target.rename(tempfile.mkdtemp(prefix="damaged-", dir=scratch))
+            try:
+                model.rename(target)
+            except OSError as exc:
+                # Another process put it there since the look: then it is whole.
+                if exc.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
+                    raise
+            else:
+                return
+        raise ConflictError(f"Other processes keep changing {target}: try again.")
 
     @contextlib.contextmanager
     def _scratch(self) -> Iterator[Path]:

@@ -98,6 +98,27 @@ class TestFolderStore(StoreContract):
         return reference("other")
 
 
+def test_another_process_may_be_quicker(
+    store: ShelfStore, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model that appears between the look and the rename is taken as it is."""
+    other = ShelfStore(directory, {"tiny": b"GGUF"})
+    rename = Path.rename
+    first = iter([True])
+
+    def late(path: Path, target: Path) -> Path:
+        if path.name == "model" and next(first, False):
+            other.pull(reference(), ignore)
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", late)
+
+    artifact = store.pull(reference(), ignore)
+
+    assert other.resolve(reference()).digest == artifact.digest
+    assert store.open(artifact).weights
+
+
 def test_what_was_fetched_is_the_artifact(store: ShelfStore, directory: Path) -> None:
     """Facts and annotations come back as they were given; nothing else of the fetch stays."""
     artifact = store.pull(reference("Tiny"), ignore)
