@@ -19,7 +19,7 @@ from stoker.events import (
     ToolCallDelta,
 )
 from stoker_litestar.dialects import sse
-from stoker_litestar.dialects.openai.chunk_frame import ChunkFrame
+from stoker_litestar.dialects.openai.chunk_frame import ChunkFrame, stream_end
 from stoker_litestar.dialects.openai.error import error_object
 from stoker_litestar.dialects.openai.fingerprint import SYSTEM_FINGERPRINT
 from stoker_litestar.dialects.openai.finish import FINISH_REASONS
@@ -199,19 +199,7 @@ class ChatStreamEncoder(ResponseEncoder):
         return self._frame.event(ChunkChoice(index=event.index, delta=delta, logprobs=logprobs))
 
     def _end(self, event: Finished) -> bytes:
-        done = sse.event(b"[DONE]")
-        if not self._include_usage:
-            return done
-        usage = ChatChunk(
-            id=self._empty.id,
-            created=self._empty.created,
-            model=self._empty.model,
-            system_fingerprint=self._empty.system_fingerprint,
-            choices=[],
-            usage=UsageObject.from_domain(event.usage),
-            timings=TimingsObject.from_domain(event.usage, event.timings),
-        )
-        return sse.event(encode(usage)) + done
+        return stream_end(self._empty, event, include_usage=self._include_usage)
 
 
 def _tool_call_piece(event: ToolCallDelta) -> ToolCallPiece:
