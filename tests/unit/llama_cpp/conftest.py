@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,6 @@ from stoker_llama_cpp.options import LlamaCppOptions
 # Before any test imports llama.cpp: what this sets for OpenMP is read but once.
 binding.load()
 
-DEFAULT_MODEL = Path(__file__).parents[3] / ".cache" / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf"
 JOB_FIELDS = {"max_tokens": 16, "ignore_end": True, "priority": 0, "constraint": None}
 
 
@@ -100,12 +98,9 @@ def bundle_of() -> Callable[..., ModelBundle]:
 
 
 @pytest.fixture(scope="session")
-def model_path() -> Path:
+def model_path(model_file: Path) -> Path:
     """The GGUF file of SmolLM2-135M-Instruct."""
-    path = Path(os.environ.get("STOKER_TEST_MODEL") or DEFAULT_MODEL)
-    if not path.is_file():
-        pytest.fail(f"There is no model at {path}: run `make test`, or set STOKER_TEST_MODEL.")
-    return path
+    return model_file
 
 
 @pytest.fixture(scope="session")
