@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
-import pytest
 from markdown_it import MarkdownIt
 
 ROOT = Path(__file__).parents[3]
-DEFAULT_MODEL = ROOT / ".cache" / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf"
 _PAGES = ("*.md", "docs/**/*.md", "*/README.md", "*/*/README.md")
 
 
@@ -61,11 +58,3 @@ def blocks(language: str) -> list[Block]:
 def _language(info: str) -> str:
     """The word after the fence; of a directive such as `{toctree}`, its name in braces."""
     return info.split(maxsplit=1)[0] if info.strip() else ""
-
-
-@pytest.fixture(scope="session")
-def test_model() -> Path:
-    """The SmolLM2 file that `make` fetches."""
-    path = Path(os.environ.get("STOKER_TEST_MODEL", DEFAULT_MODEL))
-    assert path.is_file(), f"{path} is missing: run the tests by `make test`"
-    return path

@@ -42,7 +42,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_python_runs(block: Block, request: pytest.FixtureRequest) -> None:
     """A Python block runs from its first to its last line."""
     if RUNS_A_MODEL in block.code:
-        weights = request.getfixturevalue("test_model")
+        weights = request.getfixturevalue("model_file")
         assert 0 == main(["package", "--quiet", "ai/smollm2", "--weights", str(weights)])
     # The blank lines make the line numbers of a traceback those of the page.
     code = compile("\n" * (block.line - 1) + block.code, block.page, "exec", dont_inherit=True)
