@@ -137,6 +137,12 @@ class SequenceOutput:
     """Set once, with the last tokens: the sequence is gone from the engine."""
     error: StokerError | None = None
     """Set once, instead of `finish`: the sequence is gone and the others go on."""
+    drafted: int = 0
+    """Tokens that the engine guessed and verified in this step."""
+    accepted: int = 0
+    """How many of them were right; they are among `tokens`."""
+    preemptions: int = 0
+    """How often, since the last output, the sequence gave its memory to others and waited."""
 
 
 class Engine(abc.ABC):

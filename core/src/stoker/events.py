@@ -61,6 +61,12 @@ class Timings:
     """From submission to the first token."""
     decode_s: float = 0.0
     """From the first token to the last."""
+    draft_tokens: int = 0
+    """Tokens that the engine guessed and verified several at a time."""
+    accepted_draft_tokens: int = 0
+    """How many of them were right, each of which saved a step."""
+    preemptions: int = 0
+    """How often a choice gave its memory to others, waited, and was computed again."""
 
 
 @attrs.frozen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -70,19 +71,18 @@ def test_greedy_streams_side_by_side_are_right(player: Any) -> None:
 
 def test_prompts_are_read_between_tokens(player: Any) -> None:
     """While a long prompt is read in pieces, a running stream has a token in every step."""
-    player.submit(1, "Once upon a time", max_tokens=60)
+    player.submit(1, "Once upon a time", max_tokens=200)
     player.run(until=lambda: player.tokens(1))
-    long = player.submit(2, "All work and no play makes a dull day. " * 35, max_tokens=8)
-    before, steps = len(player.tokens(1)), 0
+    long = player.submit(2, "All work and no play makes a dull day. " * 20, max_tokens=8)
+    steps = []
     while not player.tokens(2):
-        player.step()
-        steps += 1
-    during = len(player.tokens(1)) - before
+        steps.append({item.id: len(item.tokens) for item in player.step()})
+    player.engine.cancel(1)
     player.run()
     progress = [item.prefilled for item in player.outputs if item.id == 2 and item.prefilled]
 
-    assert steps > 2
-    assert steps == during
+    assert len(steps) > 2
+    assert all(step[1] >= 1 for step in steps)
     assert sorted(set(progress)) == progress
     assert len(long.prompt) == progress[-1]
     assert (
@@ -102,7 +102,9 @@ def test_a_prompt_read_in_pieces_is_read_right(load: Callable[..., Any]) -> None
     player.submit(1, prompt, max_tokens=12)
     player.run()
 
-    assert [64, 128, 192] == [item.prefilled for item in player.outputs if item.prefilled][:3]
+    read = [item.prefilled for item in player.outputs if item.prefilled]
+    assert len(read) >= 4
+    assert max(later - earlier for earlier, later in itertools.pairwise([0, *read])) <= 64
     assert max(margins(player.engine._model.handle, prompt, player.tokens(1))) <= NEAR_TIE
 
 
@@ -121,16 +123,15 @@ def test_more_than_fit_wait(load: Callable[..., Any]) -> None:
 def test_a_full_cache_delays_and_changes_nothing(load: Callable[..., Any]) -> None:
     """Sequences that together outgrow the cache take turns, and each answer stays right."""
     player = load(max_sequences=2, context_length=256)
-    stopped: list[int] = []
-    stop = player.engine._scheduler._stop
-    player.engine._scheduler._stop = lambda item: (stopped.append(item.job.id), stop(item))
-    jobs = [player.submit(i, STORIES[i] + LONG_PROMPT, max_tokens=80) for i in range(2)]
+    jobs = [player.submit(i, STORIES[i] + LONG_PROMPT, max_tokens=120) for i in range(2)]
     player.run()
     model = player.engine._model.handle
 
-    # Once to make room, and then at the end of each.
-    assert [1, 0, 1] == stopped
-    assert [80, 80] == [len(player.tokens(job.id)) for job in jobs]
+    assert {0: 0, 1: 1} == {
+        job.id: sum(item.preemptions for item in player.outputs if item.id == job.id)
+        for job in jobs
+    }
+    assert [120, 120] == [len(player.tokens(job.id)) for job in jobs]
     assert [] == [
         margin
         for job in jobs
@@ -172,6 +173,20 @@ def test_cancel_while_a_prompt_is_read(load: Callable[..., Any]) -> None:
     assert 0 == cells_of(player.engine, slot)
 
 
+def test_a_reading_step_is_short(load: Callable[..., Any]) -> None:
+    """A long prompt is read in pieces, so that a cancelled one is gone soon."""
+    player = load(context_length=8192, batch_size=2048)
+    player.submit(1, (1000,) * 8000)
+    for _ in range(4):
+        player.step()
+    read = [item.prefilled for item in player.outputs]
+    player.engine.cancel(1)
+
+    # As a time this would depend on the machine; test_pace.py shows that pieces follow the time.
+    assert all(0 < tokens <= 2**step * 64 for step, tokens in enumerate(read, 1))
+    assert [] == player.step()
+
+
 def test_cancel_while_answering(load: Callable[..., Any]) -> None:
     """A cancelled answer frees its memory and a waiting sequence takes its place."""
     player = load(context_length=2048, prefix_cache=False)
@@ -191,8 +206,9 @@ def test_cancel_while_answering(load: Callable[..., Any]) -> None:
     assert 0 == all_cells(player.engine)
 
 
-def test_seeds_repeat_alone(player: Any) -> None:
+def test_seeds_repeat_alone(load: Callable[..., Any]) -> None:
     """The same seed gives the same tokens, another one others, and none gives fresh ones."""
+    player = load(context_length=512, speculation=False)
     for i, seed in enumerate((7, 7, 8, None, None)):
         player.submit(i, "Once upon a time", temperature=1.2, seed=seed, max_tokens=24)
         player.run()
@@ -202,8 +218,9 @@ def test_seeds_repeat_alone(player: Any) -> None:
     assert 4 == len(set(answers))
 
 
-def test_long_prompts_repeat_alone(player: Any) -> None:
+def test_long_prompts_repeat_alone(load: Callable[..., Any]) -> None:
     """A prompt of several batches gives the same tokens again, to the last one."""
+    player = load(context_length=1024, speculation=False)
     prompt = player.encode("It was the best of times, it was the worst of times. " * 38)
     for i in range(2):
         player.submit(i, prompt, temperature=1.5, top_p=1.0, min_p=0.0, seed=3, max_tokens=12)

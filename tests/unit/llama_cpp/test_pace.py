@@ -1,43 +1,107 @@
-"""How much of a prompt a step reads."""
+"""How many tokens a step should have."""
 
 from __future__ import annotations
 
 import pytest
 
-from stoker_llama_cpp.pace import BESIDE_ANSWERS_S, LEAST_TOKENS, Pace
+from stoker_llama_cpp.pace import (
+    FIRST_READ_TOKENS,
+    LEAST_READ_TOKENS,
+    LEAST_TOKENS,
+    LONGEST_READ_S,
+    SLOWER,
+    Pace,
+)
 
 
-def test_the_limit_is_a_time() -> None:
-    """A machine that reads 1000 tokens a second gets what it reads in the time limit."""
-    pace = Pace()
-    pace.observe(100, 0.1)
+def processor(tokens: int) -> float:
+    """The time of a step where each token costs a fifth of a step with one."""
+    return 0.01 * (1 + 0.2 * (tokens - 1))
 
-    assert pytest.approx(1000 * BESIDE_ANSWERS_S, abs=1) == pace.prompt_tokens()
+
+def gpu(tokens: int) -> float:
+    """The time of a step where tokens cost all but nothing."""
+    return 0.01 * (1 + 0.002 * (tokens - 1))
+
+
+@pytest.mark.parametrize(("step_s", "price"), [(processor, 0.2), (gpu, 0.002)])
+def test_the_price_of_a_token_is_learned(step_s: object, price: float) -> None:
+    """Steps with few and with more tokens tell what one more costs."""
+    pace = learned(step_s)
+
+    assert pytest.approx(price, rel=0.1) == pace.price
+    assert pytest.approx(0.01, rel=0.1) == pace.token_s
+
+
+def test_reading_lengthens_steps_by_a_limit() -> None:
+    """As much is read beside answers as makes their step longer by the share that is allowed."""
+    pace = learned(processor)
+    reads = pace.beside(4)
+
+    assert pytest.approx(1 + SLOWER, rel=0.15) == processor(4 + reads) / processor(4)
+
+
+def test_more_is_read_where_it_costs_little() -> None:
+    """A GPU reads many tokens in the time that the same share allows."""
+    assert learned(gpu).beside(4) > 20 * learned(processor).beside(4)
+
+
+def test_large_reads_count_by_their_own_speed() -> None:
+    """Where long reads are slow, the price of few tokens does not make reads too long."""
+    pace = learned(gpu)
+    for _ in range(50):
+        pace.observe(0, 512, 512 * 0.001)
+
+    assert pytest.approx(0.01 * SLOWER / 0.001, rel=0.2) == pace.beside(1)
 
 
 def test_slow_machines_get_on() -> None:
-    """However slow the machine is, a step reads something."""
+    """However much a token costs, a step reads something."""
     pace = Pace()
-    pace.observe(LEAST_TOKENS, 1000.0)
+    for _ in range(500):
+        pace.observe(1, 0, 1.0)
+        pace.observe(10, 0, 10.0)
 
-    assert LEAST_TOKENS == pace.prompt_tokens()
+    assert LEAST_TOKENS == pace.beside(1)
 
 
-def test_it_learns_anew() -> None:
-    """When the machine becomes faster, steps soon read more."""
+def test_disturbed_steps_tell_little() -> None:
+    """A step that took a hundred times too long changes the picture by the bounds only."""
+    pace = learned(processor)
+    pace.observe(1, 0, 1.0)
+
+    assert pace.token_s < 0.013
+
+
+def test_reads_alone_take_a_bounded_time() -> None:
+    """Reads are made shorter until one takes less than the limit, and then keep their size."""
     pace = Pace()
-    pace.observe(100, 10.0)
-    before = pace.prompt_tokens()
-    for _ in range(20):
-        pace.observe(100, 0.1)
+    sizes = []
+    for _ in range(6):
+        sizes.append(pace.alone())
+        pace.observe(0, sizes[-1], sizes[-1] * LONGEST_READ_S / 20)
 
-    assert pace.prompt_tokens() > 5 * before
+    assert [64, 32, 16, 16, 16, 16] == sizes
+    assert FIRST_READ_TOKENS == sizes[0]
+    assert LEAST_READ_TOKENS == sizes[-1]
 
 
-def test_small_reads_tell_nothing() -> None:
-    """A step that read few tokens was spent on something else."""
+def test_reads_alone_grow_with_the_machine() -> None:
+    """On a quick machine reads become longer, but the end of a prompt tells nothing."""
     pace = Pace()
-    before = pace.prompt_tokens()
-    pace.observe(1, 5.0)
+    pace.observe(0, FIRST_READ_TOKENS - 1, 0.001)
+    assert FIRST_READ_TOKENS == pace.alone()
+    for _ in range(4):
+        pace.observe(0, pace.alone(), 0.001)
 
-    assert before == pace.prompt_tokens()
+    assert 16 * FIRST_READ_TOKENS == pace.alone()
+
+
+def learned(step_s: object) -> Pace:
+    """A pace that has seen many steps of a machine."""
+    pace = Pace()
+    assert callable(step_s)
+    for _ in range(100):
+        for tokens in (1, 2, 5, 16):
+            pace.observe(tokens, 0, step_s(tokens))
+    return pace

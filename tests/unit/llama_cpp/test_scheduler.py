@@ -32,9 +32,22 @@ def sequence(
     return Sequence(job, order=order, greedy=True)
 
 
-def plenty() -> int:
-    """A pace without limits."""
-    return 10**6
+class FixedPace:
+    """A pace that tells the same numbers each time."""
+
+    def __init__(self, *, beside: int = 10**6, alone: int = 10**6) -> None:
+        self._beside, self._alone = beside, alone
+
+    def beside(self, answers: int) -> int:
+        """Beside answers."""
+        return self._beside
+
+    def alone(self) -> int:
+        """Without any."""
+        return self._alone
+
+
+PLENTY = FixedPace()
 
 
 class Machine:
@@ -66,25 +79,40 @@ class Machine:
         for item in sequences:
             self.scheduler.add(item)
 
-    def plan(self, pace: Callable[[], int] = plenty) -> list[Chunk]:
-        """Plan a step."""
-        return self.scheduler.plan(pace)
+    def plan(self, pace: FixedPace = PLENTY, draft: tuple[int, ...] = ()) -> list[Chunk]:
+        """Plan a step, with the same guess for all that answer, as far as there is room."""
+        plan = []
+        for chunk in (planned := self.scheduler.plan(pace)):
+            guess = array("i")
+            if chunk.sequence.pending == 1:
+                rest = planned[len(plan) :]
+                most = min(self.scheduler.room([*plan, *rest]), chunk.sequence.left - 1)
+                guess = array("i", draft[:most])
+            plan.append(Chunk(chunk.sequence, chunk.count, guess))
+        self.scheduler.reserve(plan)
+        return plan
 
-    def step(self, pace: Callable[[], int] = plenty) -> list[Chunk]:
+    def step(self, pace: FixedPace = PLENTY) -> list[Chunk]:
         """Plan a step and do what an engine does with the plan; every answer is 0, 0, 0, ..."""
         plan = self.plan(pace)
-        self.write(plan)
-        complete = [chunk.sequence for chunk in plan if chunk.completes]
-        self.scheduler.computed(plan)
-        for item in complete:
-            item.tokens.append(0)
+        self.compute(plan)
         return plan
+
+    def compute(self, plan: list[Chunk]) -> None:
+        """Compute a plan."""
+        self.write(plan)
+        complete = [chunk for chunk in plan if chunk.completes]
+        self.scheduler.computed(plan)
+        for chunk in complete:
+            right = next((i for i, token in enumerate(chunk.draft) if token), len(chunk.draft))
+            chunk.sequence.tokens.extend([0] * (right + 1))
+            self.scheduler.verified(chunk, right)
 
     def write(self, plan: list[Chunk]) -> None:
         """Compute a plan, and tell nobody."""
         for chunk in plan:
             item = chunk.sequence
-            tokens = item.tokens[item.in_memory : item.in_memory + chunk.count]
+            tokens = item.tokens[item.in_memory : item.in_memory + chunk.count] + chunk.draft
             self.memory.compute(item.slot, tokens.tolist())
 
     def finish(self, *sequences: Sequence) -> None:
@@ -136,15 +164,41 @@ def test_the_pace_limits_prompts_beside_answers() -> None:
     made.step()
     made.add(sequence(1, 1000))
 
-    assert {0: 1, 1: 20} == shares(made.plan(lambda: 20))
+    assert {0: 1, 1: 20} == shares(made.plan(FixedPace(beside=20)))
 
 
-def test_prompts_alone_fill_the_batch() -> None:
-    """Without answers the pace is not asked: a prompt is always split in the same way."""
+@pytest.mark.parametrize(("alone", "read"), [(20, 20), (1000, 64)])
+def test_prompts_alone(alone: int, read: int) -> None:
+    """Without answers a step reads what the pace of reading says, and what a batch holds."""
     made = Machine()
     made.add(sequence(0, 1000))
 
-    assert {0: 64} == shares(made.plan(lambda: 20))
+    assert {0: read} == shares(made.plan(FixedPace(beside=1, alone=alone)))
+
+
+def test_drafts_find_room() -> None:
+    """There is room for guesses where a batch and the cells of running sequences leave it."""
+    made = Machine(cells=100)
+    made.finish(sequence(0, 70))
+    made.add(sequence(1, 20))
+    made.step()
+
+    plan = made.plan()
+    # 20 tokens are in memory, and one is computed; what is kept is no obstacle.
+    assert 63 == made.scheduler.room(plan)
+    made.memory.forget(0)
+
+
+def test_what_was_right_of_a_draft_is_kept() -> None:
+    """The right tokens of a guess stay in memory, and the wrong ones are taken out."""
+    made = Machine()
+    item = sequence(0, 10)
+    made.add(item)
+    made.step()
+    made.compute(made.plan(draft=(0, 0, 7, 0)))
+
+    assert [10 + 3, 10 + 4] == [item.in_memory, len(item.tokens)]
+    made.check()
 
 
 def test_more_sequences_than_slots_wait() -> None:
@@ -465,6 +519,7 @@ arrivals = st.builds(
     max_sequences=st.integers(1, 5),
     kept_slots=st.integers(0, 3),
     pace=st.integers(1, 100),
+    draft=st.lists(st.integers(0, 1), max_size=4).map(tuple),
     keeps=st.booleans(),
     refused=st.sets(st.integers(1, 100), max_size=30),
 )
@@ -474,6 +529,7 @@ def test_everybody_ends(
     max_sequences: int,
     kept_slots: int,
     pace: int,
+    draft: tuple[int, ...],
     keeps: bool,
     refused: set[int],
 ) -> None:
@@ -500,19 +556,15 @@ def test_everybody_ends(
             if not coming:
                 break
             continue
-        plan = made.plan(lambda: pace)
-        assert 0 < sum(chunk.count for chunk in plan) <= 16
+        plan = made.plan(FixedPace(beside=pace, alone=pace), draft)
+        assert 0 < sum(chunk.size for chunk in plan) <= 16
         assert len(plan) <= max_sequences
         if failing & {chunk.sequence.order for chunk in plan} and step % 7 == 3:
             made.write(plan)
             made.scheduler.failed(plan)
             failing.clear()
         else:
-            made.write(plan)
-            complete = [chunk.sequence for chunk in plan if chunk.completes]
-            made.scheduler.computed(plan)
-            for item in complete:
-                item.tokens.append(0)
+            made.compute(plan)
         made.check()
         for order, item in list(here.items()):
             job = jobs[order]

@@ -9,7 +9,6 @@ import numpy as np
 from llama_cpp import llama_cpp as native
 
 from stoker_llama_cpp.scheduler import Chunk
-from stoker_llama_cpp.sequence import Sequence
 
 
 class Batch:
@@ -19,8 +18,9 @@ class Batch:
 
     Attributes:
         struct: What the binding's functions take.
-        outputs: The sequences for which a token can be sampled, in the order of their logits, each
-            with the index in the batch of its last token.
+        outputs: The chunks that a token can be sampled for, each with the number of its first row
+            of logits. It has one row, and one more for every token of its draft.
+        rows: How many rows of logits there are.
     """
 
     def __init__(self, *, size: int, slots: int) -> None:
@@ -38,7 +38,8 @@ class Batch:
         self._ids = np.arange(slots, dtype=np.int32)
         self._id_counts = np.ones(size, dtype=np.int32)
         self._id_pointers = np.zeros(size, dtype=np.uintp)
-        self.outputs: list[tuple[int, Sequence]] = []
+        self.outputs: list[tuple[int, Chunk]] = []
+        self.rows = 0
         self.struct = native.llama_batch(
             n_tokens=0,
             token=_pointer(self._tokens, ctypes.c_int32),
@@ -53,17 +54,19 @@ class Batch:
         """Write a step's chunks, one behind the other."""
         self.outputs.clear()
         base, width = self._ids.ctypes.data, self._ids.itemsize
-        start = 0
+        start = self.rows = 0
         for chunk in plan:
             sequence = chunk.sequence
-            first, end = sequence.in_memory, start + chunk.count
-            self._tokens[start:end] = sequence.tokens[first : first + chunk.count]
-            self._positions[start:end] = np.arange(first, first + chunk.count)
+            first, last, end = sequence.in_memory, start + chunk.count - 1, start + chunk.size
+            self._tokens[start : last + 1] = sequence.tokens[first : first + chunk.count]
+            self._tokens[last + 1 : end] = chunk.draft
+            self._positions[start:end] = np.arange(first, first + chunk.size)
             self._id_pointers[start:end] = base + sequence.slot * width
             self._wanted[start:end] = 0
             if chunk.completes:
-                self._wanted[end - 1] = 1
-                self.outputs.append((end - 1, sequence))
+                self._wanted[last:end] = 1
+                self.outputs.append((self.rows, chunk))
+                self.rows += end - last
             start = end
         self.struct.n_tokens = start
 

@@ -23,6 +23,9 @@ KEPT_SLOTS = 16
 """Slots beside those of running sequences, so that ended ones are kept while all others run. Each
 takes memory for two rows of logits: llama.cpp sets some aside for all of its sequences."""
 
+DRAFT_ROWS = 16
+"""Rows of logits in a step, beside one for each sequence, so that guesses can be verified."""
+
 # llama.cpp pads the cache to a multiple of this (GGML_PAD in llama_context's constructor), and
 # limits batches by the size before the padding.
 _CELLS_MULTIPLE = 256
@@ -39,7 +42,9 @@ class Context:
         batch_size: Most tokens that it computes at once.
         max_sequences: Most sequences that run side by side.
         slots: How many sequences llama.cpp knows; they count from 0.
+        rows: Most tokens of a step for which logits can be asked.
         shares: Whether a sequence can start from the first tokens of another one.
+        speculates: Whether tokens can be computed that may have to be taken out again.
     """
 
     def __init__(self, model: Model, options: LlamaCppOptions) -> None:
@@ -60,9 +65,10 @@ class Context:
         if self.shares:
             self.slots = min(self.max_sequences + KEPT_SLOTS, MAX_SEQUENCES)
         params.n_seq_max = self.slots
-        # One row of logits per sequence and step is all that is ever wanted; the default reserves
-        # buffers for a row per token of the batch.
-        params.n_outputs_max = self.slots
+        self.speculates = options.speculation and not model.is_recurrent
+        self.rows = min(self.max_sequences + DRAFT_ROWS * self.speculates, options.batch_size)
+        # The default reserves buffers for a row of logits per token of the batch.
+        params.n_outputs_max = max(self.slots, self.rows)
         params.n_threads = params.n_threads_batch = options.threads or sensible_threads()
         params.flash_attn_type = _FLASH_ATTENTION[options.flash_attention]
         params.type_k = getattr(native, f"GGML_TYPE_{options.cache_type_k.upper()}")
@@ -76,7 +82,7 @@ class Context:
         self.cells = int(native.llama_n_ctx(self.handle))
         self.batch_size = int(native.llama_n_batch(self.handle))
         self._window = model.window
-        self._rows = options.max_sequences, len(model.vocabulary)
+        self._shape = self.rows, len(model.vocabulary)
         self._logits_address = 0
         self._logits: npt.NDArray[np.float32] = np.empty((0, 0), dtype=np.float32)
 
@@ -101,6 +107,7 @@ class Context:
         # Some kinds of memory refuse to be cut, and end the process when part of it is shared.
         cut = native.llama_memory_seq_rm(self._memory, 0, 1, -1)
         self.shares = self.shares and bool(cut)
+        self.speculates = self.speculates and bool(cut)
         self.forget(0)
 
     def decode(self, batch: Any) -> int:
@@ -115,12 +122,12 @@ class Context:
         """The logits of the last batch: (outputs, vocabulary), in the batch's order.
 
         Waits for the computation. The array is llama.cpp's own memory: it holds until the next
-        batch, and has a row for every sequence that could run, of which the first are filled.
+        batch, and has as many rows as could be asked for, of which the first are filled.
         """
         pointer: Any = native.llama_get_logits(self.handle)
         address = ctypes.addressof(pointer.contents)
         if address != self._logits_address:
-            self._logits = np.ctypeslib.as_array(pointer, shape=self._rows)
+            self._logits = np.ctypeslib.as_array(pointer, shape=self._shape)
             self._logits_address = address
         return self._logits
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from array import array
 from collections.abc import Sequence as SequenceOf
 
 import numpy as np
@@ -30,6 +31,7 @@ from stoker_llama_cpp.pace import Pace
 from stoker_llama_cpp.sampler import Sampler
 from stoker_llama_cpp.scheduler import Chunk, Scheduler
 from stoker_llama_cpp.sequence import Sequence
+from stoker_llama_cpp.speculation import MAX_DRAFT_TOKENS, Speculation
 
 
 class LlamaCppEngine(Engine):
@@ -111,6 +113,8 @@ class LlamaCppEngine(Engine):
         sequence = self._sequences[job.id] = Sequence(
             job, order=self._submitted, greedy=sampler.takes_best(job.sampling)
         )
+        if self._context.speculates:
+            sequence.speculation = Speculation()
         self._submitted += 1
         self._scheduler.add(sequence)
 
@@ -122,9 +126,10 @@ class LlamaCppEngine(Engine):
 
     def step(self) -> SequenceOf[SequenceOutput]:
         """Advance the sequences by one batch."""
-        plan = self._scheduler.plan(self._pace.prompt_tokens)
+        plan = self._with_drafts(self._scheduler.plan(self._pace))
         if not plan:
             return []
+        self._scheduler.reserve(plan)
         self._batch.fill(plan)
         started_s = time.perf_counter()
         with LOG.recording() as lines:
@@ -132,10 +137,11 @@ class LlamaCppEngine(Engine):
         if code:
             return [self._recovered(plan, code, cause(lines))]
         # A GPU is still computing here; only `logits` waits for it.
-        masks = [self._mask(sequence) for _, sequence in self._batch.outputs]
+        masks = [self._mask(chunk.sequence) for _, chunk in self._batch.outputs]
         logits = self._context.logits()
-        read_tokens = sum(chunk.count for chunk in plan if chunk.count > 1)
-        self._pace.observe(read_tokens, time.perf_counter() - started_s)
+        duration_s = time.perf_counter() - started_s
+        reads = sum(chunk.count for chunk in plan if chunk.count > 1)
+        self._pace.observe(sum(chunk.size for chunk in plan) - reads, reads, duration_s)
         self._scheduler.computed(plan)
         outputs = []
         for chunk in plan:
@@ -164,64 +170,132 @@ class LlamaCppEngine(Engine):
         except StokerError as exc:
             return exc
 
+    def _with_drafts(self, plan: list[Chunk]) -> list[Chunk]:
+        """Add guesses to the chunks of sequences that answer, where there is room and they pay."""
+        if not self._context.speculates:
+            return plan
+        room = self._scheduler.room(plan)
+        rows = self._context.rows - sum(chunk.completes for chunk in plan)
+        size = sum(chunk.size for chunk in plan)
+        drafted = []
+        for chunk in plan:
+            sequence = chunk.sequence
+            if sequence.speculation is not None and sequence.pending == 1:
+                draft = sequence.speculation.draft(
+                    sequence.tokens,
+                    min(room, rows, MAX_DRAFT_TOKENS, sequence.left - 1),
+                    others=size - 1,
+                    cost=self._pace.cost,
+                )
+                room, rows, size = room - len(draft), rows - len(draft), size + len(draft)
+                drafted.append(Chunk(sequence, chunk.count, draft))
+            else:
+                drafted.append(chunk)
+        return drafted
+
     def _sampled(
         self, logits: npt.NDArray[np.float32], masks: SequenceOf[Mask | StokerError | None]
     ) -> list[SequenceOutput]:
-        """Sample a token for every sequence that wants one."""
+        """Sample tokens for every sequence that wants some."""
         wanting = self._batch.outputs
-        best = [0] * len(wanting)
-        if any(sequence.greedy for _, sequence in wanting):
-            best = logits[: len(wanting)].argmax(axis=1).tolist()
-        outputs = []
-        for row, ((index, sequence), mask) in enumerate(zip(wanting, masks, strict=True)):
-            try:
-                if isinstance(mask, StokerError):
-                    raise mask
-                if not sequence.greedy:
-                    token = self._drawn(sequence, index, logits[row], mask)
-                elif mask is None:
-                    token = best[row]
-                else:
-                    token = mask.best(logits[row], best[row])
-                outputs.append(self._advanced(sequence, token, logits[row]))
-            except StokerError as exc:
-                self._drop(sequence)
-                outputs.append(SequenceOutput(sequence.job.id, error=exc))
-        return outputs
+        best: list[int] = []
+        if any(chunk.sequence.greedy for _, chunk in wanting):
+            best = logits[: self._batch.rows].argmax(axis=1).tolist()
+        return [
+            self._answered(chunk, logits[row:], best[row:], mask)
+            for (row, chunk), mask in zip(wanting, masks, strict=True)
+        ]
 
-    def _drawn(
-        self, sequence: Sequence, index: int, logits: npt.NDArray[np.float32], mask: Mask | None
+    def _answered(
+        self,
+        chunk: Chunk,
+        logits: npt.NDArray[np.float32],
+        best: SequenceOf[int],
+        mask: Mask | StokerError | None,
+    ) -> SequenceOutput:
+        """Sample a sequence's next token, and go on while the draft had the same one.
+
+        Every token is chosen as it would have been without the draft, so the draft changes nothing
+        but the number of tokens in a step.
+
+        Args:
+            chunk: What was computed.
+            logits: The first row is the chunk's.
+            best: The best token of each row, for a sequence that takes these.
+            mask: What the first token may be.
+        """
+        sequence, draft = chunk.sequence, chunk.draft
+        prefilled, cached = (
+            (None, 0) if sequence.generated else (len(sequence.job.prompt), sequence.untold_cached)
+        )
+        tokens: list[SampledToken] = []
+        finish: FinishReason | None = None
+        error: StokerError | None = None
+        accepted = 0
+        try:
+            while True:
+                row = len(tokens)
+                if row:
+                    mask = self._mask(sequence)
+                token = self._chosen(sequence, logits[row], best[row] if best else 0, mask)
+                finish = self._advance(sequence, token, logits[row], tokens)
+                if finish or row == len(draft) or token != draft[row]:
+                    break
+                accepted += 1
+        except StokerError as exc:
+            error = exc
+        if sequence.speculation is not None:
+            sequence.speculation.observe(array("i", [token.id for token in tokens]))
+        if draft:
+            self._scheduler.verified(chunk, accepted)
+        preemptions, sequence.preemptions = sequence.preemptions, 0
+        if finish or error:
+            self._drop(sequence)
+        return SequenceOutput(
+            sequence.job.id,
+            prefilled,
+            cached,
+            tuple(tokens),
+            None if error else finish,
+            error,
+            drafted=len(draft),
+            accepted=accepted,
+            preemptions=preemptions,
+        )
+
+    def _chosen(
+        self,
+        sequence: Sequence,
+        logits: npt.NDArray[np.float32],
+        best: int,
+        mask: Mask | StokerError | None,
     ) -> int:
-        """Draw a token by the sequence's sampler."""
+        """Choose a sequence's next token by its row of logits."""
+        if isinstance(mask, StokerError):
+            raise mask
+        if sequence.greedy:
+            return best if mask is None else mask.best(logits, best)
         if sequence.sampler is None:
             sequence.sampler = self._sampler(sequence)
-        if mask is None:
-            return sequence.sampler.sample(self._context.handle, index)
-        banned = sampler.banned_tokens(sequence.job.sampling)
-        return sequence.sampler.sample_among(mask.tokens(banned=banned), logits)
+        return sequence.sampler.sample(logits, mask)
 
-    def _advanced(
-        self, sequence: Sequence, token: int, logits: npt.NDArray[np.float32]
-    ) -> SequenceOutput:
-        """Take a sampled token into a sequence, and the sequence out when that was its last."""
+    def _advance(
+        self,
+        sequence: Sequence,
+        token: int,
+        logits: npt.NDArray[np.float32],
+        tokens: list[SampledToken],
+    ) -> FinishReason | None:
+        """Take a sampled token into a sequence and its output; tells why that was the last one."""
         job = sequence.job
-        prefilled, cached = (
-            (None, 0) if sequence.generated else (len(job.prompt), sequence.untold_cached)
-        )
         if not job.ignore_end and self._vocabulary.ends_generation(token):
-            self._drop(sequence)
-            return SequenceOutput(job.id, prefilled, cached, finish=FinishReason.STOP)
+            return FinishReason.STOP
         sequence.tokens.append(token)
         count = job.sampling.logprobs
-        sampled = SampledToken(token) if count is None else with_logprobs(logits, token, count)
-        finish = None
+        tokens.append(SampledToken(token) if count is None else with_logprobs(logits, token, count))
         if job.constraint is not None and job.constraint.accept(token):
-            finish = FinishReason.STOP
-        elif sequence.generated == job.max_tokens:
-            finish = FinishReason.LENGTH
-        if finish is not None:
-            self._drop(sequence)
-        return SequenceOutput(job.id, prefilled, cached, (sampled,), finish)
+            return FinishReason.STOP
+        return None if sequence.left else FinishReason.LENGTH
 
     def _sampler(self, sequence: Sequence) -> Sampler:
         return Sampler(

@@ -28,6 +28,14 @@ class LlamaCppOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
     prefix_cache: bool = True
     """Start from what is in the cache of the beginning of a prompt, also of ended sequences."""
+    speculation: bool = True
+    """Guess tokens by what came before in the text, and verify several in one step.
+
+    It makes answers faster that repeat parts of the prompt, and changes none: what is sampled is
+    what would have been sampled without. Only the last digits of the numbers depend on how many
+    tokens are computed together. So where two tokens are all but equally likely, a seed may give
+    another text than the last time; switched off, a request alone gives the same one each time.
+    """
     max_sequences: Annotated[int, msgspec.Meta(ge=1, le=MAX_SEQUENCES)] = 8
     """Most sequences that run side by side; more wait in a queue."""
     batch_size: Count = 512

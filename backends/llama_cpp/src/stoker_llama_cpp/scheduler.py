@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import bisect
+from array import array
 from collections.abc import Callable
+from typing import Protocol
 
 import attrs
 
@@ -23,11 +25,28 @@ class Chunk:
 
     sequence: Sequence
     count: int
+    draft: array[int] = attrs.field(factory=lambda: array("i"))
+    """Guesses of what comes behind the sequence's last token; computed in the same step."""
+
+    @property
+    def size(self) -> int:
+        """How many tokens are computed."""
+        return self.count + len(self.draft)
 
     @property
     def completes(self) -> bool:
         """Whether nothing of the sequence is left to compute, so that a token can be sampled."""
         return self.count == self.sequence.pending
+
+
+class ReadingPace(Protocol):
+    """Tells how many tokens of prompts a step may have; see `stoker_llama_cpp.pace`."""
+
+    def beside(self, answers: int) -> int:
+        """How many beside tokens of answers."""
+
+    def alone(self) -> int:
+        """How many when nobody waits for an answer."""
 
 
 class Scheduler:
@@ -80,7 +99,7 @@ class Scheduler:
         else:
             self._stop(sequence)
 
-    def plan(self, prompt_tokens: Callable[[], int]) -> list[Chunk]:
+    def plan(self, pace: ReadingPace) -> list[Chunk]:
         """Decide on the next step.
 
         Sequences that answer get their one token first. What is left of the batch goes to those
@@ -88,9 +107,7 @@ class Scheduler:
         long one.
 
         Args:
-            prompt_tokens: Tells how many tokens of prompts a step may have beside answers. Without
-                answers the whole batch is used: a measured number would split the same prompt in
-                another way each time, and then the same seed would not give the same answer.
+            pace: Limits the tokens of prompts.
         """
         self._make_room()
         self._let_in()
@@ -99,34 +116,56 @@ class Scheduler:
         if reading:
             # The shortest takes first, and leaves what it does not need to the others.
             reading.sort(key=_pending)
-            budget = self._batch_size - len(plan)
-            if plan:
-                budget = min(budget, prompt_tokens())
+            budget = pace.beside(len(plan)) if plan else pace.alone()
+            budget = min(budget, self._batch_size - len(plan))
             for left, sequence in zip(range(len(reading), 0, -1), reading, strict=True):
                 count = min(sequence.pending, -(-budget // left))
                 if count:
                     plan.append(Chunk(sequence, count))
                     budget -= count
-        self._cache.reserve(sum(chunk.count for chunk in plan))
         return plan
 
+    def room(self, plan: list[Chunk]) -> int:
+        """How many more tokens a step may compute for guesses, besides a plan's."""
+        cells = self._cache.cells - self._needed(_pending)
+        return min(cells, self._batch_size - sum(chunk.size for chunk in plan))
+
+    def reserve(self, plan: list[Chunk]) -> None:
+        """Make the cells free that a plan needs."""
+        self._cache.reserve(sum(chunk.size for chunk in plan))
+
     def computed(self, plan: list[Chunk]) -> None:
-        """Note that a plan was computed: its tokens are in memory."""
+        """Note that a plan was computed: its tokens are in memory, of drafts nothing is known."""
         for chunk in plan:
-            sequence = chunk.sequence
-            first = sequence.in_memory
-            sequence.in_memory += chunk.count
-            self._cache.extend(sequence.slot, sequence.tokens[first : sequence.in_memory])
+            self._extend(chunk.sequence, chunk.count)
+
+    def verified(self, chunk: Chunk, accepted: int) -> None:
+        """Keep in memory what was right of a draft, and take out the rest.
+
+        Args:
+            chunk: It was computed.
+            accepted: So many tokens of the draft were sampled, too, and are in the sequence now.
+        """
+        if accepted:
+            self._extend(chunk.sequence, accepted)
+        if accepted < len(chunk.draft):
+            chunk.sequence.in_memory = self._cache.restore(chunk.sequence.slot)
 
     def failed(self, plan: list[Chunk]) -> None:
         """Put the sequences of a plan back to where they were, because it was not computed."""
         for chunk in plan:
             chunk.sequence.in_memory = self._cache.restore(chunk.sequence.slot)
 
+    def _extend(self, sequence: Sequence, count: int) -> None:
+        first = sequence.in_memory
+        sequence.in_memory += count
+        self._cache.extend(sequence.slot, sequence.tokens[first : sequence.in_memory])
+
     def _make_room(self) -> None:
         while self._needed(_pending) > self._cache.cells:
             last = max(self._running, key=_rank)
             self._stop(last)
+            last.preemptions += 1
             self.add(last)
 
     def _let_in(self) -> None:

@@ -8,6 +8,7 @@ import attrs
 
 from stoker.engine import SequenceJob
 from stoker_llama_cpp.sampler import Sampler
+from stoker_llama_cpp.speculation import Speculation
 
 NO_SLOT = -1
 
@@ -37,6 +38,10 @@ class Sequence:
     """Tokens of the prompt that were in the KV cache when the sequence first started."""
     told: int = 0
     """How much of the prompt was last said to be in memory."""
+    preemptions: int = 0
+    """How often it had to give its memory to others since the last that was told of it."""
+    speculation: Speculation | None = None
+    """Guesses what comes next; None when that is switched off."""
     sampler: Sampler | None = None
     """Made with the first token, for sequences that need one."""
 
@@ -62,6 +67,11 @@ class Sequence:
     def untold_cached(self) -> int:
         """`cached`, for the first time that something is told of the prompt; later 0."""
         return 0 if self.told else self.cached
+
+    @property
+    def left(self) -> int:
+        """Tokens that may still be sampled."""
+        return self.job.max_tokens - self.generated
 
     @property
     def final_length(self) -> int:

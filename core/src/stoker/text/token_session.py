@@ -34,11 +34,14 @@ class _ActiveRequest:
     """A request that is being answered."""
 
     __slots__ = (
+        "accepted_draft_tokens",
         "cached_tokens",
         "completion_tokens",
         "decoding",
+        "draft_tokens",
         "first_token_s",
         "id",
+        "preemptions",
         "prompt_tokens",
         "running",
         "submitted_s",
@@ -51,6 +54,9 @@ class _ActiveRequest:
         self.first_token_s: float | None = None
         self.cached_tokens = 0
         self.completion_tokens = 0
+        self.draft_tokens = 0
+        self.accepted_draft_tokens = 0
+        self.preemptions = 0
         # The sequences that have not ended yet.
         self.running: set[int] = set()
         # Whether a choice has begun, after which no prefill is reported any more.
@@ -170,6 +176,9 @@ class TokenSession(Session):
 
     def _advance(self, output: SequenceOutput, events: list[tuple[int, Event]]) -> None:
         active, choice = self._sequences[output.id]
+        active.draft_tokens += output.drafted
+        active.accepted_draft_tokens += output.accepted
+        active.preemptions += output.preemptions
         if output.prefilled is not None:
             self._prefill(active, choice, output, events)
         if output.tokens:
@@ -226,7 +235,11 @@ class TokenSession(Session):
         now_s = time.perf_counter()
         first_token_s = now_s if active.first_token_s is None else active.first_token_s
         timings = Timings(
-            prefill_s=first_token_s - active.submitted_s, decode_s=now_s - first_token_s
+            prefill_s=first_token_s - active.submitted_s,
+            decode_s=now_s - first_token_s,
+            draft_tokens=active.draft_tokens,
+            accepted_draft_tokens=active.accepted_draft_tokens,
+            preemptions=active.preemptions,
         )
         events.append((active.id, Finished(usage, timings)))
 

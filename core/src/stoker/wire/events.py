@@ -98,6 +98,9 @@ class FinishedWire(_Wire, frozen=True, tag=8):
     reasoning_tokens: int
     prefill_s: float
     decode_s: float
+    draft_tokens: int
+    accepted_draft_tokens: int
+    preemptions: int
 
 
 class FailedWire(_Wire, frozen=True, tag=9):
@@ -140,6 +143,9 @@ def event_to_wire(event: events.Event) -> EventWire:
                 usage.reasoning_tokens,
                 timings.prefill_s,
                 timings.decode_s,
+                timings.draft_tokens,
+                timings.accepted_draft_tokens,
+                timings.preemptions,
             )
         case events.Failed(error):
             return FailedWire(ErrorWire.from_domain(error))
@@ -173,7 +179,13 @@ def event_to_domain(wire: EventWire) -> events.Event:
                     wire.cached_tokens,
                     wire.reasoning_tokens,
                 ),
-                events.Timings(wire.prefill_s, wire.decode_s),
+                events.Timings(
+                    wire.prefill_s,
+                    wire.decode_s,
+                    wire.draft_tokens,
+                    wire.accepted_draft_tokens,
+                    wire.preemptions,
+                ),
             )
         case FailedWire():
             return events.Failed(wire.error.to_domain())

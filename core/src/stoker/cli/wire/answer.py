@@ -31,11 +31,21 @@ class TimingsDocument(msgspec.Struct, frozen=True):
     """From asking to the first text, loading the model included; None without any text."""
     prefill_s: float
     decode_s: float
+    draft_tokens: int
+    accepted_draft_tokens: int
+    preemptions: int
 
     @classmethod
     def from_domain(cls, timings: Timings, first_token_s: float | None) -> Self:
         """Convert for printing."""
-        return cls(first_token_s, timings.prefill_s, timings.decode_s)
+        return cls(
+            first_token_s,
+            timings.prefill_s,
+            timings.decode_s,
+            timings.draft_tokens,
+            timings.accepted_draft_tokens,
+            timings.preemptions,
+        )
 
 
 class AnswerDocument(msgspec.Struct, frozen=True):

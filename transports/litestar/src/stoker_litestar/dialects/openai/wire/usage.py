@@ -56,6 +56,12 @@ class TimingsObject(msgspec.Struct, frozen=True):
     prompt_ms: float
     predicted_n: int
     predicted_ms: float
+    draft_n: int
+    """Tokens that were guessed and verified several at a time."""
+    draft_n_accepted: int
+    preemptions: int
+    """How often a choice had to wait for memory and was computed again; llama-server has no such
+    thing."""
 
     @classmethod
     def from_domain(cls, usage: Usage, timings: Timings) -> TimingsObject:
@@ -66,4 +72,7 @@ class TimingsObject(msgspec.Struct, frozen=True):
             prompt_ms=round(timings.prefill_s * 1000, 3),
             predicted_n=usage.completion_tokens,
             predicted_ms=round(timings.decode_s * 1000, 3),
+            draft_n=timings.draft_tokens,
+            draft_n_accepted=timings.accepted_draft_tokens,
+            preemptions=timings.preemptions,
         )
