@@ -122,7 +122,7 @@ def test_more_than_fit_wait(load: Callable[..., Any]) -> None:
 
 def test_a_full_cache_delays_and_changes_nothing(load: Callable[..., Any]) -> None:
     """Sequences that together outgrow the cache take turns, and each answer stays right."""
-    player = load(max_sequences=2, context_length=256)
+    player = load(max_sequences=2, context_length=256, speculation=False)
     jobs = [player.submit(i, STORIES[i] + LONG_PROMPT, max_tokens=120) for i in range(2)]
     player.run()
     model = player.engine._model.handle

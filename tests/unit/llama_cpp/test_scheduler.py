@@ -82,12 +82,13 @@ class Machine:
     def plan(self, pace: FixedPace = PLENTY, draft: tuple[int, ...] = ()) -> list[Chunk]:
         """Plan a step, with the same guess for all that answer, as far as there is room."""
         plan = []
-        for chunk in (planned := self.scheduler.plan(pace)):
+        planned = self.scheduler.plan(pace)
+        room = self.scheduler.room(planned)
+        for chunk in planned:
             guess = array("i")
             if chunk.sequence.pending == 1:
-                rest = planned[len(plan) :]
-                most = min(self.scheduler.room([*plan, *rest]), chunk.sequence.left - 1)
-                guess = array("i", draft[:most])
+                guess = array("i", draft[: min(room, chunk.sequence.left - 1)])
+            room -= len(guess)
             plan.append(Chunk(chunk.sequence, chunk.count, guess))
         self.scheduler.reserve(plan)
         return plan

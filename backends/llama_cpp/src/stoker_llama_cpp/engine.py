@@ -202,13 +202,14 @@ class LlamaCppEngine(Engine):
         if any(chunk.sequence.greedy for _, chunk in wanting):
             best = logits[: self._batch.rows].argmax(axis=1).tolist()
         return [
-            self._answered(chunk, logits[row:], best[row:], mask)
+            self._answered(chunk, row, logits, best, mask)
             for (row, chunk), mask in zip(wanting, masks, strict=True)
         ]
 
     def _answered(
         self,
         chunk: Chunk,
+        row: int,
         logits: npt.NDArray[np.float32],
         best: SequenceOf[int],
         mask: Mask | StokerError | None,
@@ -220,7 +221,8 @@ class LlamaCppEngine(Engine):
 
         Args:
             chunk: What was computed.
-            logits: The first row is the chunk's.
+            row: The first row of logits that is the chunk's.
+            logits: Of all chunks.
             best: The best token of each row, for a sequence that takes these.
             mask: What the first token may be.
         """
@@ -234,14 +236,13 @@ class LlamaCppEngine(Engine):
         accepted = 0
         try:
             while True:
-                row = len(tokens)
-                if row:
-                    mask = self._mask(sequence)
-                token = self._chosen(sequence, logits[row], best[row] if best else 0, mask)
-                finish = self._advance(sequence, token, logits[row], tokens)
-                if finish or row == len(draft) or token != draft[row]:
+                at = row + accepted
+                token = self._chosen(sequence, at, logits[at], best, mask)
+                finish = self._advance(sequence, token, logits[at], tokens)
+                if finish or accepted == len(draft) or token != draft[accepted]:
                     break
                 accepted += 1
+                mask = self._mask(sequence)
         except StokerError as exc:
             error = exc
         if sequence.speculation is not None:
@@ -266,18 +267,23 @@ class LlamaCppEngine(Engine):
     def _chosen(
         self,
         sequence: Sequence,
+        row: int,
         logits: npt.NDArray[np.float32],
-        best: int,
+        best: SequenceOf[int],
         mask: Mask | StokerError | None,
     ) -> int:
-        """Choose a sequence's next token by its row of logits."""
+        """Choose a sequence's next token by a row of logits."""
         if isinstance(mask, StokerError):
             raise mask
         if sequence.greedy:
-            return best if mask is None else mask.best(logits, best)
+            return best[row] if mask is None else mask.best(logits, best[row])
         if sequence.sampler is None:
             sequence.sampler = self._sampler(sequence)
-        return sequence.sampler.sample(logits, mask)
+        if mask is None:
+            # llama.cpp counts rows from the last one when the number is negative.
+            return sequence.sampler.sample(self._context.handle, row - self._batch.rows)
+        banned = sampler.banned_tokens(sequence.job.sampling)
+        return sequence.sampler.sample_among(mask.tokens(banned=banned), logits)
 
     def _advance(
         self,

@@ -14,7 +14,6 @@ from llama_cpp import llama_cpp as native
 
 from stoker.errors import InvalidRequestError
 from stoker.sampling import SamplingParams
-from stoker_llama_cpp.mask import Mask
 
 BANNING_BIAS = -100.0
 """A logit bias of this or less bans its token."""
@@ -91,7 +90,6 @@ class Sampler:
         chain_params = native.llama_sampler_chain_default_params()
         chain_params.no_perf = True
         self._chain = native.llama_sampler_chain_init(chain_params)
-        self._banned = banned_tokens(params)
         if params.logit_bias:
             self._add(_logit_bias(params.logit_bias, vocabulary_size))
         # The library sets memory aside for the whole window.
@@ -114,9 +112,14 @@ class Sampler:
             for token in prompt[-window:]:
                 native.llama_sampler_accept(self._chain, token)
 
-    def sample(self, logits: npt.NDArray[np.float32], mask: Mask | None) -> int:
-        """Draw a token from a row of logits, and remember it."""
-        allowed = np.arange(len(logits)) if mask is None else mask.tokens(banned=self._banned)
+    def sample(self, context: int, index: int) -> int:
+        """Draw a token from the logits of the batch's token `index`, and remember it."""
+        return int(native.llama_sampler_sample(self._chain, context, index))
+
+    def sample_among(
+        self, allowed: npt.NDArray[np.integer[Any]], logits: npt.NDArray[np.float32]
+    ) -> int:
+        """Draw one of the allowed tokens, at least one, from a row of logits, and remember it."""
         candidates = np.zeros(len(allowed), dtype=_CANDIDATE)
         candidates["id"] = allowed
         candidates["logit"] = logits[allowed]

@@ -105,6 +105,9 @@ def test_a_whole_answer() -> None:
             "prompt_ms": 12.5,
             "predicted_n": 4,
             "predicted_ms": 1500.0,
+            "draft_n": 0,
+            "draft_n_accepted": 0,
+            "preemptions": 0,
         },
     } == whole(HELLO)
 
