@@ -89,4 +89,4 @@ $(VENV)/.docs: requirements/docs.txt | $(BIN)/python
 	@touch $@
 
 $(CURDIR)/.cache/models/%.gguf: | $(BIN)/python
-	$(BIN)/python tools/fetch_model.py $(@D)
+	$(BIN)/python tools/fetch_model.py $@
