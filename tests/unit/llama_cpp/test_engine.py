@@ -247,7 +247,7 @@ def test_logit_bias_forces_and_bans(player: Any) -> None:
 
 def test_penalties_end_repetition(player: Any) -> None:
     """A repeating greedy answer stops repeating with a penalty."""
-    prompt = "No no no no no no no no no no"
+    prompt = "one two three " * 20
     player.submit(1, prompt, max_tokens=40)
     player.submit(2, prompt, max_tokens=40, repetition_penalty=1.5, penalty_window=200)
     player.run()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -12,10 +11,10 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from llama_cpp import llama_cpp as native
 
-from stoker.errors import InvalidRequestError
+from stoker.errors import InvalidRequestError, UnavailableError
 from stoker.sampling import DEFAULT_SAMPLING, SamplingParams
+from stoker_llama_cpp.mask import Mask
 from stoker_llama_cpp.sampler import Sampler, banned_tokens, check, takes_best
 
 DRAWS = 8000
@@ -31,37 +30,28 @@ class Drawer:
     def __init__(self, prompt: tuple[int, ...] = (), size: int = 10, **values: Any) -> None:
         params = SamplingParams(**values).over(NEUTRAL)
         check(params, vocabulary_size=size)
-        self._sampler = Sampler(params, vocabulary_size=size, context_length=1000, prompt=prompt)
+        self._sampler = Sampler(params, prompt=prompt)
 
-    def draw(self, logits: npt.NDArray[np.float32] = LOGITS, count: int = 1) -> list[int]:
+    def draw(
+        self, logits: npt.NDArray[np.float32] = LOGITS, count: int = 1, mask: Mask | None = None
+    ) -> list[int]:
         """Draw tokens; each is one that the penalties see."""
-        entries = (native.llama_token_data * len(logits))()
-        for token, logit in enumerate(logits.tolist()):
-            entries[token].id, entries[token].logit = token, logit
-        fresh, size = bytes(entries), ctypes.sizeof(entries)
-        drawn = []
-        for _ in range(count):
-            ctypes.memmove(entries, fresh, size)
-            array = native.llama_token_data_array(
-                data=entries, size=len(logits), selected=-1, sorted=False
-            )
-            native.llama_sampler_apply(self._sampler._chain, ctypes.byref(array))
-            token = array.data[array.selected].id
-            native.llama_sampler_accept(self._sampler._chain, token)
-            drawn.append(token)
+        row = logits.copy()
+        drawn = [self._sampler.sample(row, mask) for _ in range(count)]
+        assert np.array_equal(logits, row)
         return drawn
 
-    def close(self) -> None:
-        """Free it."""
-        self._sampler.close()
+
+def mask_of(*tokens: int, size: int = 10) -> Mask:
+    """A mask that allows some tokens."""
+    bits = np.zeros(size, dtype=bool)
+    bits[list(tokens)] = True
+    return Mask(np.packbits(bits, bitorder="little").tobytes(), vocabulary_size=size)
 
 
 def draw(count: int = 1, logits: npt.NDArray[np.float32] = LOGITS, **values: Any) -> list[int]:
     """Draw tokens with fresh parameters."""
-    drawer = Drawer(size=len(logits), **values)
-    drawn = drawer.draw(logits, count)
-    drawer.close()
-    return drawn
+    return Drawer(size=len(logits), **values).draw(logits, count)
 
 
 def reference(
@@ -173,7 +163,6 @@ def test_greedy_after_bias_and_penalties() -> None:
 
     # 7: 2.5, 1.5, ...; 0: 2.0, 1.0, ...; 1: 1.5, ...; of equals the first.
     assert [7, 0, 1, 7, 0, 3] == drawer.draw(count=6)
-    drawer.close()
 
 
 def expected_penalties(
@@ -199,7 +188,6 @@ def test_penalties_look_at_the_prompt(penalties: dict[str, float]) -> None:
     for seed in range(DRAWS // 4):
         drawer = Drawer(prompt=tuple(prompt), seed=seed, penalty_window=100, **values)
         drawn += drawer.draw()
-        drawer.close()
 
     assert_drawn_from(reference(expected_penalties(prompt, **penalties)), drawn)
 
@@ -215,8 +203,6 @@ def test_the_window_ends() -> None:
     assert [5, 7, 0] == narrow.draw(count=3)
     assert [7, 5] == wide.draw(count=2)
     assert [5, 5, 5] == shut.draw(count=3)
-    for drawer in (narrow, wide, shut):
-        drawer.close()
 
 
 @pytest.mark.parametrize("seed", [0, 1, -1, 2**32 - 1, 2**40 + 3])
@@ -272,40 +258,88 @@ def test_what_cannot_be_computed_is_refused(values: dict[str, Any], param: str) 
 
 def test_draws_among_the_allowed_tokens() -> None:
     """They are drawn with their own proportions, as if the others had a logit of minus infinity."""
-    sampler = Sampler(SamplingParams(seed=1).over(NEUTRAL), vocabulary_size=10, context_length=1000)
-    allowed = np.array([1, 5, 8])
-    drawn = [sampler.sample_among(allowed, LOGITS) for _ in range(DRAWS)]
-    sampler.close()
-    weights = np.exp(LOGITS[allowed].astype(np.float64))
-    found = np.bincount(drawn, minlength=10)[allowed] / DRAWS
+    ruled_out = {token: -100.0 for token in range(10) if token not in {1, 5, 8}}
+    drawn = Drawer(seed=1).draw(count=DRAWS, mask=mask_of(1, 5, 8))
 
-    assert set(allowed.tolist()) == set(drawn)
-    assert np.abs(found - weights / weights.sum()).max() < 0.03
+    assert_drawn_from(reference(logit_bias=ruled_out), drawn)
+
+
+def test_draws_among_few_of_many_tokens() -> None:
+    """Where a mask leaves few tokens of a large vocabulary, top-k and the rest look at those."""
+    logits = np.random.default_rng(7).normal(0, 1, 1000).astype(np.float32)
+    allowed = list(range(3, 1000, 50))
+    ruled_out = {token: -100.0 for token in range(1000) if token not in allowed}
+    values = {"top_k": 12, "top_p": 0.8, "temperature": 0.9}
+    drawn = Drawer(seed=2, size=1000, **values).draw(
+        logits, count=DRAWS, mask=mask_of(*allowed, size=1000)
+    )
+
+    assert_drawn_from(reference(logits, logit_bias=ruled_out, **values), drawn)
 
 
 def test_one_allowed_token_is_drawn() -> None:
     """However unlikely it is, and whatever would be kept of all tokens."""
-    sampler = Sampler(
-        SamplingParams(top_k=1, top_p=0.1, min_p=0.9).over(NEUTRAL),
-        vocabulary_size=10,
-        context_length=1000,
-    )
 
-    assert 6 == sampler.sample_among(np.array([6]), LOGITS)
-    sampler.close()
+    assert [6] == Drawer(top_k=1, top_p=0.1, min_p=0.9).draw(mask=mask_of(6))
 
 
 def test_penalties_look_at_constrained_tokens_too() -> None:
     """A token that was drawn among few is a seen one."""
-    sampler = Sampler(
-        SamplingParams(temperature=0.0, frequency_penalty=2.0).over(NEUTRAL),
-        vocabulary_size=10,
-        context_length=1000,
-    )
-    drawn = [sampler.sample_among(np.array([1, 5, 7]), LOGITS) for _ in range(3)]
-    sampler.close()
+    drawer = Drawer(temperature=0.0, frequency_penalty=2.0)
 
-    assert [5, 7, 1] == drawn
+    assert [5, 7, 1] == drawer.draw(count=3, mask=mask_of(1, 5, 7))
+
+
+def test_a_bias_may_not_ban_all_that_is_allowed() -> None:
+    """The request is refused by the name of the field when nothing is left."""
+    drawer = Drawer(logit_bias={1: -100.0, 5: -100.0})
+
+    with pytest.raises(InvalidRequestError, match="bans all that the constraint allows") as caught:
+        drawer.draw(mask=mask_of(1, 5))
+    assert "logit_bias" == caught.value.param
+
+
+@pytest.mark.parametrize("broken", [math.nan, math.inf])
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_what_is_no_number_is_not_sampled(broken: float, temperature: float) -> None:
+    """A model that computes no numbers is an error, and not a token."""
+    logits = LOGITS.copy()
+    logits[3] = broken
+
+    with pytest.raises(UnavailableError, match="not a number"):
+        Sampler(SamplingParams(temperature=temperature).over(NEUTRAL)).sample(logits)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"top_k": 40, "top_p": 0.95, "min_p": 0.05, "temperature": 0.8},
+        {"top_k": 200, "temperature": 3.0},
+        {"top_p": 0.9},
+        {"min_p": 0.01},
+        {"temperature": 1.0},
+    ],
+)
+def test_the_distribution_of_a_large_vocabulary(values: dict[str, Any]) -> None:
+    """With many tokens each is drawn as often as numpy's probabilities say, in groups of some."""
+    logits = np.random.default_rng(3).normal(0, 2, 30_000).astype(np.float32)
+    probabilities = reference(logits, **values)
+    likely_first = np.argsort(-probabilities)
+    groups = np.empty(len(logits), dtype=int)
+    groups[likely_first] = np.minimum(np.cumsum(probabilities[likely_first]) * 20, 19).astype(int)
+    drawn = draw(1000, logits, seed=13, **values)
+
+    assert_drawn_from(
+        np.bincount(groups, weights=probabilities, minlength=20), groups[drawn].tolist()
+    )
+
+
+def test_near_ties_may_change_places() -> None:
+    """Two almost equal logits give the same tokens for the same seed, whichever is larger."""
+    one, other = LOGITS.copy(), LOGITS.copy()
+    one[2], other[2] = LOGITS[5] - 1e-6, LOGITS[5] + 1e-6
+
+    assert draw(2000, one, seed=4, top_k=6) == draw(2000, other, seed=4, top_k=6)
 
 
 def test_banned_tokens() -> None:

@@ -29,7 +29,7 @@ def sequence(
         max_tokens=max_tokens,
         priority=priority,
     )
-    return Sequence(job, order=order, greedy=True)
+    return Sequence(job, order=order)
 
 
 class FixedPace:

@@ -110,9 +110,9 @@ class LlamaCppEngine(Engine):
                 param="max_tokens",
             )
         sampler.check(job.sampling, vocabulary_size=size)
-        sequence = self._sequences[job.id] = Sequence(
-            job, order=self._submitted, greedy=sampler.takes_best(job.sampling)
-        )
+        sequence = self._sequences[job.id] = Sequence(job, order=self._submitted)
+        if not sampler.takes_best(job.sampling):
+            sequence.sampler = Sampler(job.sampling, prompt=job.prompt)
         if self._context.speculates:
             sequence.speculation = Speculation()
         self._submitted += 1
@@ -155,8 +155,6 @@ class LlamaCppEngine(Engine):
 
     def close(self) -> None:
         """Free everything."""
-        for sequence in self._sequences.values():
-            sequence.close()
         self._context.close()
         self._model.close()
 
@@ -199,7 +197,7 @@ class LlamaCppEngine(Engine):
         """Sample tokens for every sequence that wants some."""
         wanting = self._batch.outputs
         best: list[int] = []
-        if any(chunk.sequence.greedy for _, chunk in wanting):
+        if any(chunk.sequence.sampler is None for _, chunk in wanting):
             best = logits[: self._batch.rows].argmax(axis=1).tolist()
         return [
             self._answered(chunk, row, logits, best, mask)
@@ -275,15 +273,10 @@ class LlamaCppEngine(Engine):
         """Choose a sequence's next token by a row of logits."""
         if isinstance(mask, StokerError):
             raise mask
-        if sequence.greedy:
-            return best[row] if mask is None else mask.best(logits, best[row])
-        if sequence.sampler is None:
-            sequence.sampler = self._sampler(sequence)
-        if mask is None:
-            # llama.cpp counts rows from the last one when the number is negative.
-            return sequence.sampler.sample(self._context.handle, row - self._batch.rows)
-        banned = sampler.banned_tokens(sequence.job.sampling)
-        return sequence.sampler.sample_among(mask.tokens(banned=banned), logits)
+        if sequence.sampler is not None:
+            return sequence.sampler.sample(logits, mask)
+        sampler.check_best(logits[best[row]])
+        return best[row] if mask is None else mask.best(logits, best[row])
 
     def _advance(
         self,
@@ -303,14 +296,6 @@ class LlamaCppEngine(Engine):
             return FinishReason.STOP
         return None if sequence.left else FinishReason.LENGTH
 
-    def _sampler(self, sequence: Sequence) -> Sampler:
-        return Sampler(
-            sequence.job.sampling,
-            vocabulary_size=len(self._vocabulary),
-            context_length=self._info.context_length,
-            prompt=sequence.job.prompt,
-        )
-
     def _recovered(self, plan: list[Chunk], code: int, words: str) -> SequenceOutput:
         """Give up the newest sequence of a batch that failed, so that the others can go on.
 
@@ -325,7 +310,6 @@ class LlamaCppEngine(Engine):
     def _drop(self, sequence: Sequence) -> None:
         del self._sequences[sequence.job.id]
         self._scheduler.remove(sequence)
-        sequence.close()
 
 
 def _rank(sequence: Sequence) -> tuple[int, int]:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
@@ -13,7 +10,8 @@ from stoker.errors import InvalidRequestError
 # Below this part of the vocabulary it is quicker to pick the allowed logits than to copy all.
 _FEW = 1 / 16
 
-Tokens = npt.NDArray[np.integer[Any]]
+Logits = npt.NDArray[np.float32]
+Tokens = npt.NDArray[np.intp]
 
 
 class Mask:
@@ -28,27 +26,29 @@ class Mask:
         """Whether a token is allowed."""
         return bool(self._bits[token >> 3] >> (token & 7) & 1)
 
-    def tokens(self, *, banned: Sequence[int] = ()) -> Tokens:
-        """The allowed tokens, in order, without those that are banned otherwise.
+    def among(self, logits: Logits) -> tuple[Logits, Tokens | None]:
+        """What a token is chosen from.
+
+        Args:
+            logits: Of the whole vocabulary.
+
+        Returns:
+            The logits of the allowed tokens, and those tokens. When they are many, all logits, of
+            which those that are not allowed are minus infinity, and None.
 
         Raises:
-            InvalidRequestError: There are none.
+            InvalidRequestError: No token is allowed.
         """
         allowed = self._expanded()
-        if banned:
-            allowed[list(banned)] = False
+        count = np.count_nonzero(allowed)
+        if not count:
+            raise InvalidRequestError("The constraint allows no token.")
+        if count > self._size * _FEW:
+            return np.where(allowed, logits, -np.inf), None
         tokens = np.flatnonzero(allowed)
-        if not len(tokens):
-            raise InvalidRequestError(
-                "No token is left to sample: the constraint allows only tokens that logit_bias"
-                " bans."
-                if banned
-                else "The constraint allows no token.",
-                param="logit_bias" if banned else None,
-            )
-        return tokens
+        return logits[tokens], tokens
 
-    def best(self, logits: npt.NDArray[np.float32], likely: int) -> int:
+    def best(self, logits: Logits, likely: int) -> int:
         """The allowed token with the best logit; of equal ones the first.
 
         Args:
@@ -60,12 +60,9 @@ class Mask:
         """
         if self.allows(likely):
             return likely
-        allowed = self._expanded()
-        count = np.count_nonzero(allowed)
-        if count <= self._size * _FEW:
-            tokens = self.tokens()
-            return int(tokens[logits[tokens].argmax()])
-        return int(np.where(allowed, logits, -np.inf).argmax())
+        among, tokens = self.among(logits)
+        place = int(among.argmax())
+        return place if tokens is None else int(tokens[place])
 
     def _expanded(self) -> npt.NDArray[np.bool_]:
         data = np.frombuffer(self._bits, dtype=np.uint8)

@@ -1,31 +1,29 @@
-"""Sampling: a sequence's parameters as a chain of llama.cpp's samplers."""
+"""Sampling: drawing a sequence's next token from its logits, by its parameters."""
 
 from __future__ import annotations
 
-import ctypes
+import contextlib
 import math
+import random
 import secrets
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 import numpy as np
-import numpy.typing as npt
-from llama_cpp import llama_cpp as native
 
-from stoker.errors import InvalidRequestError
+from stoker.errors import InvalidRequestError, UnavailableError
 from stoker.sampling import SamplingParams
+from stoker_llama_cpp.mask import Mask
+from stoker_llama_cpp.penalties import Penalties
+from stoker_llama_cpp.truncation import Logits, Truncation
 
 BANNING_BIAS = -100.0
 """A logit bias of this or less bans its token."""
 MAX_BIAS = 1000.0
 MAX_REPETITION_PENALTY = 100.0
-# llama.cpp draws a seed of its own when it is given this one (LLAMA_DEFAULT_SEED).
-_RANDOM_SEED = 0xFFFFFFFF
-# Colder than this, logits divided by the temperature leave the range of 32-bit floats. The best
-# token has all of the probability long before.
-_COLDEST = 1e-20
-# `llama_token_data`.
-_CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
+_SEEDS = 2**32
+# Colder than this, the smallest difference between two logits leaves the best token all of the
+# probability, and numbers divided by the temperature would leave the range of floats at last.
+_COLDEST = 1e-6
 
 
 def check(params: SamplingParams, *, vocabulary_size: int) -> None:
@@ -64,94 +62,96 @@ def banned_tokens(params: SamplingParams) -> list[int]:
 
 
 def takes_best(params: SamplingParams) -> bool:
-    """Whether the sampled token is simply the one with the best logit, so no chain is needed."""
+    """Whether the sampled token is simply the one with the best logit, so no sampler is needed."""
     return _is_cold(params) and not params.logit_bias and not _has_penalties(params)
 
 
 class Sampler:
-    """One sequence's sampler: its random state, and the tokens that penalties look at."""
+    """One sequence's sampler: its random state, and the tokens that penalties look at.
 
-    def __init__(
-        self,
-        params: SamplingParams,
-        *,
-        vocabulary_size: int,
-        context_length: int,
-        prompt: Sequence[int] = (),
-    ) -> None:
-        """Make the chain.
+    llama.cpp's own samplers copy and sort the whole vocabulary, which for a large one takes a good
+    part of the time of computing a token.
+    """
+
+    def __init__(self, params: SamplingParams, *, prompt: Iterable[int] = ()) -> None:
+        """Begin a sequence.
 
         Args:
             params: Complete, and passed by `check`.
-            vocabulary_size: How many tokens there are.
-            context_length: Most tokens that the sequence can have.
             prompt: What the sequence begins with, for the penalties.
         """
-        chain_params = native.llama_sampler_chain_default_params()
-        chain_params.no_perf = True
-        self._chain = native.llama_sampler_chain_init(chain_params)
-        if params.logit_bias:
-            self._add(_logit_bias(params.logit_bias, vocabulary_size))
-        # The library sets memory aside for the whole window.
-        window = min(params.penalty_window or 0, context_length)
-        if _has_penalties(params):
-            self._add(
-                native.llama_sampler_init_penalties(
-                    vocabulary_size,
-                    window,
-                    params.repetition_penalty,
-                    params.frequency_penalty,
-                    params.presence_penalty,
-                )
-            )
-        if _is_cold(params):
-            self._add(native.llama_sampler_init_greedy())
-        else:
-            self._add_drawing(params, vocabulary_size)
-        if _has_penalties(params):
-            for token in prompt[-window:]:
-                native.llama_sampler_accept(self._chain, token)
+        bias = params.logit_bias or {}
+        self._biased = np.fromiter(bias, dtype=np.intp, count=len(bias))
+        values = [-math.inf if value <= BANNING_BIAS else value for value in bias.values()]
+        self._bias = np.array(values, dtype=np.float32)
+        self._penalties = Penalties(params, prompt) if _has_penalties(params) else None
+        self._truncation = None if _is_cold(params) else Truncation(params)
+        seed = secrets.randbits(32) if params.seed is None else params.seed
+        self._random = random.Random(seed % _SEEDS)  # noqa: S311 - a seed is asked for to repeat
 
-    def sample(self, context: int, index: int) -> int:
-        """Draw a token from the logits of the batch's token `index`, and remember it."""
-        return int(native.llama_sampler_sample(self._chain, context, index))
+    def sample(self, logits: Logits, mask: Mask | None = None) -> int:
+        """Draw a token from a row of logits, and remember it.
 
-    def sample_among(
-        self, allowed: npt.NDArray[np.integer[Any]], logits: npt.NDArray[np.float32]
-    ) -> int:
-        """Draw one of the allowed tokens, at least one, from a row of logits, and remember it."""
-        candidates = np.zeros(len(allowed), dtype=_CANDIDATE)
-        candidates["id"] = allowed
-        candidates["logit"] = logits[allowed]
-        array = native.llama_token_data_array(
-            data=candidates.ctypes.data_as(native.llama_token_data_p),
-            size=len(allowed),
-            selected=-1,
-            sorted=False,
-        )
-        native.llama_sampler_apply(self._chain, ctypes.byref(array))
-        token = int(array.data[array.selected].id)
-        native.llama_sampler_accept(self._chain, token)
+        Args:
+            logits: Changed while this runs, and restored.
+            mask: What may be drawn; None allows everything.
+
+        Raises:
+            InvalidRequestError: The mask and the bias leave no token.
+            UnavailableError: The logits are not numbers.
+        """
+        with self._changed(logits):
+            token = self._drawn(logits, mask)
+        if self._penalties is not None:
+            self._penalties.add(token)
         return token
 
-    def close(self) -> None:
-        """Free the chain and all that is in it."""
-        native.llama_sampler_free(self._chain)
+    @contextlib.contextmanager
+    def _changed(self, logits: Logits) -> Iterator[None]:
+        """Apply bias and penalties: to few logits of many, so in place."""
+        unbiased = logits[self._biased]
+        logits[self._biased] += self._bias
+        try:
+            if self._penalties is None:
+                yield
+                return
+            seen = self._penalties.tokens()
+            unpenalised = logits[seen]
+            logits[seen] = self._penalties.applied(unpenalised)
+            try:
+                yield
+            finally:
+                logits[seen] = unpenalised
+        finally:
+            logits[self._biased] = unbiased
 
-    def _add_drawing(self, params: SamplingParams, vocabulary_size: int) -> None:
-        # Dividing by a temperature keeps the order of tokens, so top-k may come before it: the
-        # same tokens are kept, and only those need be divided.
-        if params.top_k:
-            self._add(native.llama_sampler_init_top_k(min(params.top_k, vocabulary_size)))
-        self._add(native.llama_sampler_init_temp(params.temperature))
-        if params.top_p is not None and params.top_p < 1:
-            self._add(native.llama_sampler_init_top_p(params.top_p, 1))
-        if params.min_p:
-            self._add(native.llama_sampler_init_min_p(params.min_p, 1))
-        self._add(native.llama_sampler_init_dist(_seed(params)))
+    def _drawn(self, logits: Logits, mask: Mask | None) -> int:
+        tokens = None
+        if mask is not None:
+            logits, tokens = mask.among(logits)
+        place = int(logits.argmax())
+        if np.isneginf(logits[place]):
+            raise InvalidRequestError(
+                "No token is left to sample: logit_bias bans all that the constraint allows.",
+                param="logit_bias",
+            )
+        check_best(logits[place])
+        if self._truncation is not None:
+            place = self._truncation.draw(logits, self._random.random())
+        return place if tokens is None else int(tokens[place])
 
-    def _add(self, sampler: Any) -> None:
-        native.llama_sampler_chain_add(self._chain, sampler)
+
+def check_best(logit: np.float32) -> None:
+    """Refuse to take a token for the best one when its logit is not a number.
+
+    Raises:
+        UnavailableError: It is not, or is infinite.
+    """
+    if not math.isfinite(logit):
+        raise UnavailableError(
+            "The model computed something that is not a number. If this happens again, its file"
+            " may be damaged: pull it again, or load it with another cache type."
+        )
 
 
 def _is_cold(params: SamplingParams) -> bool:
@@ -165,17 +165,3 @@ def _has_penalties(params: SamplingParams) -> bool:
         and not params.presence_penalty
     )
     return bool(params.penalty_window) and not neutral
-
-
-def _seed(params: SamplingParams) -> int:
-    seed = secrets.randbits(32) if params.seed is None else params.seed
-    # The remainder is never the seed that means "random".
-    return seed % _RANDOM_SEED
-
-
-def _logit_bias(bias: Mapping[int, float], vocabulary_size: int) -> Any:
-    entries = (native.llama_logit_bias * len(bias))()
-    for entry, (token, value) in zip(entries, bias.items(), strict=True):
-        entry.token = token
-        entry.bias = -math.inf if value <= BANNING_BIAS else value
-    return native.llama_sampler_init_logit_bias(vocabulary_size, len(bias), entries)

@@ -24,8 +24,6 @@ class Sequence:
     job: SequenceJob
     order: int
     """Counts submissions."""
-    greedy: bool
-    """Takes the best token, and needs no sampler."""
     tokens: array[int] = attrs.field(init=False)
     """The prompt and the answer so far."""
     in_memory: int = 0
@@ -43,7 +41,7 @@ class Sequence:
     speculation: Speculation | None = None
     """Guesses what comes next; None when that is switched off."""
     sampler: Sampler | None = None
-    """Made with the first token, for sequences that need one."""
+    """None for a sequence that simply takes the best token."""
 
     def __attrs_post_init__(self) -> None:
         self.tokens = array("i", self.job.prompt)
@@ -84,9 +82,3 @@ class Sequence:
         # What a sequence finds again after a wait is its own work.
         if not self.told and not self.generated:
             self.cached = cached
-
-    def close(self) -> None:
-        """Free what the sequence owns outside the KV cache."""
-        if self.sampler is not None:
-            self.sampler.close()
-            self.sampler = None

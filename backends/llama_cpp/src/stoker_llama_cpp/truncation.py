@@ -1,0 +1,156 @@
+"""Truncation: which tokens a distribution keeps, and drawing one of them.
+
+Nothing here looks at a token twice that cannot be drawn. The whole vocabulary is compared with a
+threshold, which a processor does with many logits at once, and only the few tokens above it are
+sorted. The threshold is one below which nothing can be kept, so the result is exact.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from stoker.sampling import SamplingParams
+
+# How far below the best logit to look for the k best tokens at first, and at most: farther away
+# no temperature leaves a token any probability.
+_FIRST_GAP = 4.0
+_LEAST_GAP = 0.001
+_FARTHEST = 1e6
+# What is looked at may be more than k tokens, but not so many more that sorting them shows.
+_MANY = 64
+# The mass of a whole vocabulary is summed up in pieces, so that one of them can be drawn first.
+_PIECE = 512
+
+Logits = npt.NDArray[np.float32]
+Indices = npt.NDArray[np.intp]
+Weights = npt.NDArray[np.floating[Any]]
+
+
+class Truncation:
+    """A sequence's temperature, top-k, top-p and min-p.
+
+    Temperature divides the logits. Of the tempered distribution, top-k keeps the k best tokens, of
+    equal ones the first; top-p keeps the smallest set of best tokens with that part of what top-k
+    has left; min-p keeps tokens that have that part of the best one's probability.
+    """
+
+    def __init__(self, params: SamplingParams) -> None:
+        """Take over the parameters, which are complete; the temperature is not 0."""
+        self._temperature = params.temperature or 1.0
+        self._top_k = params.top_k or 0
+        self._top_p = 1.0 if params.top_p is None else params.top_p
+        self._min_p = params.min_p or 0.0
+        self._gap = _FIRST_GAP
+
+    def draw(self, logits: Logits, uniform: float) -> int:
+        """Draw a token.
+
+        Tokens take their parts of the line from 0 to 1 in the order of their numbers and not of
+        their probabilities. So the same number gives the same token also when two tokens that
+        are all but equally likely change places.
+
+        Args:
+            logits: At least one is finite, none is above all numbers.
+            uniform: A random number, at least 0 and below 1.
+
+        Returns:
+            The token's place in `logits`.
+        """
+        best = logits.max()
+        if 0 < self._top_k < len(logits):
+            kept, weights = self._best(logits, best)
+        elif self._top_p < 1:
+            kept, weights = self._nucleus(logits, best)
+        elif self._min_p:
+            # A float of 32 bits, so that logits are compared as they are.
+            floor = np.float32(best + self._temperature * math.log(self._min_p))
+            kept = np.flatnonzero(logits >= floor)
+            weights = self._weights(logits[kept], best)
+        else:
+            return _drawn_of_all(self._weights(logits, best), uniform)
+        return int(kept[_place(weights, uniform)])
+
+    def _best(self, logits: Logits, best: np.float32) -> tuple[Indices, Weights]:
+        """Top-k, and then the others, with the weights of what is kept."""
+        places = self._above(logits, best)
+        # Stable, so that of equal tokens the first ones are kept.
+        order = np.argsort(-logits[places], kind="stable")[: self._top_k]
+        places = places[order]
+        self._gap = max(float(best - logits[places[-1]]), _LEAST_GAP)
+        weights = self._weights(logits[places].astype(np.float64), best)
+        return self._cut(places, weights, float(weights.sum()))
+
+    def _above(self, logits: Logits, best: np.float32) -> Indices:
+        """Places of at least k best tokens, in order, and few more.
+
+        The search begins where it ended for the token before, with some space.
+        """
+        gap = self._gap * 1.25
+        found = logits >= best - np.float32(gap)
+        while (count := int(np.count_nonzero(found))) < self._top_k:
+            if gap > _FARTHEST:
+                return np.flatnonzero(logits > -np.inf)
+            gap *= 4
+            found = logits >= best - np.float32(gap)
+        places = np.flatnonzero(found)
+        if count > self._top_k + _MANY:
+            values = logits[places]
+            # Equal ones stay in, whichever side of the border they are on.
+            border = np.partition(values, count - self._top_k)[count - self._top_k]
+            places = places[values >= border]
+        return places
+
+    def _nucleus(self, logits: Logits, best: np.float32) -> tuple[Indices, Weights]:
+        """Top-p of the whole vocabulary, and min-p."""
+        weights = self._weights(logits, best)
+        total = float(weights.sum(dtype=np.float64))
+        # All tokens that are lighter than this have less than what top-p leaves out; a little less
+        # still, because floats of 32 bits are rounded.
+        floor = max((1 - self._top_p) * total / len(logits), self._min_p) * (1 - 1e-6)
+        places = np.flatnonzero(weights >= floor)
+        places = places[np.argsort(-weights[places], kind="stable")]
+        return self._cut(places, weights[places].astype(np.float64), total)
+
+    def _cut(self, places: Indices, weights: Weights, total: float) -> tuple[Indices, Weights]:
+        """Apply top-p and min-p to tokens that are sorted, best first; gives them in order."""
+        count = len(places)
+        if self._top_p < 1:
+            count = min(count, int(np.cumsum(weights).searchsorted(self._top_p * total)) + 1)
+        if self._min_p:
+            # The best weight is 1.
+            count = min(count, int(np.searchsorted(-weights, -self._min_p, side="right")))
+        order = np.argsort(places[:count])
+        return places[order], weights[order]
+
+    def _weights(self, logits: Weights, best: np.float32) -> Weights:
+        """Probabilities as multiples of the best token's."""
+        weights = logits - best
+        weights /= self._temperature
+        np.exp(weights, out=weights)
+        return weights
+
+
+def _drawn_of_all(weights: Weights, uniform: float) -> int:
+    """Draw by the weights of a whole vocabulary: first a piece of it, then in this piece."""
+    pieces = np.add.reduceat(weights, np.arange(0, len(weights), _PIECE))
+    ends = np.cumsum(pieces, dtype=np.float64)
+    target = uniform * ends[-1]
+    piece = min(int(ends.searchsorted(target, side="right")), len(ends) - 1)
+    start = piece * _PIECE
+    within = weights[start : start + _PIECE]
+    left = (target - (ends[piece] - pieces[piece])) / pieces[piece]
+    return start + _place(within, min(max(left, 0.0), 1.0))
+
+
+def _place(weights: Weights, uniform: float) -> int:
+    """The place that a number between 0 and 1 falls on when each takes its weight of the line."""
+    ends = np.cumsum(weights, dtype=np.float64)
+    place = int(ends.searchsorted(uniform * ends[-1], side="right"))
+    if place == len(ends):
+        # Rounding has pushed the number to the very end.
+        place = int(np.flatnonzero(weights)[-1])
+    return place
