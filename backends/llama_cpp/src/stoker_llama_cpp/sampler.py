@@ -100,6 +100,8 @@ class Sampler:
             InvalidRequestError: The mask and the bias leave no token.
             UnavailableError: The logits are not numbers.
         """
+        if self._penalties is None and not len(self._biased):
+            return self._drawn(logits, mask)
         with self._changed(logits):
             token = self._drawn(logits, mask)
         if self._penalties is not None:
@@ -130,14 +132,15 @@ class Sampler:
         if mask is not None:
             logits, tokens = mask.among(logits)
         place = int(logits.argmax())
-        if np.isneginf(logits[place]):
+        best = logits[place]
+        if len(self._biased) and best == -np.inf:
             raise InvalidRequestError(
                 "No token is left to sample: logit_bias bans all that the constraint allows.",
                 param="logit_bias",
             )
-        check_best(logits[place])
+        check_best(best)
         if self._truncation is not None:
-            place = self._truncation.draw(logits, self._random.random())
+            place = self._truncation.draw(logits, best, self._random.random())
         return place if tokens is None else int(tokens[place])
 
 

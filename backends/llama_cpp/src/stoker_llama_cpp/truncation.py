@@ -46,7 +46,7 @@ class Truncation:
         self._min_p = params.min_p or 0.0
         self._gap = _FIRST_GAP
 
-    def draw(self, logits: Logits, uniform: float) -> int:
+    def draw(self, logits: Logits, best: np.float32, uniform: float) -> int:
         """Draw a token.
 
         Tokens take their parts of the line from 0 to 1 in the order of their numbers and not of
@@ -55,12 +55,12 @@ class Truncation:
 
         Args:
             logits: At least one is finite, none is above all numbers.
+            best: The largest of them.
             uniform: A random number, at least 0 and below 1.
 
         Returns:
             The token's place in `logits`.
         """
-        best = logits.max()
         if 0 < self._top_k < len(logits):
             kept, weights = self._best(logits, best)
         elif self._top_p < 1:
@@ -68,7 +68,7 @@ class Truncation:
         elif self._min_p:
             # A float of 32 bits, so that logits are compared as they are.
             floor = np.float32(best + self._temperature * math.log(self._min_p))
-            kept = np.flatnonzero(logits >= floor)
+            kept = (logits >= floor).nonzero()[0]
             weights = self._weights(logits[kept], best)
         else:
             return _drawn_of_all(self._weights(logits, best), uniform)
@@ -77,12 +77,13 @@ class Truncation:
     def _best(self, logits: Logits, best: np.float32) -> tuple[Indices, Weights]:
         """Top-k, and then the others, with the weights of what is kept."""
         places = self._above(logits, best)
+        below = best - logits[places]
         # Stable, so that of equal tokens the first ones are kept.
-        order = np.argsort(-logits[places], kind="stable")[: self._top_k]
-        places = places[order]
-        self._gap = max(float(best - logits[places[-1]]), _LEAST_GAP)
-        weights = self._weights(logits[places].astype(np.float64), best)
-        return self._cut(places, weights, float(weights.sum()))
+        order = below.argsort(kind="stable")[: self._top_k]
+        below = below[order]
+        self._gap = max(float(below[-1]), _LEAST_GAP)
+        weights = np.exp(below / -self._temperature, dtype=np.float64)
+        return self._cut(places[order], weights, float(weights.sum()))
 
     def _above(self, logits: Logits, best: np.float32) -> Indices:
         """Places of at least k best tokens, in order, and few more.
@@ -90,18 +91,17 @@ class Truncation:
         The search begins where it ended for the token before, with some space.
         """
         gap = self._gap * 1.25
-        found = logits >= best - np.float32(gap)
-        while (count := int(np.count_nonzero(found))) < self._top_k:
+        (places,) = (logits >= best - np.float32(gap)).nonzero()
+        while len(places) < self._top_k:
             if gap > _FARTHEST:
-                return np.flatnonzero(logits > -np.inf)
+                return (logits > -np.inf).nonzero()[0]
             gap *= 4
-            found = logits >= best - np.float32(gap)
-        places = np.flatnonzero(found)
-        if count > self._top_k + _MANY:
+            (places,) = (logits >= best - np.float32(gap)).nonzero()
+        spare = len(places) - self._top_k
+        if spare > _MANY:
             values = logits[places]
             # Equal ones stay in, whichever side of the border they are on.
-            border = np.partition(values, count - self._top_k)[count - self._top_k]
-            places = places[values >= border]
+            places = places[values >= np.partition(values, spare)[spare]]
         return places
 
     def _nucleus(self, logits: Logits, best: np.float32) -> tuple[Indices, Weights]:
@@ -111,19 +111,19 @@ class Truncation:
         # All tokens that are lighter than this have less than what top-p leaves out; a little less
         # still, because floats of 32 bits are rounded.
         floor = max((1 - self._top_p) * total / len(logits), self._min_p) * (1 - 1e-6)
-        places = np.flatnonzero(weights >= floor)
-        places = places[np.argsort(-weights[places], kind="stable")]
+        (places,) = (weights >= floor).nonzero()
+        places = places[(-weights[places]).argsort(kind="stable")]
         return self._cut(places, weights[places].astype(np.float64), total)
 
     def _cut(self, places: Indices, weights: Weights, total: float) -> tuple[Indices, Weights]:
         """Apply top-p and min-p to tokens that are sorted, best first; gives them in order."""
         count = len(places)
         if self._top_p < 1:
-            count = min(count, int(np.cumsum(weights).searchsorted(self._top_p * total)) + 1)
+            count = min(count, int(weights.cumsum().searchsorted(self._top_p * total)) + 1)
         if self._min_p:
             # The best weight is 1.
-            count = min(count, int(np.searchsorted(-weights, -self._min_p, side="right")))
-        order = np.argsort(places[:count])
+            count = min(count, int((-weights).searchsorted(-self._min_p, side="right")))
+        order = places[:count].argsort()
         return places[order], weights[order]
 
     def _weights(self, logits: Weights, best: np.float32) -> Weights:
@@ -137,7 +137,7 @@ class Truncation:
 def _drawn_of_all(weights: Weights, uniform: float) -> int:
     """Draw by the weights of a whole vocabulary: first a piece of it, then in this piece."""
     pieces = np.add.reduceat(weights, np.arange(0, len(weights), _PIECE))
-    ends = np.cumsum(pieces, dtype=np.float64)
+    ends = pieces.cumsum(dtype=np.float64)
     target = uniform * ends[-1]
     piece = min(int(ends.searchsorted(target, side="right")), len(ends) - 1)
     start = piece * _PIECE
@@ -148,7 +148,7 @@ def _drawn_of_all(weights: Weights, uniform: float) -> int:
 
 def _place(weights: Weights, uniform: float) -> int:
     """The place that a number between 0 and 1 falls on when each takes its weight of the line."""
-    ends = np.cumsum(weights, dtype=np.float64)
+    ends = weights.cumsum(dtype=np.float64)
     place = int(ends.searchsorted(uniform * ends[-1], side="right"))
     if place == len(ends):
         # Rounding has pushed the number to the very end.
