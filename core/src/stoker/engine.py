@@ -58,6 +58,9 @@ class TokenConstraint(abc.ABC):
     For each token the engine calls `mask`, samples among the allowed tokens only, and calls
     `accept` with the token. Calls come from any thread, one at a time, so a mask can be computed
     while the device computes the logits. Nothing is called once the sequence ended.
+
+    An engine that takes the best token asks `allows` first, which costs a tenth of a mask or less
+    and mostly says yes. One that verifies guesses in a batch asks `draft` for some.
     """
 
     @abc.abstractmethod
@@ -87,6 +90,30 @@ class TokenConstraint(abc.ABC):
         Raises:
             StokerError: As for `mask`.
         """
+
+    def allows(self, token: int) -> bool:
+        """Whether one token may come next: its bit in `mask`, without the others.
+
+        Raises:
+            StokerError: As for `mask`.
+        """
+        return bool(self.mask()[token >> 3] >> (token & 7) & 1)
+
+    def draft(self) -> tuple[int, ...]:
+        """The tokens that come next because the form leaves no other text.
+
+        For engines that compute several tokens in one batch: a guess, which is verified like any
+        other, each token by `mask` or `allows` before it goes through `accept`. Asking changes
+        nothing, and takes some 5 microseconds when nothing is known and 50 to 200 when something
+        is. Called from the engine's thread.
+
+        Returns:
+            Tokens without an end; empty, as here, when nothing is known.
+
+        Raises:
+            StokerError: As for `mask`.
+        """
+        return ()
 
 
 @attrs.frozen

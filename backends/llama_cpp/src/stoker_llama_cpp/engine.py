@@ -161,9 +161,10 @@ class LlamaCppEngine(Engine):
         self._model.close()
 
     def _mask(self, sequence: Sequence) -> Mask | StokerError | None:
-        """What a sequence may take next; None when it may take anything."""
+        """What a sequence may draw from; None when that is anything, or when it draws nothing."""
         constraint = sequence.job.constraint
-        if constraint is None:
+        # The best token of all is mostly allowed, and is asked about by itself.
+        if constraint is None or sequence.greedy:
             return None
         try:
             return Mask(constraint.mask(), vocabulary_size=len(self._vocabulary))
@@ -276,7 +277,7 @@ class LlamaCppEngine(Engine):
         if isinstance(mask, StokerError):
             raise mask
         if sequence.greedy:
-            return best[row] if mask is None else mask.best(logits, best[row])
+            return self._best(sequence, best[row], logits)
         if sequence.sampler is None:
             sequence.sampler = self._sampler(sequence)
         if mask is None:
@@ -284,6 +285,13 @@ class LlamaCppEngine(Engine):
             return sequence.sampler.sample(self._context.handle, row - self._batch.rows)
         banned = sampler.banned_tokens(sequence.job.sampling)
         return sequence.sampler.sample_among(mask.tokens(banned=banned), logits)
+
+    def _best(self, sequence: Sequence, likely: int, logits: npt.NDArray[np.float32]) -> int:
+        """The best token that a sequence may take, given the best of all."""
+        constraint = sequence.job.constraint
+        if constraint is None or constraint.allows(likely):
+            return likely
+        return Mask(constraint.mask(), vocabulary_size=len(self._vocabulary)).best(logits)
 
     def _advance(
         self,

@@ -24,10 +24,6 @@ class Mask:
         self._bits = bits
         self._size = vocabulary_size
 
-    def allows(self, token: int) -> bool:
-        """Whether a token is allowed."""
-        return bool(self._bits[token >> 3] >> (token & 7) & 1)
-
     def tokens(self, *, banned: Sequence[int] = ()) -> Tokens:
         """The allowed tokens, in order, without those that are banned otherwise.
 
@@ -48,18 +44,12 @@ class Mask:
             )
         return tokens
 
-    def best(self, logits: npt.NDArray[np.float32], likely: int) -> int:
-        """The allowed token with the best logit; of equal ones the first.
-
-        Args:
-            logits: Of the whole vocabulary.
-            likely: The best token of all. Mostly it is allowed too, and then there is no search.
+    def best(self, logits: npt.NDArray[np.float32]) -> int:
+        """The allowed token with the best logit, of all logits; of equal ones the first.
 
         Raises:
             InvalidRequestError: No token is allowed.
         """
-        if self.allows(likely):
-            return likely
         allowed = self._expanded()
         count = np.count_nonzero(allowed)
         if count <= self._size * _FEW:
