@@ -56,11 +56,12 @@ class TokenConstraint(abc.ABC):
 
     The core makes one per sequence from what the request prescribes; an engine knows no schemas.
     For each token the engine calls `mask`, samples among the allowed tokens only, and calls
-    `accept` with the token. Calls come from any thread, one at a time, so a mask can be computed
-    while the device computes the logits. Nothing is called once the sequence ended.
+    `accept` with the token. Calls come from the engine's thread. Nothing is called once the
+    sequence ended.
 
-    An engine that takes the best token asks `allows` first, which costs a tenth of a mask or less
-    and mostly says yes. One that verifies guesses in a batch asks `draft` for some.
+    That is enough. An engine is quicker that asks `forced` first and takes what there is without
+    sampling, and that samples as if there were no constraint, asks `allows`, and makes the mask
+    only when the answer is no: `allows` costs a tenth of a mask or less, and mostly says yes.
     """
 
     @abc.abstractmethod
@@ -99,16 +100,16 @@ class TokenConstraint(abc.ABC):
         """
         return bool(self.mask()[token >> 3] >> (token & 7) & 1)
 
-    def draft(self) -> tuple[int, ...]:
-        """The tokens that come next because the form leaves no other text.
+    def forced(self) -> tuple[int, ...]:
+        """The tokens that come next because the form leaves no choice.
 
-        For engines that compute several tokens in one batch: a guess, which is verified like any
-        other, each token by `mask` or `allows` before it goes through `accept`. Asking changes
-        nothing, and takes some 5 microseconds when nothing is known and 50 to 200 when something
-        is. Called from the engine's thread.
+        `mask` allows only the first of them, and after it was accepted only the second, and so
+        on. So they may be taken without sampling. Each goes through `accept`. Asking changes
+        nothing, and takes some 5 microseconds when there is nothing and 50 to 200 when there is.
 
         Returns:
-            Tokens without an end; empty, as here, when nothing is known.
+            Tokens, never one that ends the generation; empty, as here, when nothing is known.
+            More may be forced behind them.
 
         Raises:
             StokerError: As for `mask`.
@@ -175,8 +176,8 @@ class SequenceOutput:
 class Engine(abc.ABC):
     """A loaded model, at the level of tokens.
 
-    Every method but `vocabulary` is called from the thread that loaded the engine. Only `step` and
-    `close` may take long; the others return at once.
+    Methods are called from the thread that loaded the engine; `encode` and `vocabulary` from others
+    too, while the engine works. Only `step` and `close` may take long; the others return at once.
     """
 
     @property
@@ -186,7 +187,7 @@ class Engine(abc.ABC):
 
     @abc.abstractmethod
     def encode(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
-        """Turn text into tokens.
+        """Turn text into tokens. Called from other threads too, for constraints.
 
         Args:
             text: The text; the empty text gives no tokens but special ones.
@@ -211,8 +212,8 @@ class Engine(abc.ABC):
     def vocabulary(self) -> Vocabulary | None:
         """All tokens, for constraints; None, as here, when the engine cannot apply masks.
 
-        The only method that is called from another thread, once, while the engine works. It has
-        returned before `close` is called. Well under a second, please, with 262 144 tokens.
+        Called from another thread, once, while the engine works. It has returned before `close`
+        is called. Well under a second, please, with 262 144 tokens.
         """
         return None
 

@@ -31,7 +31,7 @@ class Drawer:
     def __init__(self, prompt: tuple[int, ...] = (), size: int = 10, **values: Any) -> None:
         params = SamplingParams(**values).over(NEUTRAL)
         check(params, vocabulary_size=size)
-        self._sampler = Sampler(params, vocabulary_size=size, context_length=1000, prompt=prompt)
+        self._sampler = Sampler(params, vocabulary_size=size, context_length=1000, tokens=prompt)
 
     def draw(self, logits: npt.NDArray[np.float32] = LOGITS, count: int = 1) -> list[int]:
         """Draw tokens; each is one that the penalties see."""

@@ -15,6 +15,7 @@ from stoker.engine import (
     SampledToken,
     SequenceJob,
     SequenceOutput,
+    TokenConstraint,
     Vocabulary,
 )
 from stoker.errors import InvalidRequestError, StokerError, UnavailableError
@@ -25,13 +26,15 @@ from stoker_llama_cpp.context import Context
 from stoker_llama_cpp.kv_cache import KVCache
 from stoker_llama_cpp.log import LOG, cause
 from stoker_llama_cpp.logprobs import with_logprobs
-from stoker_llama_cpp.mask import Mask
+from stoker_llama_cpp.mask import ALL_BANNED, Mask
 from stoker_llama_cpp.model import Model
 from stoker_llama_cpp.pace import Pace
 from stoker_llama_cpp.sampler import Sampler
 from stoker_llama_cpp.scheduler import Chunk, Scheduler
 from stoker_llama_cpp.sequence import Sequence
 from stoker_llama_cpp.speculation import MAX_DRAFT_TOKENS, Speculation
+
+_NO_LOGITS = np.empty(0, dtype=np.float32)
 
 
 class LlamaCppEngine(Engine):
@@ -55,6 +58,8 @@ class LlamaCppEngine(Engine):
             batch_size=context.batch_size,
         )
         self._batch = Batch(size=context.batch_size, slots=context.slots)
+        # What all sequences jump together, and a token for each, must fit into one step.
+        self._longest_jump = context.batch_size // context.max_sequences - 1
         self._pace = Pace()
 
     @property
@@ -136,11 +141,9 @@ class LlamaCppEngine(Engine):
             code = self._context.decode(self._batch.struct)
         if code:
             return [self._recovered(plan, code, cause(lines))]
-        # A GPU is still computing here; only `logits` waits for it.
-        masks = [self._mask(chunk.sequence) for _, chunk in self._batch.outputs]
         logits = self._context.logits()
         duration_s = time.perf_counter() - started_s
-        reads = sum(chunk.count for chunk in plan if chunk.count > 1)
+        reads = sum(chunk.count for chunk in plan if not chunk.sequence.answers)
         self._pace.observe(sum(chunk.size for chunk in plan) - reads, reads, duration_s)
         self._scheduler.computed(plan)
         outputs = []
@@ -150,7 +153,7 @@ class LlamaCppEngine(Engine):
             if not sequence.generated and sequence.pending and sequence.in_memory > sequence.told:
                 cached, sequence.told = sequence.untold_cached, sequence.in_memory
                 outputs.append(SequenceOutput(sequence.job.id, sequence.in_memory, cached))
-        outputs += self._sampled(logits, masks)
+        outputs += self._sampled(logits)
         return outputs
 
     def close(self) -> None:
@@ -159,17 +162,6 @@ class LlamaCppEngine(Engine):
             sequence.close()
         self._context.close()
         self._model.close()
-
-    def _mask(self, sequence: Sequence) -> Mask | StokerError | None:
-        """What a sequence may draw from; None when that is anything, or when it draws nothing."""
-        constraint = sequence.job.constraint
-        # The best token of all is mostly allowed, and is asked about by itself.
-        if constraint is None or sequence.greedy:
-            return None
-        try:
-            return Mask(constraint.mask(), vocabulary_size=len(self._vocabulary))
-        except StokerError as exc:
-            return exc
 
     def _with_drafts(self, plan: list[Chunk]) -> list[Chunk]:
         """Add guesses to the chunks of sequences that answer, where there is room and they pay."""
@@ -181,7 +173,7 @@ class LlamaCppEngine(Engine):
         drafted = []
         for chunk in plan:
             sequence = chunk.sequence
-            if sequence.speculation is not None and sequence.pending == 1:
+            if sequence.speculation is not None and sequence.answers and chunk.completes:
                 draft = sequence.speculation.draft(
                     sequence.tokens,
                     min(room, rows, MAX_DRAFT_TOKENS, sequence.left - 1),
@@ -194,18 +186,13 @@ class LlamaCppEngine(Engine):
                 drafted.append(chunk)
         return drafted
 
-    def _sampled(
-        self, logits: npt.NDArray[np.float32], masks: SequenceOf[Mask | StokerError | None]
-    ) -> list[SequenceOutput]:
+    def _sampled(self, logits: npt.NDArray[np.float32]) -> list[SequenceOutput]:
         """Sample tokens for every sequence that wants some."""
         wanting = self._batch.outputs
         best: list[int] = []
         if any(chunk.sequence.greedy for _, chunk in wanting):
             best = logits[: self._batch.rows].argmax(axis=1).tolist()
-        return [
-            self._answered(chunk, row, logits, best, mask)
-            for (row, chunk), mask in zip(wanting, masks, strict=True)
-        ]
+        return [self._answered(chunk, row, logits, best) for row, chunk in wanting]
 
     def _answered(
         self,
@@ -213,41 +200,43 @@ class LlamaCppEngine(Engine):
         row: int,
         logits: npt.NDArray[np.float32],
         best: SequenceOf[int],
-        mask: Mask | StokerError | None,
     ) -> SequenceOutput:
         """Sample a sequence's next token, and go on while the draft had the same one.
 
         Every token is chosen as it would have been without the draft, so the draft changes nothing
-        but the number of tokens in a step.
+        but the number of tokens in a step. What a constraint forces behind the last one is taken
+        along.
 
         Args:
             chunk: What was computed.
             row: The first row of logits that is the chunk's.
             logits: Of all chunks.
             best: The best token of each row, for a sequence that takes these.
-            mask: What the first token may be.
         """
         sequence, draft = chunk.sequence, chunk.draft
         prefilled, cached = (
             (None, 0) if sequence.generated else (len(sequence.job.prompt), sequence.untold_cached)
         )
         tokens: list[SampledToken] = []
+        sampled = 0
         finish: FinishReason | None = None
         error: StokerError | None = None
-        accepted = 0
+        accepted = sequence.jumped = 0
         try:
             while True:
                 at = row + accepted
-                token = self._chosen(sequence, at, logits[at], best, mask)
+                token = self._chosen(sequence, at, logits[at], best)
                 finish = self._advance(sequence, token, logits[at], tokens)
+                sampled += 1
                 if finish or accepted == len(draft) or token != draft[accepted]:
                     break
                 accepted += 1
-                mask = self._mask(sequence)
+            if finish is None:
+                finish = self._jump(sequence, tokens)
         except StokerError as exc:
             error = exc
         if sequence.speculation is not None:
-            sequence.speculation.observe(array("i", [token.id for token in tokens]))
+            sequence.speculation.observe(array("i", [token.id for token in tokens[:sampled]]))
         if draft:
             self._scheduler.verified(chunk, accepted)
         preemptions, sequence.preemptions = sequence.preemptions, 0
@@ -271,27 +260,60 @@ class LlamaCppEngine(Engine):
         row: int,
         logits: npt.NDArray[np.float32],
         best: SequenceOf[int],
-        mask: Mask | StokerError | None,
     ) -> int:
         """Choose a sequence's next token by a row of logits."""
-        if isinstance(mask, StokerError):
-            raise mask
+        constraint = sequence.job.constraint
+        forced = constraint.forced() if constraint is not None else ()
+        if forced:
+            return self._forced(sequence, forced[0])
         if sequence.greedy:
-            return self._best(sequence, best[row], logits)
+            if constraint is None or constraint.allows(best[row]):
+                return best[row]
+            return self._mask(constraint).best(logits)
         if sequence.sampler is None:
             sequence.sampler = self._sampler(sequence)
-        if mask is None:
+        if constraint is None or not sequence.sampler.remembers:
             # llama.cpp counts rows from the last one when the number is negative.
-            return sequence.sampler.sample(self._context.handle, row - self._batch.rows)
+            token = sequence.sampler.sample(self._context.handle, row - self._batch.rows)
+            # To draw from all and to draw again when that is not allowed is to draw from what is
+            # allowed. It needs no mask when it is, as mostly.
+            if constraint is None or constraint.allows(token):
+                return token
         banned = sampler.banned_tokens(sequence.job.sampling)
-        return sequence.sampler.sample_among(mask.tokens(banned=banned), logits)
+        return sequence.sampler.sample_among(self._mask(constraint).tokens(banned=banned), logits)
 
-    def _best(self, sequence: Sequence, likely: int, logits: npt.NDArray[np.float32]) -> int:
-        """The best token that a sequence may take, given the best of all."""
+    def _mask(self, constraint: TokenConstraint) -> Mask:
+        return Mask(constraint.mask(), vocabulary_size=len(self._vocabulary))
+
+    def _forced(self, sequence: Sequence, token: int) -> int:
+        """Take the only token that a constraint allows."""
+        if token in sampler.banned_tokens(sequence.job.sampling):
+            raise InvalidRequestError(ALL_BANNED, param="logit_bias")
+        if sequence.sampler is not None:
+            sequence.sampler.remember(token)
+        return token
+
+    def _jump(self, sequence: Sequence, tokens: list[SampledToken]) -> FinishReason | None:
+        """Take the tokens that a constraint leaves no choice about.
+
+        No logits are needed to choose them, so they are computed together with the next step,
+        without the part of the model that makes logits, and cost less than a token that is drawn.
+        """
         constraint = sequence.job.constraint
-        if constraint is None or constraint.allows(likely):
-            return likely
-        return Mask(constraint.mask(), vocabulary_size=len(self._vocabulary)).best(logits)
+        # Log probabilities are read from logits.
+        if constraint is None or sequence.job.sampling.logprobs is not None:
+            return None
+        while sequence.jumped < self._longest_jump:
+            forced = constraint.forced()
+            if not forced:
+                return None
+            for token in forced[: self._longest_jump - sequence.jumped]:
+                self._forced(sequence, token)
+                finish = self._advance(sequence, token, _NO_LOGITS, tokens)
+                if finish:
+                    return finish
+                sequence.jumped += 1
+        return None
 
     def _advance(
         self,
@@ -316,7 +338,7 @@ class LlamaCppEngine(Engine):
             sequence.job.sampling,
             vocabulary_size=len(self._vocabulary),
             context_length=self._info.context_length,
-            prompt=sequence.job.prompt,
+            tokens=sequence.tokens,
         )
 
     def _recovered(self, plan: list[Chunk], code: int, words: str) -> SequenceOutput:

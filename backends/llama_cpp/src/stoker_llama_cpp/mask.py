@@ -13,6 +13,10 @@ from stoker.errors import InvalidRequestError
 # Below this part of the vocabulary it is quicker to pick the allowed logits than to copy all.
 _FEW = 1 / 16
 
+ALL_BANNED = (
+    "No token is left to sample: the constraint allows only tokens that logit_bias bans."
+)
+
 Tokens = npt.NDArray[np.integer[Any]]
 
 
@@ -36,10 +40,7 @@ class Mask:
         tokens = np.flatnonzero(allowed)
         if not len(tokens):
             raise InvalidRequestError(
-                "No token is left to sample: the constraint allows only tokens that logit_bias"
-                " bans."
-                if banned
-                else "The constraint allows no token.",
+                ALL_BANNED if banned else "The constraint allows no token.",
                 param="logit_bias" if banned else None,
             )
         return tokens

@@ -69,7 +69,11 @@ def takes_best(params: SamplingParams) -> bool:
 
 
 class Sampler:
-    """One sequence's sampler: its random state, and the tokens that penalties look at."""
+    """One sequence's sampler: its random state, and the tokens that penalties look at.
+
+    Attributes:
+        remembers: Whether there are penalties, so that each token it draws changes the next draw.
+    """
 
     def __init__(
         self,
@@ -77,7 +81,7 @@ class Sampler:
         *,
         vocabulary_size: int,
         context_length: int,
-        prompt: Sequence[int] = (),
+        tokens: Sequence[int] = (),
     ) -> None:
         """Make the chain.
 
@@ -85,11 +89,12 @@ class Sampler:
             params: Complete, and passed by `check`.
             vocabulary_size: How many tokens there are.
             context_length: Most tokens that the sequence can have.
-            prompt: What the sequence begins with, for the penalties.
+            tokens: The sequence so far, for the penalties.
         """
         chain_params = native.llama_sampler_chain_default_params()
         chain_params.no_perf = True
         self._chain = native.llama_sampler_chain_init(chain_params)
+        self.remembers = _has_penalties(params)
         if params.logit_bias:
             self._add(_logit_bias(params.logit_bias, vocabulary_size))
         # The library sets memory aside for the whole window.
@@ -109,7 +114,7 @@ class Sampler:
         else:
             self._add_drawing(params, vocabulary_size)
         if _has_penalties(params):
-            for token in prompt[-window:]:
+            for token in tokens[-window:]:
                 native.llama_sampler_accept(self._chain, token)
 
     def sample(self, context: int, index: int) -> int:
@@ -133,6 +138,10 @@ class Sampler:
         token = int(array.data[array.selected].id)
         native.llama_sampler_accept(self._chain, token)
         return token
+
+    def remember(self, token: int) -> None:
+        """Take note of a token that the sequence got otherwise."""
+        native.llama_sampler_accept(self._chain, token)
 
     def close(self) -> None:
         """Free the chain and all that is in it."""

@@ -11,7 +11,7 @@ from stoker.constraints.tokenizer import Tokenizer
 from stoker.engine import TokenConstraint
 from stoker.errors import InvalidRequestError
 
-MAX_DRAFT_TOKENS = 32
+_MAX_FORCED_TOKENS = 32
 
 # Bounds for what a grammar may cost. By llguidance's own figures these are 20 ms to build a lexer,
 # 15 ms for the worst mask, and 100 MB for the states of one answer. An object of 1000 properties
@@ -73,7 +73,7 @@ class Matcher(TokenConstraint):
 
     def mask(self) -> bytes:
         """The tokens that may come next; see `TokenConstraint.mask`."""
-        forced = self.draft()
+        forced = self.forced()
         if forced:
             return self._state.mask_of(forced[0])
         mask = self._state.mask()
@@ -82,7 +82,7 @@ class Matcher(TokenConstraint):
 
     def allows(self, token: int) -> bool:
         """Whether a token may come next; see `TokenConstraint.allows`."""
-        forced = self.draft()
+        forced = self.forced()
         if forced:
             return token == forced[0]
         allowed = self._state.allows(token)
@@ -97,8 +97,8 @@ class Matcher(TokenConstraint):
         self._forced = forced[1:] if forced[:1] == (token,) and len(forced) > 1 else None
         return self._state.stopped
 
-    def draft(self) -> tuple[int, ...]:
-        """The tokens that the form leaves no choice about; see `TokenConstraint.draft`."""
+    def forced(self) -> tuple[int, ...]:
+        """The tokens that the form leaves no choice about; see `TokenConstraint.forced`."""
         if self._forced is None:
             self._forced = self._state.forced()
             check(self._state, self._param)
@@ -165,8 +165,8 @@ class _State:
 
     def forced(self) -> tuple[int, ...]:
         """The tokens that must come, but for the last bytes that could be part of longer ones."""
-        room = (ctypes.c_uint32 * MAX_DRAFT_TOKENS)()
-        count = library().compute_ff_tokens(self._handle, room, MAX_DRAFT_TOKENS)
+        room = (ctypes.c_uint32 * _MAX_FORCED_TOKENS)()
+        count = library().compute_ff_tokens(self._handle, room, _MAX_FORCED_TOKENS)
         return tuple(room[: max(count, 0)])
 
 

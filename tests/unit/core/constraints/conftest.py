@@ -59,7 +59,7 @@ class Follower:
         """Take a text byte by byte, or as it is forced; tell whether all of it was allowed."""
         data = text.encode() if isinstance(text, str) else text
         while data:
-            token = next(iter(self.constraint.draft()), data[0])
+            token = next(iter(self.constraint.forced()), data[0])
             piece = PIECES[token]
             if self.complete or token not in self.allowed() or not data.startswith(piece):
                 return False

@@ -98,24 +98,24 @@ def test_forced_text_is_written_as_the_model_would(follow: Callable[..., Any]) -
     """What has one form only has one spelling, that of the model's tokenizer."""
     follower = follow(JSON_SCHEMA, json.dumps(PET))
 
-    assert (259, 261) == follower.constraint.draft()[:2]
+    assert (259, 261) == follower.constraint.forced()[:2]
     assert {259} == follower.allowed()
     assert not follower.constraint.accept(259)
-    assert 261 == follower.constraint.draft()[0]
+    assert 261 == follower.constraint.forced()[0]
     assert {261} == follower.allowed()
     assert follower.follow('name":"')
-    assert () == follower.constraint.draft()
+    assert () == follower.constraint.forced()
     assert follower.follow('Ada",')
-    assert tuple(b'"age') == follower.constraint.draft()[:4]
+    assert tuple(b'"age') == follower.constraint.forced()[:4]
     assert follower.follow('"age":7}')
-    assert () == follower.constraint.draft()
+    assert () == follower.constraint.forced()
 
 
-def test_asking_for_a_draft_changes_nothing(follow: Callable[..., Any]) -> None:
+def test_asking_what_is_forced_changes_nothing(follow: Callable[..., Any]) -> None:
     """Masks are the same, whether or not one was asked for before."""
     asked, silent = follow(JSON_SCHEMA, json.dumps(PET)), follow(JSON_SCHEMA, json.dumps(PET))
     for token in (259, 261, 260, ord('"'), ord("x"), ord('"'), ord(",")):
-        asked.constraint.draft()
+        asked.constraint.forced()
         assert asked.constraint.mask() == silent.constraint.mask()
         asked.constraint.accept(token)
         silent.constraint.accept(token)
@@ -130,7 +130,7 @@ def test_spaces_that_a_tokenizer_adds_are_not_forced(
     words.encode = lambda text, **fields: plain(before + text, **fields)
     grammar = make_compiler(words).compile(Constraint(JSON_SCHEMA, json.dumps(PET))).result(60)
 
-    assert (259, 261) == grammar.begin("p").draft()[:2]
+    assert (259, 261) == grammar.begin("p").forced()[:2]
 
 
 def test_a_tokenizer_that_changes_the_text_is_not_used(
@@ -140,7 +140,7 @@ def test_a_tokenizer_that_changes_the_text_is_not_used(
     words.encode = lambda *_arguments, **_fields: [ord("?")]
     grammar = make_compiler(words).compile(Constraint(JSON_SCHEMA, json.dumps(PET))).result(60)
 
-    assert (259, 261) == grammar.begin("p").draft()[:2]
+    assert (259, 261) == grammar.begin("p").forced()[:2]
 
 
 def test_a_library_of_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
