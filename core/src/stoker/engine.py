@@ -56,8 +56,14 @@ class TokenConstraint(abc.ABC):
 
     The core makes one per sequence from what the request prescribes; an engine knows no schemas.
     For each token the engine calls `mask`, samples among the allowed tokens only, and calls
-    `accept` with the token. Calls come from any thread, one at a time, so a mask can be computed
-    while the device computes the logits. Nothing is called once the sequence ended.
+    `accept` with the token. Calls come from the engine's thread. Nothing is called once the
+    sequence ended.
+
+    That is enough. An engine is quicker that asks `forced` first and takes what there is without
+    sampling, and that asks whether it `allows` the best token when that is what it wants: this
+    costs a tenth of a mask or less, and the answer is mostly yes. What is drawn needs the mask: a
+    token that is drawn from all, and drawn again when it is not allowed, has other odds, because
+    top-k and the like keep other tokens then.
     """
 
     @abc.abstractmethod
@@ -87,6 +93,30 @@ class TokenConstraint(abc.ABC):
         Raises:
             StokerError: As for `mask`.
         """
+
+    def allows(self, token: int) -> bool:
+        """Whether one token may come next: its bit in `mask`, without the others.
+
+        Raises:
+            StokerError: As for `mask`.
+        """
+        return bool(self.mask()[token >> 3] >> (token & 7) & 1)
+
+    def forced(self) -> tuple[int, ...]:
+        """The tokens that come next because the form leaves no choice.
+
+        `mask` allows only the first of them, and after it was accepted only the second, and so
+        on. So they may be taken without sampling. Each goes through `accept`. Asking changes
+        nothing, and takes some 5 microseconds when there is nothing and 50 to 200 when there is.
+
+        Returns:
+            Tokens, never one that ends the generation; empty, as here, when nothing is known.
+            More may be forced behind them.
+
+        Raises:
+            StokerError: As for `mask`.
+        """
+        return ()
 
 
 @attrs.frozen
@@ -148,8 +178,8 @@ class SequenceOutput:
 class Engine(abc.ABC):
     """A loaded model, at the level of tokens.
 
-    Every method but `vocabulary` is called from the thread that loaded the engine. Only `step` and
-    `close` may take long; the others return at once.
+    Methods are called from the thread that loaded the engine; `encode` and `vocabulary` from others
+    too, while the engine works. Only `step` and `close` may take long; the others return at once.
     """
 
     @property
@@ -159,7 +189,7 @@ class Engine(abc.ABC):
 
     @abc.abstractmethod
     def encode(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
-        """Turn text into tokens.
+        """Turn text into tokens. Called from other threads too, for constraints.
 
         Args:
             text: The text; the empty text gives no tokens but special ones.
@@ -184,8 +214,8 @@ class Engine(abc.ABC):
     def vocabulary(self) -> Vocabulary | None:
         """All tokens, for constraints; None, as here, when the engine cannot apply masks.
 
-        The only method that is called from another thread, once, while the engine works. It has
-        returned before `close` is called. Well under a second, please, with 262 144 tokens.
+        Called from another thread, once, while the engine works. It has returned before `close`
+        is called. Well under a second, please, with 262 144 tokens.
         """
         return None
 

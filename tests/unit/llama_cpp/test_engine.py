@@ -281,9 +281,7 @@ def constrain(shared_engine: Any) -> Iterator[Callable[..., TokenConstraint]]:
     compiler = ConstraintCompiler(shared_engine)
 
     def make(kind: ConstraintKind, source: str = "") -> TokenConstraint:
-        (constraint,) = compiler.compile(Constraint(kind, source), 1)
-        assert constraint is not None
-        return constraint
+        return compiler.compile(Constraint(kind, source)).result(60).begin("constraint")
 
     yield make
     compiler.close()
@@ -341,7 +339,8 @@ def test_a_constrained_answer_goes_on_after_a_wait(
     player = load(context_length=256, cache_tokens=256, max_sequences=2)
     compiler = ConstraintCompiler(player.engine)
     digits = Constraint(ConstraintKind.REGEX, "[0-9]{150}")
-    first, second = compiler.compile(digits, 2)
+    grammar = compiler.compile(digits).result(60)
+    first, second = grammar.begin("first"), grammar.begin("second")
     player.submit(1, STORIES[0], max_tokens=200, ignore_end=False, constraint=first)
     player.submit(2, STORIES[1], max_tokens=200, ignore_end=False, constraint=second)
     player.run()

@@ -15,6 +15,7 @@ from stoker.engine import (
     SampledToken,
     SequenceJob,
     SequenceOutput,
+    TokenConstraint,
     Vocabulary,
 )
 from stoker.errors import InvalidRequestError, StokerError, UnavailableError
@@ -32,6 +33,8 @@ from stoker_llama_cpp.sampler import Sampler
 from stoker_llama_cpp.scheduler import Chunk, Scheduler
 from stoker_llama_cpp.sequence import Sequence
 from stoker_llama_cpp.speculation import MAX_DRAFT_TOKENS, Speculation
+
+_NO_LOGITS = np.empty(0, dtype=np.float32)
 
 
 class LlamaCppEngine(Engine):
@@ -55,6 +58,8 @@ class LlamaCppEngine(Engine):
             batch_size=context.batch_size,
         )
         self._batch = Batch(size=context.batch_size, slots=context.slots)
+        # What all sequences jump together, and a token for each, must fit into one step.
+        self._longest_jump = context.batch_size // context.max_sequences - 1
         self._pace = Pace()
 
     @property
@@ -136,11 +141,9 @@ class LlamaCppEngine(Engine):
             code = self._context.decode(self._batch.struct)
         if code:
             return [self._recovered(plan, code, cause(lines))]
-        # A GPU is still computing here; only `logits` waits for it.
-        masks = [self._mask(chunk.sequence) for _, chunk in self._batch.outputs]
         logits = self._context.logits()
         duration_s = time.perf_counter() - started_s
-        reads = sum(chunk.count for chunk in plan if chunk.count > 1)
+        reads = sum(chunk.count for chunk in plan if not chunk.sequence.answers)
         self._pace.observe(sum(chunk.size for chunk in plan) - reads, reads, duration_s)
         self._scheduler.computed(plan)
         outputs = []
@@ -150,23 +153,13 @@ class LlamaCppEngine(Engine):
             if not sequence.generated and sequence.pending and sequence.in_memory > sequence.told:
                 cached, sequence.told = sequence.untold_cached, sequence.in_memory
                 outputs.append(SequenceOutput(sequence.job.id, sequence.in_memory, cached))
-        outputs += self._sampled(logits, masks)
+        outputs += self._sampled(logits)
         return outputs
 
     def close(self) -> None:
         """Free everything."""
         self._context.close()
         self._model.close()
-
-    def _mask(self, sequence: Sequence) -> Mask | StokerError | None:
-        """What a sequence may take next; None when it may take anything."""
-        constraint = sequence.job.constraint
-        if constraint is None:
-            return None
-        try:
-            return Mask(constraint.mask(), vocabulary_size=len(self._vocabulary))
-        except StokerError as exc:
-            return exc
 
     def _with_drafts(self, plan: list[Chunk]) -> list[Chunk]:
         """Add guesses to the chunks of sequences that answer, where there is room and they pay."""
@@ -178,7 +171,7 @@ class LlamaCppEngine(Engine):
         drafted = []
         for chunk in plan:
             sequence = chunk.sequence
-            if sequence.speculation is not None and sequence.pending == 1:
+            if sequence.speculation is not None and sequence.answers and chunk.completes:
                 draft = sequence.speculation.draft(
                     sequence.tokens,
                     min(room, rows, MAX_DRAFT_TOKENS, sequence.left - 1),
@@ -191,18 +184,13 @@ class LlamaCppEngine(Engine):
                 drafted.append(chunk)
         return drafted
 
-    def _sampled(
-        self, logits: npt.NDArray[np.float32], masks: SequenceOf[Mask | StokerError | None]
-    ) -> list[SequenceOutput]:
+    def _sampled(self, logits: npt.NDArray[np.float32]) -> list[SequenceOutput]:
         """Sample tokens for every sequence that wants some."""
         wanting = self._batch.outputs
         best: list[int] = []
         if any(chunk.sequence.sampler is None for _, chunk in wanting):
             best = logits[: self._batch.rows].argmax(axis=1).tolist()
-        return [
-            self._answered(chunk, row, logits, best, mask)
-            for (row, chunk), mask in zip(wanting, masks, strict=True)
-        ]
+        return [self._answered(chunk, row, logits, best) for row, chunk in wanting]
 
     def _answered(
         self,
@@ -210,41 +198,43 @@ class LlamaCppEngine(Engine):
         row: int,
         logits: npt.NDArray[np.float32],
         best: SequenceOf[int],
-        mask: Mask | StokerError | None,
     ) -> SequenceOutput:
         """Sample a sequence's next token, and go on while the draft had the same one.
 
         Every token is chosen as it would have been without the draft, so the draft changes nothing
-        but the number of tokens in a step.
+        but the number of tokens in a step. What a constraint forces behind the last one is taken
+        along.
 
         Args:
             chunk: What was computed.
             row: The first row of logits that is the chunk's.
             logits: Of all chunks.
             best: The best token of each row, for a sequence that takes these.
-            mask: What the first token may be.
         """
         sequence, draft = chunk.sequence, chunk.draft
         prefilled, cached = (
             (None, 0) if sequence.generated else (len(sequence.job.prompt), sequence.untold_cached)
         )
         tokens: list[SampledToken] = []
+        sampled = 0
         finish: FinishReason | None = None
         error: StokerError | None = None
-        accepted = 0
+        accepted = sequence.jumped = 0
         try:
             while True:
                 at = row + accepted
-                token = self._chosen(sequence, at, logits[at], best, mask)
+                token = self._chosen(sequence, logits[at], best[at] if best else 0)
                 finish = self._advance(sequence, token, logits[at], tokens)
+                sampled += 1
                 if finish or accepted == len(draft) or token != draft[accepted]:
                     break
                 accepted += 1
-                mask = self._mask(sequence)
+            if finish is None:
+                finish = self._jump(sequence, tokens)
         except StokerError as exc:
             error = exc
         if sequence.speculation is not None:
-            sequence.speculation.observe(array("i", [token.id for token in tokens]))
+            sequence.speculation.observe(array("i", [token.id for token in tokens[:sampled]]))
         if draft:
             self._scheduler.verified(chunk, accepted)
         preemptions, sequence.preemptions = sequence.preemptions, 0
@@ -262,21 +252,49 @@ class LlamaCppEngine(Engine):
             preemptions=preemptions,
         )
 
-    def _chosen(
-        self,
-        sequence: Sequence,
-        row: int,
-        logits: npt.NDArray[np.float32],
-        best: SequenceOf[int],
-        mask: Mask | StokerError | None,
-    ) -> int:
-        """Choose a sequence's next token by a row of logits."""
-        if isinstance(mask, StokerError):
-            raise mask
+    def _chosen(self, sequence: Sequence, logits: npt.NDArray[np.float32], best: int) -> int:
+        """Choose a sequence's next token by its row of logits, of which the best one is known."""
+        constraint = sequence.job.constraint
+        if constraint is not None and (forced := constraint.forced()):
+            return self._forced(sequence, forced[0])
         if sequence.sampler is not None:
+            mask = None if constraint is None else self._mask(constraint)
             return sequence.sampler.sample(logits, mask)
-        sampler.check_best(logits[best[row]])
-        return best[row] if mask is None else mask.best(logits, best[row])
+        sampler.check_best(logits[best])
+        if constraint is None or constraint.allows(best):
+            return best
+        return self._mask(constraint).best(logits)
+
+    def _mask(self, constraint: TokenConstraint) -> Mask:
+        return Mask(constraint.mask(), vocabulary_size=len(self._vocabulary))
+
+    def _forced(self, sequence: Sequence, token: int) -> int:
+        """Take the only token that a constraint allows."""
+        if sequence.sampler is not None:
+            sequence.sampler.take(token)
+        return token
+
+    def _jump(self, sequence: Sequence, tokens: list[SampledToken]) -> FinishReason | None:
+        """Take the tokens that a constraint leaves no choice about.
+
+        No logits are needed to choose them, so they are computed together with the next step,
+        without the part of the model that makes logits, and cost less than a token that is drawn.
+        """
+        constraint = sequence.job.constraint
+        # Log probabilities are read from logits.
+        if constraint is None or sequence.job.sampling.logprobs is not None:
+            return None
+        while sequence.jumped < self._longest_jump:
+            forced = constraint.forced()
+            if not forced:
+                return None
+            for token in forced[: self._longest_jump - sequence.jumped]:
+                self._forced(sequence, token)
+                finish = self._advance(sequence, token, _NO_LOGITS, tokens)
+                if finish:
+                    return finish
+                sequence.jumped += 1
+        return None
 
     def _advance(
         self,

@@ -22,10 +22,6 @@ class Mask:
         self._bits = bits
         self._size = vocabulary_size
 
-    def allows(self, token: int) -> bool:
-        """Whether a token is allowed."""
-        return bool(self._bits[token >> 3] >> (token & 7) & 1)
-
     def among(self, logits: Logits) -> tuple[Logits, Tokens | None]:
         """What a token is chosen from.
 
@@ -48,18 +44,12 @@ class Mask:
         tokens = np.flatnonzero(allowed)
         return logits[tokens], tokens
 
-    def best(self, logits: Logits, likely: int) -> int:
-        """The allowed token with the best logit; of equal ones the first.
-
-        Args:
-            logits: Of the whole vocabulary.
-            likely: The best token of all. Mostly it is allowed too, and then there is no search.
+    def best(self, logits: Logits) -> int:
+        """The allowed token with the best logit, of all logits; of equal ones the first.
 
         Raises:
             InvalidRequestError: No token is allowed.
         """
-        if self.allows(likely):
-            return likely
         among, tokens = self.among(logits)
         place = int(among.argmax())
         return place if tokens is None else int(tokens[place])

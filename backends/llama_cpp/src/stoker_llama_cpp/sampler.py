@@ -108,6 +108,17 @@ class Sampler:
             self._penalties.add(token)
         return token
 
+    def take(self, token: int) -> None:
+        """Remember a token that was not drawn, because a constraint allows no other one.
+
+        Raises:
+            InvalidRequestError: The bias bans it.
+        """
+        if len(self._biased) and -np.inf in self._bias[self._biased == token]:
+            raise _all_banned()
+        if self._penalties is not None:
+            self._penalties.add(token)
+
     @contextlib.contextmanager
     def _changed(self, logits: Logits) -> Iterator[None]:
         """Apply bias and penalties: to few logits of many, so in place."""
@@ -134,10 +145,7 @@ class Sampler:
         place = int(logits.argmax())
         best = logits[place]
         if len(self._biased) and best == -np.inf:
-            raise InvalidRequestError(
-                "No token is left to sample: logit_bias bans all that the constraint allows.",
-                param="logit_bias",
-            )
+            raise _all_banned()
         check_best(best)
         if self._truncation is not None:
             place = self._truncation.draw(logits, best, self._random.random())
@@ -155,6 +163,13 @@ def check_best(logit: np.float32) -> None:
             "The model computed something that is not a number. If this happens again, its file"
             " may be damaged: pull it again, or load it with another cache type."
         )
+
+
+def _all_banned() -> InvalidRequestError:
+    return InvalidRequestError(
+        "No token is left to sample: logit_bias bans all that the constraint allows.",
+        param="logit_bias",
+    )
 
 
 def _is_cold(params: SamplingParams) -> bool:

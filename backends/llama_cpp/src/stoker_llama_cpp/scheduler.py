@@ -102,7 +102,8 @@ class Scheduler:
     def plan(self, pace: ReadingPace) -> list[Chunk]:
         """Decide on the next step.
 
-        Sequences that answer get their one token first. What is left of the batch goes to those
+        Sequences that answer get their newest tokens first: one, or more when some were not
+        sampled but forced. What is left of the batch goes to those
         that read their prompts, in equal shares, so that a short prompt is not held up by a
         long one.
 
@@ -111,13 +112,14 @@ class Scheduler:
         """
         self._make_room()
         self._let_in()
-        plan = [Chunk(sequence, 1) for sequence in self._running if sequence.pending == 1]
-        reading = [sequence for sequence in self._running if sequence.pending > 1]
+        plan = [Chunk(item, item.pending) for item in self._running if item.answers]
+        reading = [sequence for sequence in self._running if not sequence.answers]
         if reading:
             # The shortest takes first, and leaves what it does not need to the others.
             reading.sort(key=_pending)
-            budget = pace.beside(len(plan)) if plan else pace.alone()
-            budget = min(budget, self._batch_size - len(plan))
+            answers = sum(chunk.count for chunk in plan)
+            budget = pace.beside(answers) if plan else pace.alone()
+            budget = min(budget, self._batch_size - answers)
             for left, sequence in zip(range(len(reading), 0, -1), reading, strict=True):
                 count = min(sequence.pending, -(-budget // left))
                 if count:

@@ -38,6 +38,8 @@ class Sequence:
     """How much of the prompt was last said to be in memory."""
     preemptions: int = 0
     """How often it had to give its memory to others since the last that was told of it."""
+    jumped: int = 0
+    """Last tokens that were not sampled, because the constraint left no choice."""
     speculation: Speculation | None = None
     """Guesses what comes next; None when that is switched off."""
     sampler: Sampler | None = None
@@ -55,6 +57,11 @@ class Sequence:
     def pending(self) -> int:
         """Tokens that are known but not in memory; at least one while the sequence lives."""
         return len(self.tokens) - self.in_memory
+
+    @property
+    def answers(self) -> bool:
+        """Whether all but the newest tokens are in memory, so that it goes on with its answer."""
+        return self.pending <= 1 + self.jumped
 
     @property
     def generated(self) -> int:

@@ -14,11 +14,6 @@ from stoker.request import Constraint, ConstraintKind
 MAX_SOURCE_CHARS = 100_000
 """Longer sources take seconds to compile, in which the other requests wait."""
 
-# Where the grammar leaves one way only, llguidance would allow the one token that its idea of the
-# tokenizer gives, which is not the model's. Without forcing, every token that fits is allowed and
-# the model chooses.
-_OPTIONS = '%llguidance {"no_forcing": true}\n'
-
 # No white space between the parts of JSON: small models that may write blanks write them for ever.
 _JSON_OPTIONS = {"whitespace_flexible": False}
 
@@ -49,7 +44,24 @@ def grammar_of(constraint: Constraint) -> str:
             rules = source
         case ConstraintKind.GBNF:
             rules = _gbnf(constraint)
-    return f"{rules}\n{_OPTIONS}"
+    _check_characters(constraint, rules)
+    return rules
+
+
+def _check_characters(constraint: Constraint, rules: str) -> None:
+    # A library in C reads them: it would stop at a zero.
+    if "\0" in rules:
+        raise InvalidRequestError(
+            f"{constraint.param} has the character U+0000: write it as an escape.",
+            param=constraint.param,
+        )
+    try:
+        rules.encode()
+    except UnicodeEncodeError as exc:
+        raise InvalidRequestError(
+            f"{constraint.param} is no valid Unicode: it has half of a surrogate pair.",
+            param=constraint.param,
+        ) from exc
 
 
 def _json(constraint: Constraint, kinds: type | tuple[type, ...], wanted: str) -> Any:

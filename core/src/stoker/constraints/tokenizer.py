@@ -2,47 +2,131 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+import array
+import ctypes
+import functools
+import weakref
+from collections.abc import Callable
+from typing import Any
 
+from stoker.constraints.library import TokenizeFunction, TokenizerInit, library
 from stoker.engine import Vocabulary
-
-if TYPE_CHECKING:
-    from llguidance import LLTokenizer
+from stoker.errors import UnavailableError
 
 # Marks a token as one that no text matches (toktrie's SPECIAL_TOKEN_MARKER).
 _CONTROL_MARK = b"\xff"
+_ERROR_BYTES = 1000
+_LINE = "\n"
+# A line's end is one token, or a space and its byte.
+_LINE_TOKENS = 2
+_LONGEST_BYTES = 64
+
+# Sets of tokens that are taken into a mask as a whole where the grammar allows all of them: those
+# of JSON strings of bounded length, and of any length. Without them a mask inside a string takes
+# ten times as long. llguidance's own list begins with a set of white space, which saves nothing in
+# compact JSON and a fifth of the building.
+_SLICES = (
+    rb'[^"\\\x00-\x1F\x7F]{1,10}',
+    rb'[^"\\\x00-\x1F\x7F]{1,30}',
+    rb'[^"\\\x00-\x1F\x7F]+',
+)
+
+Encode = Callable[[str], list[int]]
 
 
-class _TokenSource:
-    """What llguidance reads a vocabulary from (its `TokenizerWrapper`)."""
+class Tokenizer:
+    """A vocabulary as llguidance needs it. Owns memory outside Python, and frees it."""
 
-    is_tokenizer_wrapper = True
-    bos_token_id = None
-    special_token_ids: Sequence[int] = ()
+    def __init__(self, vocabulary: Vocabulary, encode: Encode) -> None:
+        """Build it. Takes a second for 262 144 tokens, without the interpreter lock.
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
-        self.tokens = list(vocabulary.token_bytes)
+        Args:
+            vocabulary: All tokens.
+            encode: Turns text into tokens as the model was trained to read it. Called when a
+                matcher looks for what is forced, in that thread.
+
+        Raises:
+            UnavailableError: llguidance cannot be used, or not with these tokens.
+        """
+        functions = library()
+        tokens = list(vocabulary.token_bytes)
         for token, text in vocabulary.control_tokens.items():
-            self.tokens[token] = _CONTROL_MARK + text.encode()
-        self.eos_token_id = min(vocabulary.end_tokens)
-        self.built: LLTokenizer | None = None
+            tokens[token] = _CONTROL_MARK + text.encode()
+        lengths = array.array("I", map(len, tokens))
+        data = b"".join(tokens)
+        first_end, *more_ends = sorted(vocabulary.end_tokens)
+        ends = array.array("I", more_ends)
+        error = ctypes.create_string_buffer(_ERROR_BYTES)
+        self.end_tokens = vocabulary.end_tokens
+        # llguidance calls it for as long as it lives.
+        self._tokenize = TokenizeFunction(_c_function(_Spelling(vocabulary, encode)))
+        handle = functions.new_tokenizer(
+            TokenizerInit(
+                struct_size=ctypes.sizeof(TokenizerInit),
+                vocab_size=len(tokens),
+                tok_eos=first_end,
+                token_lens=lengths.buffer_info()[0],
+                token_bytes=ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p).value,
+                tokenize_assumes_string=True,
+                tokenize_fn=self._tokenize,
+                slices=(ctypes.c_char_p * (len(_SLICES) + 1))(*_SLICES, None),
+                tok_eos_extra=ends.buffer_info()[0],
+                tok_eos_extra_count=len(ends),
+            ),
+            error,
+            _ERROR_BYTES,
+        )
+        if handle is None:
+            words = error.value.decode(errors="replace")
+            raise UnavailableError(f"llguidance cannot use the model's tokens: {words}.")
+        self.handle = handle
+        weakref.finalize(self, functions.free_tokenizer, handle).atexit = False
 
-    def __call__(self, text: str) -> list[int]:
-        """Tokenise, if llguidance should want it: it does not for grammars without forcing."""
-        return [] if self.built is None else self.built.greedy_tokenize(text)
+
+def _c_function(spelling: _Spelling) -> Callable[..., int]:
+    def tokenize(_user_data: Any, text: Any, size: int, output: Any, room: int) -> int:
+        tokens = spelling.tokens_of(ctypes.string_at(text, size))
+        for place, token in enumerate(tokens[:room]):
+            output[place] = token
+        return len(tokens)
+
+    return tokenize
 
 
-def build_tokenizer(vocabulary: Vocabulary) -> LLTokenizer:
-    """Build the tokenizer. Takes a second for 100 000 tokens, and holds the interpreter lock."""
-    from llguidance import LLTokenizer
+class _Spelling:
+    """How the model's tokenizer writes a text in the middle of others: exactly its bytes."""
 
-    source = _TokenSource(vocabulary)
-    source.built = LLTokenizer(
-        source,  # type: ignore[arg-type]  # it asks for the attributes, not for the class
-        n_vocab=len(vocabulary.token_bytes),
-        eos_token=sorted(vocabulary.end_tokens),
-    )
-    # It keeps the source, for its tokeniser only.
-    source.tokens.clear()
-    return source.built
+    def __init__(self, vocabulary: Vocabulary, encode: Encode) -> None:
+        self._pieces = vocabulary.token_bytes
+        self._encode = encode
+
+    def tokens_of(self, data: bytes) -> list[int]:
+        text = data.decode()
+        tokens = self._encode(text)
+        if self._bytes_of(tokens) == data:
+            return tokens
+        # Some tokenizers put a space before a text, and none before what follows a line.
+        tokens = self._encode(_LINE + text)
+        for count in range(1, _LINE_TOKENS + 1):
+            if self._bytes_of(tokens[count:]) == data:
+                return tokens[count:]
+        return self._longest(data)
+
+    def _bytes_of(self, tokens: list[int]) -> bytes:
+        return b"".join(self._pieces[token] for token in tokens)
+
+    @functools.cached_property
+    def _tokens(self) -> dict[bytes, int]:
+        return {piece: token for token, piece in enumerate(self._pieces) if piece}
+
+    def _longest(self, data: bytes) -> list[int]:
+        """The longest token that fits, again and again; nothing where none does."""
+        tokens = []
+        while data:
+            sizes = range(min(len(data), _LONGEST_BYTES), 0, -1)
+            found = next((size for size in sizes if data[:size] in self._tokens), 0)
+            if not found:
+                return []
+            tokens.append(self._tokens[data[:found]])
+            data = data[found:]
+        return tokens

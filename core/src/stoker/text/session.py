@@ -31,6 +31,9 @@ class Session(abc.ABC):
     def submit(self, request_id: int, request: GenerateRequest) -> None:
         """Take a request; later steps answer it. Returns at once.
 
+        What takes time to find out is found out meanwhile, without holding the other requests up:
+        a request whose constraint cannot be honoured has `Failed` as its first and only event.
+
         Args:
             request_id: Chosen by the caller; unique among the requests that are not answered yet.
             request: What to generate.

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent import futures
 
 import attrs
 
 from stoker.artifact import ModelBundle
 from stoker.constraints.compiler import ConstraintCompiler
-from stoker.engine import Engine, EngineInfo, SequenceJob, SequenceOutput
+from stoker.constraints.matcher import CompiledGrammar
+from stoker.engine import Engine, EngineInfo, SequenceJob, SequenceOutput, TokenConstraint
 from stoker.errors import ContextLengthExceededError, InvalidRequestError, StokerError
 from stoker.events import (
     ChoiceFinished,
@@ -28,6 +30,19 @@ from stoker.text.admission import check_features
 from stoker.text.choice import Choice
 from stoker.text.prompt import PromptEncoder, template_source
 from stoker.text.session import Session
+
+_COMPILING_WAIT_S = 0.01
+"""How long a step waits for a grammar when there is nothing else to do."""
+
+
+@attrs.frozen(eq=False)
+class _CompilingRequest:
+    """A request that waits for its grammar. The engine knows nothing of it yet."""
+
+    request: GenerateRequest
+    prompt: tuple[int, ...]
+    submitted_s: float
+    grammar: futures.Future[CompiledGrammar]
 
 
 class _ActiveRequest:
@@ -81,6 +96,7 @@ class TokenSession(Session):
         self._constraints = ConstraintCompiler(engine)
         self._token_bytes = _cached(engine.token_bytes)
         self._sequence_ids = itertools.count(1)
+        self._compiling: dict[int, _CompilingRequest] = {}
         self._requests: dict[int, _ActiveRequest] = {}
         self._sequences: dict[int, tuple[_ActiveRequest, Choice]] = {}
         # Requests of which no step has told yet.
@@ -104,22 +120,103 @@ class TokenSession(Session):
     @property
     def idle(self) -> bool:
         """Whether a `step` would do nothing."""
-        return not self._accepted and self._engine.idle
+        return not self._accepted and not self._compiling and self._engine.idle
 
     def submit(self, request_id: int, request: GenerateRequest) -> None:
         """Take a request; see `Session.submit`."""
         submitted_s = time.perf_counter()
-        if request_id in self._requests:
+        if request_id in self._requests or request_id in self._compiling:
             raise InvalidRequestError(f"The request id {request_id} is in use.")
         check_features(request)
         prompt = self._prompts.encode(request.prompt)
-        room = self._info.context_length - len(prompt)
-        if room < 1:
+        if len(prompt) >= self._info.context_length:
             raise ContextLengthExceededError(
                 prompt_tokens=len(prompt), context_length=self._info.context_length
             )
-        constraints = self._constraints.compile(request.constraint, request.n)
-        active = _ActiveRequest(request_id, len(prompt), submitted_s)
+        if request.constraint is None:
+            active = _ActiveRequest(request_id, len(prompt), submitted_s)
+            self._start(active, request, prompt, [None] * request.n)
+            return
+        grammar = self._constraints.compile(request.constraint)
+        self._compiling[request_id] = _CompilingRequest(request, prompt, submitted_s, grammar)
+
+    def cancel(self, request_id: int) -> None:
+        """Forget a request; an unknown id is a no-op."""
+        active = self._requests.get(request_id)
+        if active is not None:
+            self._drop(active)
+        waiting = self._compiling.pop(request_id, None)
+        if waiting is not None:
+            waiting.grammar.cancel()
+
+    def step(self) -> list[tuple[int, Event]]:
+        """Advance every request; see `Session.step`."""
+        events: list[tuple[int, Event]] = []
+        if self._compiling:
+            self._take_compiled(events)
+        if self._accepted:
+            events += [(active.id, Prefill(0, active.prompt_tokens)) for active in self._accepted]
+            self._accepted.clear()
+        for output in self._engine.step():
+            # What ended earlier in this very step is not there any more.
+            if output.id in self._sequences:
+                self._advance(output, events)
+        return events
+
+    def close(self) -> None:
+        """Drop all requests and close the engine."""
+        self._compiling.clear()
+        self._requests.clear()
+        self._sequences.clear()
+        self._accepted.clear()
+        # It may be reading the engine's vocabulary.
+        self._constraints.close()
+        self._engine.close()
+
+    def _take_compiled(self, events: list[tuple[int, Event]]) -> None:
+        """Start the requests whose grammars are there, and fail those that can have none."""
+        if not self._accepted and self._engine.idle:
+            futures.wait(
+                [waiting.grammar for waiting in self._compiling.values()],
+                timeout=_COMPILING_WAIT_S,
+                return_when=futures.FIRST_COMPLETED,
+            )
+        for request_id, waiting in list(self._compiling.items()):
+            if waiting.grammar.done():
+                del self._compiling[request_id]
+                try:
+                    self._compiled(request_id, waiting)
+                except StokerError as exc:
+                    events.append((request_id, Failed(exc)))
+                except Exception as exc:  # noqa: BLE001 - one request must not take the others along
+                    words = f"The request could not be taken: {type(exc).__name__}: {exc}."
+                    events.append((request_id, Failed(StokerError(words))))
+
+    def _compiled(self, request_id: int, waiting: _CompilingRequest) -> None:
+        """Start a request whose grammar is there.
+
+        Raises:
+            StokerError: It can have none, or the engine refuses the request.
+        """
+        request = waiting.request
+        grammar = waiting.grammar.result()
+        param = "constraint" if request.constraint is None else request.constraint.param
+        self._start(
+            _ActiveRequest(request_id, len(waiting.prompt), waiting.submitted_s),
+            request,
+            waiting.prompt,
+            [grammar.begin(param) for _ in range(request.n)],
+        )
+
+    def _start(
+        self,
+        active: _ActiveRequest,
+        request: GenerateRequest,
+        prompt: tuple[int, ...],
+        constraints: Sequence[TokenConstraint | None],
+    ) -> None:
+        """Give a request's sequences to the engine, all or none of them."""
+        room = self._info.context_length - len(prompt)
         sampling = request.sampling.over(DEFAULT_SAMPLING)
         for index, constraint in enumerate(constraints):
             job = SequenceJob(
@@ -144,35 +241,8 @@ class TokenSession(Session):
             )
             active.running.add(job.id)
             self._sequences[job.id] = (active, choice)
-        self._requests[request_id] = active
+        self._requests[active.id] = active
         self._accepted.append(active)
-
-    def cancel(self, request_id: int) -> None:
-        """Forget a request; an unknown id is a no-op."""
-        active = self._requests.get(request_id)
-        if active is not None:
-            self._drop(active)
-
-    def step(self) -> list[tuple[int, Event]]:
-        """Advance every request; see `Session.step`."""
-        events: list[tuple[int, Event]] = []
-        if self._accepted:
-            events += [(active.id, Prefill(0, active.prompt_tokens)) for active in self._accepted]
-            self._accepted.clear()
-        for output in self._engine.step():
-            # What ended earlier in this very step is not there any more.
-            if output.id in self._sequences:
-                self._advance(output, events)
-        return events
-
-    def close(self) -> None:
-        """Drop all requests and close the engine."""
-        self._requests.clear()
-        self._sequences.clear()
-        self._accepted.clear()
-        # It may be reading the engine's vocabulary.
-        self._constraints.close()
-        self._engine.close()
 
     def _advance(self, output: SequenceOutput, events: list[tuple[int, Event]]) -> None:
         active, choice = self._sequences[output.id]

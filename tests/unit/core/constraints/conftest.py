@@ -15,6 +15,7 @@ from stoker.request import Constraint, ConstraintKind
 ENDS = (256, 257)
 CONTROL = {256: "</s>", 257: "<|im_end|>", 258: "<|call|>"}
 WORDS = (b'{"', b'":', b"name", b"yes", "東".encode()[:2])
+PIECES = [*(bytes([byte]) for byte in range(256)), *([b""] * len(CONTROL)), *WORDS]
 
 
 class Words:
@@ -25,8 +26,19 @@ class Words:
 
     def vocabulary(self) -> Vocabulary:
         self.asked += 1
-        pieces = [bytes([byte]) for byte in range(256)] + [b""] * len(CONTROL) + [*WORDS]
-        return Vocabulary(pieces, frozenset(ENDS), CONTROL)
+        return Vocabulary(PIECES, frozenset(ENDS), CONTROL)
+
+    def encode(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
+        """The longest word first, as a tokenizer does."""
+        assert not add_special
+        assert not parse_special
+        data, tokens = text.encode(), []
+        while data:
+            words = [word for word in WORDS if data.startswith(word)] or [data[:1]]
+            best = max(words, key=len)
+            tokens.append(259 + WORDS.index(best) if len(best) > 1 else best[0])
+            data = data[len(best) :]
+        return tokens
 
 
 class Follower:
@@ -37,16 +49,22 @@ class Follower:
         self.complete = False
 
     def allowed(self) -> set[int]:
-        """The tokens of the mask."""
+        """The tokens of the mask, which agree with what is said of single tokens."""
         mask = self.constraint.mask()
-        return {token for token in range(len(mask) * 8) if mask[token // 8] >> token % 8 & 1}
+        tokens = {token for token in range(len(mask) * 8) if mask[token // 8] >> token % 8 & 1}
+        assert tokens == {token for token in range(len(PIECES)) if self.constraint.allows(token)}
+        return tokens
 
     def follow(self, text: str | bytes) -> bool:
-        """Take a text byte by byte; tell whether all of it was allowed."""
-        for byte in text.encode() if isinstance(text, str) else text:
-            if self.complete or byte not in self.allowed():
+        """Take a text byte by byte, or as it is forced; tell whether all of it was allowed."""
+        data = text.encode() if isinstance(text, str) else text
+        while data:
+            token = next(iter(self.constraint.forced()), data[0])
+            piece = PIECES[token]
+            if self.complete or token not in self.allowed() or not data.startswith(piece):
                 return False
-            self.complete = self.constraint.accept(byte)
+            self.complete = self.constraint.accept(token)
+            data = data[len(piece) :]
         return True
 
     def may_end(self) -> bool:
@@ -88,8 +106,7 @@ def follow(shared_compiler: ConstraintCompiler) -> Callable[..., Follower]:
     """Compiles a constraint and walks it."""
 
     def make(kind: ConstraintKind, source: str = "") -> Follower:
-        (constraint,) = shared_compiler.compile(Constraint(kind, source, "the_field"), 1)
-        assert constraint is not None
-        return Follower(constraint)
+        grammar = shared_compiler.compile(Constraint(kind, source, "the_field")).result(60)
+        return Follower(grammar.begin("the_field"))
 
     return make

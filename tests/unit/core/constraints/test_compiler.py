@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from stoker.constraints import compiler
+from stoker.constraints import compiler, library
 from stoker.constraints.compiler import ConstraintCompiler
 from stoker.engine import Vocabulary
 from stoker.errors import InvalidRequestError, UnavailableError, UnsupportedFeatureError
@@ -59,13 +59,13 @@ def test_what_is_allowed(
 
 
 def test_tokens_of_several_bytes_are_allowed(follow: Callable[..., Any]) -> None:
-    """Every token that fits is allowed, not one way of writing only; control tokens never are."""
-    follower = follow(JSON_SCHEMA, json.dumps(PET))
-    assert {ord("{"), 259} == follower.allowed()
+    """Every token that fits is allowed, where there is a choice; control tokens never are."""
+    follower = follow(JSON_SCHEMA, json.dumps({"properties": {"na": True, "name": True}}))
+    follower.follow('{"')
 
-    follower.constraint.accept(259)
-
-    assert {ord("n"), 261} == follower.allowed()
+    assert {ord('"'), *range(0x20, 0x7F)} <= follower.allowed() | {ord("\\")}
+    assert 261 in follower.allowed()
+    assert 258 not in follower.allowed()
 
 
 def test_a_mask_has_a_bit_for_every_token(follow: Callable[..., Any]) -> None:
@@ -92,6 +92,63 @@ def test_an_answer_that_may_go_on_is_not_complete(follow: Callable[..., Any]) ->
 
     assert not follower.complete
     assert {ord("a"), 256, 257} == follower.allowed()
+
+
+def test_forced_text_is_written_as_the_model_would(follow: Callable[..., Any]) -> None:
+    """What has one form only has one spelling, that of the model's tokenizer."""
+    follower = follow(JSON_SCHEMA, json.dumps(PET))
+
+    assert (259, 261) == follower.constraint.forced()[:2]
+    assert {259} == follower.allowed()
+    assert not follower.constraint.accept(259)
+    assert 261 == follower.constraint.forced()[0]
+    assert {261} == follower.allowed()
+    assert follower.follow('name":"')
+    assert () == follower.constraint.forced()
+    assert follower.follow('Ada",')
+    assert tuple(b'"age') == follower.constraint.forced()[:4]
+    assert follower.follow('"age":7}')
+    assert () == follower.constraint.forced()
+
+
+def test_asking_what_is_forced_changes_nothing(follow: Callable[..., Any]) -> None:
+    """Masks are the same, whether or not one was asked for before."""
+    asked, silent = follow(JSON_SCHEMA, json.dumps(PET)), follow(JSON_SCHEMA, json.dumps(PET))
+    for token in (259, 261, 260, ord('"'), ord("x"), ord('"'), ord(",")):
+        asked.constraint.forced()
+        assert asked.constraint.mask() == silent.constraint.mask()
+        asked.constraint.accept(token)
+        silent.constraint.accept(token)
+
+
+@pytest.mark.parametrize("before", ["", " ", " \n"])
+def test_spaces_that_a_tokenizer_adds_are_not_forced(
+    make_compiler: Callable[..., ConstraintCompiler], words: Any, before: str
+) -> None:
+    """A tokenizer that puts a space before each text still gives the text and no more."""
+    plain = words.encode
+    words.encode = lambda text, **fields: plain(before + text, **fields)
+    grammar = make_compiler(words).compile(Constraint(JSON_SCHEMA, json.dumps(PET))).result(60)
+
+    assert (259, 261) == grammar.begin("p").forced()[:2]
+
+
+def test_a_tokenizer_that_changes_the_text_is_not_used(
+    make_compiler: Callable[..., ConstraintCompiler], words: Any
+) -> None:
+    """Then the longest token that fits is taken each time."""
+    words.encode = lambda *_arguments, **_fields: [ord("?")]
+    grammar = make_compiler(words).compile(Constraint(JSON_SCHEMA, json.dumps(PET))).result(60)
+
+    assert (259, 261) == grammar.begin("p").forced()[:2]
+
+
+def test_a_library_of_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its structures may have other fields, so it is not even tried."""
+    monkeypatch.setattr(library, "_VERSION", "0.1.")
+
+    with pytest.raises(UnavailableError, match=r"need llguidance 0\.1"):
+        library.library.__wrapped__()
 
 
 def test_grammars_can_name_control_tokens(follow: Callable[..., Any]) -> None:
@@ -123,6 +180,8 @@ def test_grammars_can_name_control_tokens(follow: Callable[..., Any]) -> None:
         ),
         (ConstraintKind.REGEX, "(a", "unclosed group"),
         (ConstraintKind.REGEX, "a" * 100_001, "100000"),
+        (ConstraintKind.REGEX, "a\0b", r"U\+0000"),
+        (ConstraintKind.LARK, 'start: "\ud800"', "half of a surrogate pair"),
         (ConstraintKind.CHOICE, "[]", "array of strings"),
         (ConstraintKind.CHOICE, "[1]", "array of strings"),
         (ConstraintKind.CHOICE, "yes", "no JSON"),
@@ -149,7 +208,7 @@ def test_an_error_names_the_field_of_its_own_request(shared_compiler: Constraint
     """What is kept of one request's grammar does not show in another's errors."""
     for param in ("one", "other"):
         with pytest.raises(InvalidRequestError) as caught:
-            shared_compiler.compile(Constraint(ConstraintKind.REGEX, "(", param), 1)
+            shared_compiler.compile(Constraint(ConstraintKind.REGEX, "(", param)).result(60)
         assert param == caught.value.param
 
 
@@ -164,20 +223,13 @@ def test_a_token_that_is_not_allowed_is_an_error(follow: Callable[..., Any]) -> 
 def test_choices_walk_alone(shared_compiler: ConstraintCompiler) -> None:
     """Each of a request's sequences has its own state, as has the next request's."""
     wanted = Constraint(ConstraintKind.CHOICE, '["ab", "cd"]')
-    first, second = shared_compiler.compile(wanted, 2)
-    assert first is not None
-    assert second is not None
+    grammar = shared_compiler.compile(wanted).result(60)
+    first, second = grammar.begin("one"), grammar.begin("two")
     first.accept(ord("a"))
-    (third,) = shared_compiler.compile(wanted, 1)
+    third = shared_compiler.compile(wanted).result(60).begin("three")
 
-    assert third is not None
     assert second.mask() == third.mask()
     assert first.mask() != second.mask()
-
-
-def test_no_constraint_is_none(shared_compiler: ConstraintCompiler) -> None:
-    """Sequences without a constraint get none."""
-    assert [None, None] == shared_compiler.compile(None, 2)
 
 
 def test_the_vocabulary_is_read_once(
@@ -186,19 +238,18 @@ def test_the_vocabulary_is_read_once(
     """However many requests come."""
     made = make_compiler(words)
     for _ in range(3):
-        made.compile(Constraint(ConstraintKind.JSON_OBJECT), 1)
+        made.compile(Constraint(ConstraintKind.JSON_OBJECT)).result(60)
 
     assert 1 == words.asked
 
 
 def test_a_request_does_not_wait_for_quiet(words: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first constrained request has the tokenizer built at once; others never wait."""
+    """The first constrained request has the tokenizer built at once."""
     monkeypatch.setattr(compiler, "QUIET_S", 3600.0)
     made = ConstraintCompiler(words)
-    made.compile(None, 1)
     assert 0 == words.asked
 
-    made.compile(Constraint(ConstraintKind.JSON_OBJECT), 1)
+    made.compile(Constraint(ConstraintKind.JSON_OBJECT)).result(60)
     made.close()
 
     assert 1 == words.asked
@@ -226,7 +277,7 @@ def test_an_engine_without_masks_is_named_as_the_reason(
             return None
 
     with pytest.raises(UnsupportedFeatureError, match="cannot constrain") as caught:
-        make_compiler(Plain()).compile(Constraint(ConstraintKind.JSON_OBJECT, param="p"), 1)
+        make_compiler(Plain()).compile(Constraint(ConstraintKind.JSON_OBJECT, param="p")).result(60)
 
     assert "p" == caught.value.param
 
@@ -240,13 +291,15 @@ def test_a_vocabulary_without_the_characters(
         def vocabulary(self) -> Vocabulary:
             return Vocabulary([b"a", b"b", b""], frozenset({2}))
 
+        def encode(self, text: str, **_fields: bool) -> list[int]:
+            return ["ab".find(letter) for letter in text if letter in "ab"]
+
     made = make_compiler(Letters())
 
-    (constraint,) = made.compile(Constraint(ConstraintKind.REGEX, "ab"), 1)
-    assert constraint is not None
+    constraint = made.compile(Constraint(ConstraintKind.REGEX, "ab")).result(60).begin("p")
     assert 0b001 == constraint.mask()[0]
     with pytest.raises(InvalidRequestError, match="no token that could come next"):
-        made.compile(Constraint(ConstraintKind.JSON_OBJECT), 1)
+        made.compile(Constraint(ConstraintKind.JSON_OBJECT)).result(60)
 
 
 def test_a_vocabulary_that_fails_is_said(
@@ -259,4 +312,4 @@ def test_a_vocabulary_that_fails_is_said(
             raise RuntimeError("no tokens today")
 
     with pytest.raises(UnavailableError, match="no tokens today"):
-        make_compiler(Broken()).compile(Constraint(ConstraintKind.JSON_OBJECT), 1)
+        make_compiler(Broken()).compile(Constraint(ConstraintKind.JSON_OBJECT)).result(60)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 import attrs
@@ -392,7 +393,6 @@ def _chat(**fields: Any) -> ChatPrompt:
 @pytest.mark.parametrize(
     ("fields", "param"),
     [
-        ({"constraint": Constraint(ConstraintKind.JSON_OBJECT, param="grammar")}, "grammar"),
         ({"adapters": ("lora",)}, "adapters"),
         ({"prompt": _chat(tools=(Tool("f"),))}, "tools"),
         ({"prompt": _chat(tool_choice=ToolChoice(ToolChoiceMode.REQUIRED))}, "tool_choice"),
@@ -527,6 +527,8 @@ def test_each_choice_gets_a_constraint_of_its_own(scripted_engine: Any) -> None:
     session = _session(engine)
     wanted = Constraint(ConstraintKind.CHOICE, '["yes"]')
     session.submit(1, attrs.evolve(_request(), n=2, constraint=wanted))
+    while not engine.jobs:
+        session.step()
 
     first, second = [job.constraint for job in engine.jobs]
     assert first.mask() == second.mask()
@@ -535,18 +537,123 @@ def test_each_choice_gets_a_constraint_of_its_own(scripted_engine: Any) -> None:
 
 
 def test_a_constraint_that_cannot_be_honoured_leaves_nothing_behind(scripted_engine: Any) -> None:
-    """It is refused before anything is queued."""
+    """It fails before anything is queued: no event comes before."""
     engine = scripted_engine(b"yes")
     engine.vocabulary = lambda: Vocabulary([b"a"] * 259 + [b""], frozenset({259}))
     session = _session(engine)
     wanted = Constraint(ConstraintKind.JSON_SCHEMA, '{"not": {}}', "response_format")
 
-    with pytest.raises(InvalidRequestError, match="not") as caught:
-        session.submit(1, attrs.evolve(_request(), constraint=wanted))
+    session.submit(1, attrs.evolve(_request(), constraint=wanted))
+    ((request_id, failed),) = _until_idle(session)
 
-    assert "response_format" == caught.value.param
-    assert session.idle
+    assert 1 == request_id
+    assert isinstance(failed, Failed)
+    assert isinstance(failed.error, InvalidRequestError)
+    assert "response_format" == failed.error.param
+    assert "not" in str(failed.error)
     assert [] == engine.jobs
+    session.close()
+
+
+def test_an_engine_without_masks_refuses_constraints(scripted_engine: Any) -> None:
+    """The field is named, and nothing is queued."""
+    engine = scripted_engine()
+    session = _session(engine)
+    wanted = Constraint(ConstraintKind.JSON_OBJECT, param="grammar")
+    session.submit(1, attrs.evolve(_request(), constraint=wanted))
+
+    ((_, failed),) = _until_idle(session)
+
+    assert isinstance(failed.error, UnsupportedFeatureError)
+    assert "grammar" == failed.error.param
+    assert [] == engine.jobs
+    session.close()
+
+
+class SlowCompiler:
+    """Compiles when the test says so."""
+
+    def __init__(self) -> None:
+        self.grammar: Future[Any] = Future()
+
+    def compile(self, constraint: Constraint) -> Future[Any]:
+        return self.grammar
+
+    def close(self) -> None:
+        pass
+
+
+class Unconstrained:
+    """A grammar of which the scripted engine takes no notice."""
+
+    def begin(self, param: str) -> None:
+        return None
+
+
+def _until_idle(session: TokenSession) -> list[tuple[int, Any]]:
+    events = []
+    while not session.idle:
+        events += session.step()
+    return events
+
+
+def test_others_go_on_while_a_grammar_is_compiled(scripted_engine: Any) -> None:
+    """A request waits for its own grammar only, and starts when it is there."""
+    engine = scripted_engine(b"yes")
+    session = _session(engine)
+    session._constraints.close()
+    compiler = session._constraints = SlowCompiler()
+    wanted = Constraint(ConstraintKind.CHOICE, '["yes"]')
+    session.submit(1, attrs.evolve(_request(), constraint=wanted))
+    session.submit(2, _request())
+    events = []
+    while not any(isinstance(event, Finished) for _, event in events):
+        events += session.step()
+
+    assert {2} == {request_id for request_id, _ in events}
+    assert not session.idle
+    assert 1 == len(engine.jobs)
+
+    compiler.grammar.set_result(Unconstrained())
+    events = _until_idle(session)
+
+    assert {1} == {request_id for request_id, _ in events}
+    assert 2 == len(engine.jobs)
+    session.close()
+
+
+def test_cancelled_while_its_grammar_is_compiled(scripted_engine: Any) -> None:
+    """Nothing follows, and the engine never hears of it."""
+    engine = scripted_engine(b"yes")
+    session = _session(engine)
+    session._constraints.close()
+    compiler = session._constraints = SlowCompiler()
+    wanted = Constraint(ConstraintKind.CHOICE, '["yes"]')
+    session.submit(1, attrs.evolve(_request(), constraint=wanted))
+    with pytest.raises(InvalidRequestError, match="in use"):
+        session.submit(1, _request())
+
+    session.cancel(1)
+
+    assert session.idle
+    assert [] == session.step()
+    assert compiler.grammar.cancelled()
+    assert [] == engine.jobs
+    session.close()
+
+
+def test_a_fault_while_compiling_fails_its_request_only(scripted_engine: Any) -> None:
+    """What nobody expected is an error of the request and not of the engine."""
+    session = _session(scripted_engine(b"yes"))
+    session._constraints.close()
+    compiler = session._constraints = SlowCompiler()
+    wanted = Constraint(ConstraintKind.CHOICE, '["yes"]')
+    session.submit(1, attrs.evolve(_request(), constraint=wanted))
+    compiler.grammar.set_exception(RuntimeError("no grammar today"))
+
+    ((_, failed),) = _until_idle(session)
+
+    assert "no grammar today" in str(failed.error)
     session.close()
 
 
