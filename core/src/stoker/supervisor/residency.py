@@ -18,7 +18,7 @@ from stoker.digest import Digest
 from stoker.errors import OperationCancelledError, StokerError
 from stoker.events import Event, Failed, Loading
 from stoker.host import RunnerState, RunnerStatus
-from stoker.request import GenerateRequest
+from stoker.request import Request
 from stoker.supervisor.runner import ReportLoading, Runner
 
 _log = logging.getLogger(__name__)
@@ -89,9 +89,7 @@ class Residency:
                 return resident.plan
         return None
 
-    async def generate(
-        self, plan: LoadPlan, request: GenerateRequest
-    ) -> AsyncGenerator[Event, None]:
+    async def answer(self, plan: LoadPlan, request: Request) -> AsyncGenerator[Event, None]:
         """Answer a request, loading its model first where needed.
 
         Concurrent first requests share one load. A load goes on when the client that began it
@@ -104,7 +102,7 @@ class Residency:
                 async for loading in stages:
                     yield loading
             runner = await _loaded(resident)
-            async with contextlib.aclosing(runner.generate(request)) as events:
+            async with contextlib.aclosing(runner.answer(request)) as events:
                 async for event in events:
                     yield event
         except StokerError as exc:

@@ -16,7 +16,7 @@ from stoker.digest import Digest
 from stoker.errors import ModelNotFoundError, NotFoundError, StokerError
 from stoker.events import Event, Failed
 from stoker.host import ModelCard, RunnerStatus
-from stoker.request import GenerateRequest
+from stoker.request import Request
 from stoker.store import ContentSource, StoredManifest
 from stoker.supervisor.residency import Residency
 
@@ -81,7 +81,7 @@ class ResidentInference:
     application: Application
     residency: Residency
 
-    async def generate(self, request: GenerateRequest) -> AsyncGenerator[Event, None]:
+    async def answer(self, request: Request) -> AsyncGenerator[Event, None]:
         """See the protocol."""
         try:
             artifact = await asyncio.to_thread(self.application.stores.resolve, request.model)
@@ -93,7 +93,7 @@ class ResidentInference:
         except StokerError as exc:
             yield Failed(exc)
             return
-        async with contextlib.aclosing(self.residency.generate(plan, request)) as events:
+        async with contextlib.aclosing(self.residency.answer(plan, request)) as events:
             async for event in events:
                 yield event
 

@@ -43,7 +43,7 @@ async def residency(starts: Starts) -> AsyncIterator[Residency]:
 
 async def _answer(residency: Residency, plan: LoadPlan, prompt: str = "") -> list[Event]:
     request = GenerateRequest("test/words", TextPrompt(prompt))
-    return [event async for event in residency.generate(plan, request)]
+    return [event async for event in residency.answer(plan, request)]
 
 
 async def _until_gone(residency: Residency) -> None:
@@ -218,7 +218,7 @@ async def test_leaving_early_cancels_and_starts_the_keep_alive(
     plan = make_plan()
     request = GenerateRequest("test/words", TextPrompt("for ever"))
 
-    async with contextlib.aclosing(residency.generate(plan, request)) as events:
+    async with contextlib.aclosing(residency.answer(plan, request)) as events:
         async for event in events:
             if isinstance(event, TextDelta):
                 break
