@@ -101,7 +101,9 @@ def test_events_tell_everything(model: Model) -> None:
 @pytest.fixture
 def counting(make_plan: Any) -> Iterator[Model]:
     """A model that counts letters."""
-    with Model("test/counts", open_session(CountingEngine(), make_plan().bundle)) as made:
+    with Model(
+        "test/counts", open_session(CountingEngine(matryoshka=True), make_plan().bundle)
+    ) as made:
         yield made
 
 
