@@ -19,6 +19,7 @@ from stoker_process import MODEL, Home, Server
 pytestmark = pytest.mark.model
 
 EMBEDDER = "ai/minilm"
+GENERATOR_AS_EMBEDDER = "ai/smollm2-embed"
 MATRYOSHKA = "ai/matryoshka"
 RERANKER = "ai/reranker"
 TEXTS = ["A man is eating food.", "A man is eating a piece of bread.", "The girl rides a horse."]
@@ -36,10 +37,14 @@ def home(tmp_path_factory: pytest.TempPathFactory, model_file: Path, embedder_fi
         (MODEL, model_file),
         (EMBEDDER, embedder_file),
         (MATRYOSHKA, matryoshka),
+        (GENERATOR_AS_EMBEDDER, model_file),
         (RERANKER, reranker),
     ):
         home.ok("package", name, "--weights", str(path))
-    (home.path / "stoker.toml").write_text(f'[models."{MATRYOSHKA}".options]\nmatryoshka = true\n')
+    (home.path / "stoker.toml").write_text(
+        f'[models."{MATRYOSHKA}".options]\nmatryoshka = true\n'
+        f'[models."{GENERATOR_AS_EMBEDDER}".options]\npooling = "mean"\ncontext_length = 512\n'
+    )
     return home
 
 
@@ -239,7 +244,7 @@ def test_models_do_what_they_are_for(client: openai.OpenAI) -> None:
 
 
 def test_a_running_answer_is_not_disturbed(client: openai.OpenAI) -> None:
-    """Embeddings that are made beside, and refused by the same runner, leave a stream as it is."""
+    """Embeddings leave it as it is: another model's, those of the same file, and refused ones."""
     request: dict[str, Any] = {
         "model": MODEL,
         "prompt": "The capital of France is",
@@ -253,7 +258,8 @@ def test_a_running_answer_is_not_disturbed(client: openai.OpenAI) -> None:
     for chunk in client.completions.create(**request, stream=True):
         pieces += [choice.text for choice in chunk.choices]
         if len(pieces) % 8 == 1:
-            assert 3 == len(client.embeddings.create(model=EMBEDDER, input=TEXTS).data)
+            for embedder in (EMBEDDER, GENERATOR_AS_EMBEDDER):
+                assert 3 == len(client.embeddings.create(model=embedder, input=TEXTS).data)
             with pytest.raises(openai.BadRequestError):
                 client.embeddings.create(model=MODEL, input="a")
 

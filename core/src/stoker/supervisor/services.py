@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -85,7 +86,8 @@ class ResidentInference:
         """See the protocol."""
         try:
             artifact = await asyncio.to_thread(self.application.stores.resolve, request.model)
-            plan = self.residency.plan_of(artifact.digest, request.backend)
+            options = functools.partial(self.application.options, artifact.reference)
+            plan = self.residency.plan_of(artifact.digest, request.backend, options)
             if plan is None:
                 plan = await asyncio.to_thread(
                     self.application.plan, artifact, backend=request.backend
