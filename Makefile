@@ -9,8 +9,10 @@ SOURCES := $(MEMBERS:%=%/src) demo tools $(sort $(dir $(wildcard bench/*.py test
 PYTEST := $(BIN)/python -m pytest
 ENGINE := $(shell grep -m1 '^llama-cpp-python==' requirements/runtime.txt | cut -d' ' -f1)
 
-# Where the tests find their model; set it to use another file.
+# Where the tests find their models; set them to use other files.
 export STOKER_TEST_MODEL ?= $(CURDIR)/.cache/models/SmolLM2-135M-Instruct.Q4_1.gguf
+export STOKER_TEST_EMBEDDER ?= $(CURDIR)/.cache/models/all-minilm-l6-v2.F16.gguf
+TEST_MODELS := $(STOKER_TEST_MODEL) $(STOKER_TEST_EMBEDDER)
 
 .PHONY: help install demo test check fix test-unit test-contract test-e2e bench docs changelog build
 .DELETE_ON_ERROR:
@@ -23,7 +25,7 @@ install: $(VENV)/.runtime $(VENV)/.members $(VENV)/.tools ## Set up .venv for wo
 demo: $(VENV)/.runtime $(VENV)/.members ## Package, serve, pull and chat, from start to end
 	$(BIN)/python demo/demo.py
 
-test: check $(STOKER_TEST_MODEL) ## Everything that must pass: the checks, then all tests
+test: check $(TEST_MODELS) ## Everything that must pass: the checks, then all tests
 	$(PYTEST) $(ARGS)
 
 check: install ## Lint, formatting, types, spelling, changelog fragments
@@ -37,13 +39,13 @@ fix: install ## Format, and mend what the linter can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-test-unit: install $(STOKER_TEST_MODEL) ## Unit tests; ARGS="-k reference" narrows them
+test-unit: install $(TEST_MODELS) ## Unit tests; ARGS="-k reference" narrows them
 	$(PYTEST) tests/unit $(ARGS)
 
-test-contract: install $(STOKER_TEST_MODEL) ## Every plugin against the contract of its seam
+test-contract: install $(TEST_MODELS) ## Every plugin against the contract of its seam
 	$(PYTEST) tests/contract $(ARGS)
 
-test-e2e: install $(STOKER_TEST_MODEL) ## User stories over real processes and HTTP
+test-e2e: install $(TEST_MODELS) ## User stories over real processes and HTTP
 	$(PYTEST) tests/e2e $(ARGS)
 
 bench: install $(STOKER_TEST_MODEL) ## Run one benchmark: make bench NAME=...
@@ -88,5 +90,5 @@ $(VENV)/.docs: requirements/docs.txt | $(BIN)/python
 	$(PIP) install --requirement $<
 	@touch $@
 
-$(CURDIR)/.cache/models/%.gguf: | $(BIN)/python
-	$(BIN)/python tools/fetch_model.py $(@D)
+$(CURDIR)/.cache/models/%.gguf: | $(VENV)/.runtime
+	$(BIN)/python tools/fetch_model.py $@

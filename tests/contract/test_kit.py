@@ -7,10 +7,13 @@ from collections.abc import Callable, Sequence
 
 import attrs
 import pytest
+from counting_engine import CountingEngine
 
 from stoker.engine import (
     Engine,
     EngineInfo,
+    Mode,
+    PoolingJob,
     SampledToken,
     SequenceJob,
     SequenceOutput,
@@ -19,6 +22,7 @@ from stoker.engine import (
 from stoker.errors import InvalidRequestError, OverloadedError, StokerError
 from stoker.events import (
     ChoiceFinished,
+    Embedding,
     Event,
     Failed,
     Finished,
@@ -26,11 +30,17 @@ from stoker.events import (
     Loading,
     Prefill,
     Queued,
+    Ranking,
     TextDelta,
     ToolCallDelta,
     Usage,
 )
-from stoker.testing import EngineContract, check_events
+from stoker.testing import (
+    EngineContract,
+    PoolingContract,
+    check_events,
+    check_pooling_events,
+)
 from stoker.testing.host import answer_events
 
 FAILED = Failed(OverloadedError("Full.", retry_after_s=1))
@@ -222,6 +232,137 @@ def test_a_wrong_engine_is_noticed(
     """Each way to break the contract fails the test that is about it."""
     with pytest.raises((AssertionError, pytest.fail.Exception)):
         test(EngineContract(), engine())
+
+
+class TestCountingEngine(PoolingContract):
+    texts = ("aab", "abc", "ccab")
+
+    @pytest.fixture
+    def load(self) -> Callable[[], Engine]:
+        """The counting engine."""
+        return CountingEngine
+
+
+class TestScoringEngine(PoolingContract):
+    texts = ("aab", "abc", "ccab")
+
+    @pytest.fixture
+    def load(self) -> Callable[[], Engine]:
+        """The counting engine, for ranking only."""
+        return lambda: CountingEngine(Mode.RERANK)
+
+
+class Chatty(CountingEngine):
+    """Goes on with texts that were cancelled."""
+
+    def cancel(self, sequence_id: int) -> None:
+        """Do nothing."""
+
+
+class Hasty(CountingEngine):
+    """Computes all that there is in one step, in the order in which it came."""
+
+    def step(self) -> Sequence[SequenceOutput]:
+        """Take everything."""
+        return [self._output(self.jobs.pop(job_id)) for job_id in list(self.jobs)]
+
+
+class Stubborn(CountingEngine):
+    """Goes by the order in which texts came."""
+
+    def step(self) -> Sequence[SequenceOutput]:
+        """Take the first one."""
+        return [self._output(self.jobs.pop(next(iter(self.jobs))))] if self.jobs else []
+
+
+class Leaky(CountingEngine):
+    """Lets texts that are computed together see each other."""
+
+    def step(self) -> Sequence[SequenceOutput]:
+        """Give every text the result of the first."""
+        outputs = super().step()
+        return [attrs.evolve(outputs[0], id=output.id) for output in outputs]
+
+
+class Gullible(CountingEngine):
+    """Believes every text."""
+
+    def submit_pooling(self, job: PoolingJob) -> None:
+        """Queue anything."""
+        self.jobs[job.id] = job
+
+
+class Boastful(CountingEngine):
+    """Says another length of embeddings."""
+
+    @property
+    def info(self) -> EngineInfo:
+        """Claim four numbers."""
+        return attrs.evolve(super().info, embedding_length=4)
+
+
+class Unsure(CountingEngine):
+    """Scores beyond the bounds."""
+
+    def __init__(self) -> None:
+        super().__init__(Mode.RERANK)
+
+    def _output(self, job: PoolingJob) -> SequenceOutput:
+        return SequenceOutput(job.id, score=1.5)
+
+
+@pytest.mark.parametrize(
+    ("engine", "test"),
+    [
+        (Chatty, PoolingContract.test_a_cancelled_job_says_nothing),
+        (Hasty, PoolingContract.test_a_step_has_bounds),
+        (Stubborn, PoolingContract.test_lower_turns_go_first),
+        (Leaky, PoolingContract.test_texts_do_not_see_each_other),
+        (Gullible, PoolingContract.test_an_impossible_job_is_refused),
+        (Boastful, PoolingContract.test_every_text_gets_one_result),
+        (Unsure, PoolingContract.test_every_text_gets_one_result),
+    ],
+)
+def test_a_wrong_pooling_engine_is_noticed(
+    engine: type[Engine], test: Callable[[PoolingContract, Engine], None]
+) -> None:
+    """Each way to break the contract fails the test that is about it."""
+    contract = PoolingContract()
+    contract.texts = TestCountingEngine.texts
+
+    with pytest.raises((AssertionError, pytest.fail.Exception)):
+        test(contract, engine())
+
+
+VECTOR = Embedding(b"\0\0\0\0")
+RANKING = Ranking(())
+
+
+@pytest.mark.parametrize(
+    ("events", "inputs"),
+    [
+        ([READ, VECTOR, FINISHED], 2),
+        ([READ, VECTOR, VECTOR, FINISHED], 2),
+        ([VECTOR, READ, FINISHED], 1),
+        ([READ, RANKING, FINISHED], 1),
+        ([READ, VECTOR, FINISHED], None),
+        ([READ, RANKING, RANKING, FINISHED], None),
+        ([READ, TextDelta("a"), RANKING, FINISHED], None),
+    ],
+)
+def test_wrong_orders_of_pooling_events_are_noticed(
+    events: list[Event], inputs: int | None
+) -> None:
+    """What is missing, doubled or misplaced is found."""
+    with pytest.raises(AssertionError):
+        check_pooling_events(events, inputs=inputs)
+
+
+def test_right_orders_of_pooling_events_pass() -> None:
+    """Answers and failures alike."""
+    check_pooling_events([READ, VECTOR, FINISHED], inputs=1)
+    check_pooling_events([Loading("starting"), READ, RANKING, FINISHED])
+    check_pooling_events([READ, VECTOR, FAILED], inputs=2)
 
 
 def test_a_test_of_the_contract_cannot_be_replaced() -> None:

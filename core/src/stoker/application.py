@@ -14,6 +14,7 @@ from stoker.backend import BackendSpec
 from stoker.config import Settings, load_settings
 from stoker.config.sources import Flag
 from stoker.plugins import PluginManager
+from stoker.reference import Reference
 from stoker.selection import Decision, decide
 from stoker.stores import Stores
 
@@ -88,9 +89,6 @@ class Application:
         """
         spec = self.decide(artifact, backend=backend).require()
         model = self.settings.model(artifact.reference, schemes=self.stores.schemes)
-        options = self.settings.options(
-            "backends", spec.name, spec.options_type, overlay=model.options
-        )
         keep_alive_s = model.keep_alive_s
         if keep_alive_s is None:
             keep_alive_s = self.settings.config.defaults.keep_alive_s
@@ -99,6 +97,17 @@ class Application:
             bundle=self.stores.of(artifact.reference).open(artifact),
             backend=spec,
             plugin=self.plugins.provider(spec).name,
-            options=options,
+            options=self.options(artifact.reference, spec),
             keep_alive_s=keep_alive_s,
+        )
+
+    def options(self, reference: Reference, backend: BackendSpec) -> msgspec.Struct:
+        """The options with which a backend is to run a model; reads no disk.
+
+        Raises:
+            ConfigError: A setting is wrong.
+        """
+        model = self.settings.model(reference, schemes=self.stores.schemes)
+        return self.settings.options(
+            "backends", backend.name, backend.options_type, overlay=model.options
         )

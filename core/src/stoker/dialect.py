@@ -14,7 +14,7 @@ import attrs
 from stoker.errors import StokerError
 from stoker.events import Event
 from stoker.host import ModelCard
-from stoker.request import GenerateRequest
+from stoker.request import Request
 
 
 class ResponseEncoder(abc.ABC):
@@ -49,15 +49,15 @@ class ResponseContext:
 class Call:
     """A decoded request."""
 
-    request: GenerateRequest
+    request: Request
     stream: bool
     """Whether the client wants the answer piece by piece."""
     encoder: Callable[[ResponseContext], ResponseEncoder]
 
 
 @attrs.frozen
-class GenerateRoute:
-    """`POST path`: generates."""
+class AnswerRoute:
+    """`POST path`: answers a request, piece by piece or at once."""
 
     path: str
     decode: Callable[[bytes], Call]
@@ -81,7 +81,7 @@ class ModelRoute:
     encode: Callable[[ModelCard], bytes]
 
 
-Route = GenerateRoute | ModelsRoute | ModelRoute
+Route = AnswerRoute | ModelsRoute | ModelRoute
 
 
 @attrs.frozen

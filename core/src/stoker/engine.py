@@ -7,19 +7,34 @@ stop strings. A plugin that has only "text in, text out" implements `TextEngine`
 An engine lives in a runner process and is called from one thread, the one that loaded it, so it
 needs no locks. The thread's loop is: `submit` and `cancel` what arrived, `step`, send what
 came out.
+
+Most engines generate. One that makes embeddings or reranks says so in `EngineInfo.modes`, and gets
+such texts by `submit_pooling`; the rest of the cycle is the same.
 """
 
 from __future__ import annotations
 
 import abc
+import enum
 from collections.abc import Iterator, Mapping, Sequence
 
 import attrs
 
-from stoker.errors import StokerError
+from stoker.errors import StokerError, UnsupportedFeatureError
 from stoker.events import FinishReason
 from stoker.request import GenerateRequest
 from stoker.sampling import SamplingParams
+
+
+class Mode(enum.StrEnum):
+    """What an engine can be asked for."""
+
+    GENERATE = "generate"
+    """Going on with a text."""
+    EMBED = "embed"
+    """A vector that stands for the meaning of a text."""
+    RERANK = "rerank"
+    """How well a document answers a query."""
 
 
 @attrs.frozen
@@ -37,6 +52,12 @@ class EngineInfo:
     """Where the weights are, for people: `("CUDA0: NVIDIA H200",)`."""
     memory_bytes: int | None = None
     """What the model takes in memory; None when the engine cannot tell."""
+    modes: frozenset[Mode] = frozenset({Mode.GENERATE})
+    """What the model can be asked for."""
+    embedding_length: int | None = None
+    """How many numbers an embedding has; set with `Mode.EMBED`."""
+    matryoshka: bool = False
+    """Whether the first numbers of an embedding are one by themselves, as the model was trained."""
 
 
 @attrs.frozen
@@ -139,6 +160,24 @@ class SequenceJob:
 
 
 @attrs.frozen
+class PoolingJob:
+    """A text to read as a whole, for its embedding or its score; nothing is generated."""
+
+    id: int
+    """As `SequenceJob.id`, which it must not clash with either."""
+    mode: Mode
+    """`EMBED` or `RERANK`, and one that the engine has."""
+    tokens: tuple[int, ...] = attrs.field(repr=lambda tokens: f"<{len(tokens)} tokens>")
+    """At least one, and no more than the context length."""
+    turn: int = 0
+    """Of jobs with the same priority, those with a lower turn go first.
+
+    It keeps a request with a thousand texts from holding up one with a single text.
+    """
+    priority: int = 0
+
+
+@attrs.frozen
 class SampledToken:
     """One token of an answer."""
 
@@ -173,6 +212,18 @@ class SequenceOutput:
     """How many of them were right; they are among `tokens`."""
     preemptions: int = 0
     """How often, since the last output, the sequence gave its memory to others and waited."""
+    embedding: bytes | None = attrs.field(
+        default=None, repr=lambda data: data and f"<{len(data)} bytes>"
+    )
+    """Set once, and nothing else, for a pooling job of mode `EMBED`, which is gone with that.
+
+    `EngineInfo.embedding_length` 32-bit floats, little-endian, of any length as a vector.
+    """
+    score: float | None = None
+    """Set once, and nothing else, for a pooling job of mode `RERANK`, which is gone with that.
+
+    Between 0 and 1; larger is more relevant.
+    """
 
 
 class Engine(abc.ABC):
@@ -227,9 +278,31 @@ class Engine(abc.ABC):
             InvalidRequestError: The engine can never run this job. Nothing was queued.
         """
 
+    def submit_pooling(self, job: PoolingJob) -> None:
+        """Queue a text to embed or to score. As many as there is room for share a step.
+
+        Engines that only generate leave it as it is: nothing that they do not have in their
+        `EngineInfo.modes` is asked of them.
+
+        Raises:
+            InvalidRequestError: The engine can never run this job. Nothing was queued.
+        """
+        raise UnsupportedFeatureError(f"This model's engine does not {job.mode}.", param="model")
+
+    def encode_pair(self, query: str, document: str) -> list[int]:
+        """Turn a query and a document into the tokens by which a reranker reads both.
+
+        What the texts spell does not become control tokens. Called with `Mode.RERANK` only.
+
+        Raises:
+            InvalidRequestError: A text is no valid Unicode.
+        """
+        del query, document
+        raise UnsupportedFeatureError("This model's engine does not rerank.", param="model")
+
     @abc.abstractmethod
     def cancel(self, sequence_id: int) -> None:
-        """Forget a sequence: no output follows, and the next `step` may use its memory.
+        """Forget a sequence or pooling job: no output follows; a `step` may use its memory.
 
         An engine may keep what it has computed, as long as nobody needs the room.
 

@@ -105,12 +105,17 @@ class ContextLengthExceededError(InvalidRequestError):
         context_length: What one sequence may hold, prompt and answer together.
     """
 
-    def __init__(self, *, prompt_tokens: int, context_length: int) -> None:
+    def __init__(
+        self, *, prompt_tokens: int, context_length: int, param: str | None = None
+    ) -> None:
         self.prompt_tokens = prompt_tokens
         self.context_length = context_length
+        what = "This prompt" if param is None else param
         super().__init__(
-            f"This prompt has {prompt_tokens} tokens, but the model's context holds"
-            f" {context_length}: shorten the prompt or load the model with a longer context."
+            f"{what} has {prompt_tokens} tokens, but the model's context holds {context_length}:"
+            f" shorten {'the prompt' if param is None else 'it'} or load the model with a longer"
+            " context.",
+            param=param,
         )
 
 

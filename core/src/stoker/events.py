@@ -1,8 +1,10 @@
 """The stream of events that answers a request.
 
 Order: any number of `Queued` and `Loading`, then one `Prefill` or more, then the choices'
-deltas, interleaved, with one `ChoiceFinished` per choice. The last event is exactly one of
-`Finished` and `Failed`. An error that the caller can mend comes before the first `Prefill`.
+deltas, interleaved, with one `ChoiceFinished` per choice. In their place a request for embeddings
+gets one `Embedding` per input, in any order, and a request to rank gets one `Ranking`. The last
+event is exactly one of `Finished` and `Failed`. An error that the caller can mend comes before the
+first `Prefill`.
 """
 
 from __future__ import annotations
@@ -139,6 +141,33 @@ class ChoiceFinished:
 
 
 @attrs.frozen
+class Embedding:
+    """The vector of one input."""
+
+    vector: bytes = attrs.field(repr=lambda data: f"<{len(data)} bytes>")
+    """32-bit floats, little-endian."""
+    index: int = 0
+    """Which of the request's inputs it is of."""
+
+
+@attrs.frozen
+class Relevance:
+    """How well a document answers the query."""
+
+    index: int
+    """Which of the request's documents."""
+    score: float
+    """Between 0 and 1; larger is more relevant. Only comparable within one model."""
+
+
+@attrs.frozen
+class Ranking:
+    """The documents by relevance, best first; as many as were asked for."""
+
+    results: tuple[Relevance, ...]
+
+
+@attrs.frozen
 class Finished:
     """The request is answered. Last event."""
 
@@ -161,6 +190,8 @@ Event = (
     | ReasoningDelta
     | ToolCallDelta
     | ChoiceFinished
+    | Embedding
+    | Ranking
     | Finished
     | Failed
 )

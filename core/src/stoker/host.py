@@ -1,6 +1,6 @@
 """The host: the face that the application shows to transports and dialects.
 
-A transport turns bytes into `GenerateRequest`s and events into bytes; everything else it gets
+A transport turns bytes into requests and events into bytes; everything else it gets
 from here. All of it is called on the application's event loop.
 """
 
@@ -16,7 +16,7 @@ import attrs
 from stoker.artifact import ModelFacts
 from stoker.digest import Digest
 from stoker.events import Event
-from stoker.request import GenerateRequest
+from stoker.request import Request
 from stoker.store import StoredManifest
 
 
@@ -102,7 +102,7 @@ class Catalog(Protocol):
 class Inference(Protocol):
     """Runs requests."""
 
-    def generate(self, request: GenerateRequest) -> AsyncGenerator[Event, None]:
+    def answer(self, request: Request) -> AsyncGenerator[Event, None]:
         """Answer a request, loading its model first where needed.
 
         The iterator never raises a `StokerError`: it ends with `Failed`. Whoever stops reading

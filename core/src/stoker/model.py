@@ -6,6 +6,7 @@ engine takes this process with it; a server does not have that problem.
 
 from __future__ import annotations
 
+import array
 import contextlib
 import threading
 from collections.abc import Generator, Iterable, Iterator, Mapping
@@ -14,11 +15,19 @@ from typing import Any, Self
 
 from stoker.engine import EngineInfo
 from stoker.errors import StokerError
-from stoker.events import Event, Failed, Finished, TextDelta
+from stoker.events import Embedding, Event, Failed, Finished, Ranking, Relevance, TextDelta
 from stoker.messages import Author, Message, TextPart
-from stoker.request import ChatPrompt, GenerateRequest, TextPrompt
+from stoker.request import (
+    ChatPrompt,
+    EmbedRequest,
+    GenerateRequest,
+    Request,
+    RerankRequest,
+    TextPrompt,
+)
 from stoker.sampling import SamplingParams
 from stoker.text.session import Session
+from stoker.text.vector import floats
 
 
 class Model:
@@ -70,7 +79,57 @@ class Model:
         prompt = ChatPrompt(tuple(map(_message, messages)))
         return _texts(self.events(_request(self.name, prompt, options)))
 
-    def events(self, request: GenerateRequest) -> Generator[Event, None, None]:
+    def embed(
+        self, texts: Iterable[str], *, dimensions: int | None = None, normalize: bool = True
+    ) -> list[array.array[float]]:
+        """Make a vector of each text, in the texts' order.
+
+        Args:
+            texts: The texts; as many as fit are read at once.
+            dimensions: Keep the first so many numbers of each vector.
+            normalize: Scale each vector to the length 1, so that the product of two is their
+                cosine.
+
+        Raises:
+            StokerError: The model makes no embeddings, or a text does not fit into its context.
+        """
+        prompts = tuple(map(TextPrompt, texts))
+        request = EmbedRequest(self.name, prompts, dimensions=dimensions, normalize=normalize)
+        vectors = [array.array("f")] * len(prompts)
+        for event in self._all_events(request):
+            if isinstance(event, Embedding):
+                vectors[event.index] = floats(event.vector)
+        return vectors
+
+    def rerank(
+        self, query: str, documents: Iterable[str], *, top_n: int | None = None
+    ) -> list[Relevance]:
+        """Rank documents by how well they answer a query, best first.
+
+        Args:
+            query: The query.
+            documents: The documents; each result has the index of its own.
+            top_n: Keep the best so many.
+
+        Raises:
+            StokerError: The model does not rank, or a document does not fit into its context.
+        """
+        request = RerankRequest(self.name, query, tuple(documents), top_n=top_n)
+        return [
+            relevance
+            for event in self._all_events(request)
+            if isinstance(event, Ranking)
+            for relevance in event.results
+        ]
+
+    def _all_events(self, request: Request) -> Iterator[Event]:
+        with contextlib.closing(self.events(request)) as events:
+            for event in events:
+                if isinstance(event, Failed):
+                    raise event.error
+                yield event
+
+    def events(self, request: Request) -> Generator[Event, None, None]:
         """Answer a request in full detail; stopping to iterate cancels it."""
         with self._lock:
             request_id, self._next_id = self._next_id, self._next_id + 1

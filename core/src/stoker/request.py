@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from typing import Any
 
 import attrs
@@ -15,6 +15,8 @@ from stoker.sampling import SamplingParams
 MAX_STOP_STRINGS = 64
 MAX_STOP_STRING_CHARS = 1000
 MAX_CHOICES = 128
+MAX_INPUTS = 2048
+"""Most texts to embed and most documents to rank in one request."""
 
 
 @attrs.frozen
@@ -111,3 +113,66 @@ class GenerateRequest:
     """Pins the backend by name."""
     priority: int = 0
     """Larger goes first."""
+
+
+def _check_count(name: str, value: Sized) -> None:
+    if not 1 <= len(value) <= MAX_INPUTS:
+        raise InvalidRequestError(
+            f"{name} must have between 1 and {MAX_INPUTS} entries, not {len(value)}.", param=name
+        )
+
+
+def _at_least_one(_instance: object, attribute: attrs.Attribute[Any], value: int | None) -> None:
+    if value is not None and value < 1:
+        raise InvalidRequestError(f"{attribute.name} must be 1 or more.", param=attribute.name)
+
+
+@attrs.frozen
+class EmbedRequest:
+    """One request for embeddings: a vector for each input."""
+
+    model: str
+    input: tuple[TextPrompt | TokenPrompt, ...]
+    """Texts get the model's special tokens around; tokens are taken as they are."""
+    dimensions: int | None = attrs.field(default=None, validator=_at_least_one)
+    """Keep the first so many numbers of each vector; only for models that are trained for it."""
+    normalize: bool = True
+    """Scale each vector to the length 1, after `dimensions`."""
+    backend: str | None = None
+    """Pins the backend by name."""
+    priority: int = 0
+    """Larger goes first."""
+
+    def __attrs_post_init__(self) -> None:
+        _check_count("input", self.input)
+
+
+@attrs.frozen
+class RerankRequest:
+    """One request to rank documents by how well they answer a query."""
+
+    model: str
+    query: str | tuple[str, ...]
+    """One for all documents, or one for each of them."""
+    documents: tuple[str, ...]
+    top_n: int | None = attrs.field(default=None, validator=_at_least_one)
+    """Keep the best so many; unset, and more than there are, keeps all."""
+    params: tuple[str, str] = ("query", "documents")
+    """What the query and the documents are called where the request came from, for errors."""
+    backend: str | None = None
+    """Pins the backend by name."""
+    priority: int = 0
+    """Larger goes first."""
+
+    def __attrs_post_init__(self) -> None:
+        one, other = self.params
+        _check_count(other, self.documents)
+        if not isinstance(self.query, str) and len(self.query) != len(self.documents):
+            raise InvalidRequestError(
+                f"{one} has {len(self.query)} texts and {other} has {len(self.documents)}: give one"
+                f" text, or one for each of {other}.",
+                param=one,
+            )
+
+
+Request = GenerateRequest | EmbedRequest | RerankRequest

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from counting_engine import CountingEngine
 
 from stoker.errors import InvalidRequestError, StokerError
 from stoker.events import Failed, Finished, TextDelta
@@ -12,6 +13,7 @@ from stoker.loading import load_session
 from stoker.messages import Author, Message, TextPart
 from stoker.model import Model
 from stoker.request import GenerateRequest, TextPrompt
+from stoker.text.session import open_session
 
 
 @pytest.fixture
@@ -94,3 +96,37 @@ def test_events_tell_everything(model: Model) -> None:
     ]
     assert isinstance(events[-1], Finished)
     assert isinstance(refused[-1], Failed)
+
+
+@pytest.fixture
+def counting(make_plan: Any) -> Iterator[Model]:
+    """A model that counts letters."""
+    with Model(
+        "test/counts", open_session(CountingEngine(matryoshka=True), make_plan().bundle)
+    ) as made:
+        yield made
+
+
+def test_texts_are_embedded_in_order(counting: Model) -> None:
+    """Each text gets its vector, of the length 1 or as it is, whole or shortened."""
+    assert [[1, 0, 0], [0, 0, 1]] == [list(vector) for vector in counting.embed(["aaa", "c"])]
+    assert [[3, 0]] == [
+        list(vector) for vector in counting.embed(["aaa"], dimensions=2, normalize=False)
+    ]
+
+
+def test_documents_are_ranked(counting: Model) -> None:
+    """The best come first, each with its index."""
+    ranked = counting.rerank("q", ["b", "a", "aa"], top_n=2)
+
+    assert [2, 1] == [item.index for item in ranked]
+
+
+def test_what_cannot_be_embedded_or_ranked_is_raised(counting: Model, model: Model) -> None:
+    """The error comes as an exception, as for texts."""
+    with pytest.raises(InvalidRequestError, match="is empty"):
+        counting.embed(["a", ""])
+    with pytest.raises(InvalidRequestError, match="between 1 and"):
+        counting.rerank("q", [])
+    with pytest.raises(InvalidRequestError, match="generates text"):
+        model.embed(["a"])

@@ -8,6 +8,7 @@ from stoker import messages as m
 from stoker.errors import BrokenFrameError, ContextLengthExceededError
 from stoker.events import (
     ChoiceFinished,
+    Embedding,
     Event,
     Failed,
     Finished,
@@ -15,7 +16,9 @@ from stoker.events import (
     Loading,
     Prefill,
     Queued,
+    Ranking,
     ReasoningDelta,
+    Relevance,
     TextDelta,
     Timings,
     TokenLogprob,
@@ -26,7 +29,10 @@ from stoker.request import (
     ChatPrompt,
     Constraint,
     ConstraintKind,
+    EmbedRequest,
     GenerateRequest,
+    Request,
+    RerankRequest,
     TextPrompt,
     TokenPrompt,
 )
@@ -40,7 +46,7 @@ from stoker.wire.frames import (
     ToRunner,
     encode_frame,
 )
-from stoker.wire.request import RequestWire
+from stoker.wire.request import GenerateRequestWire, request_to_wire
 
 EVENTS: list[Event] = [
     Queued(3),
@@ -51,10 +57,12 @@ EVENTS: list[Event] = [
     ReasoningDelta("hm", 2),
     ToolCallDelta(0, "id", "name", "{}", 1),
     ChoiceFinished(FinishReason.LENGTH, 1, "stop"),
+    Embedding(b"\x00\x00\x80?", 1),
+    Ranking((Relevance(1, 0.75), Relevance(0, 0.1))),
     Finished(Usage(1, 2, 3, 4), Timings(0.25, 0.5)),
 ]
 
-REQUESTS = [
+REQUESTS: list[Request] = [
     GenerateRequest("m", TextPrompt("x")),
     GenerateRequest("m", TokenPrompt((1, 2, 3)), ignore_end=True, priority=3, backend="b"),
     GenerateRequest(
@@ -86,6 +94,10 @@ REQUESTS = [
         constraint=Constraint(ConstraintKind.REGEX, "a+"),
         adapters=("lora",),
     ),
+    EmbedRequest("m", (TextPrompt("x"), TokenPrompt((1, 2)))),
+    EmbedRequest("m", (TextPrompt("x"),), 5, normalize=False, backend="b", priority=1),
+    RerankRequest("m", "q", ("a", "b")),
+    RerankRequest("m", "q", ("a",), top_n=3, backend="b", priority=1),
 ]
 
 
@@ -116,10 +128,10 @@ def test_failures_arrive_with_their_data() -> None:
 
 
 @pytest.mark.parametrize("request_", REQUESTS)
-def test_requests_arrive_unchanged(request_: GenerateRequest) -> None:
+def test_requests_arrive_unchanged(request_: Request) -> None:
     """Every field of a request crosses the pipe."""
 
-    frame = Submit(7, RequestWire.from_domain(request_))
+    frame = Submit(7, request_to_wire(request_))
 
     (arrived,) = FrameReader[ToRunner](ToRunner).feed(encode_frame(frame))
 
@@ -133,7 +145,7 @@ def test_the_field_of_a_constraint_arrives() -> None:
         "m", TextPrompt("a"), constraint=Constraint(ConstraintKind.REGEX, "a", "guided.regex")
     )
 
-    arrived = RequestWire.from_domain(sent).to_domain()
+    arrived = GenerateRequestWire.from_domain(sent).to_domain()
 
     assert arrived.constraint is not None
     assert "guided.regex" == arrived.constraint.param

@@ -16,6 +16,8 @@ from stoker.config import Settings, Source
 from .conftest import Block, all_blocks, blocks
 
 RUNS_A_MODEL = "stoker.open"
+MODELS = {"ai/smollm2": "model_file", "ai/all-minilm": "embedder_file"}
+"""The fixture of the weights for each model that the pages open."""
 
 
 def _marked(found: list[Block]) -> list[object]:
@@ -42,8 +44,10 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_python_runs(block: Block, request: pytest.FixtureRequest) -> None:
     """A Python block runs from its first to its last line."""
     if RUNS_A_MODEL in block.code:
-        weights = request.getfixturevalue("model_file")
-        assert 0 == main(["package", "--quiet", "ai/smollm2", "--weights", str(weights)])
+        for name, fixture in MODELS.items():
+            if f'stoker.open("{name}")' in block.code:
+                weights = request.getfixturevalue(fixture)
+                assert 0 == main(["package", "--quiet", name, "--weights", str(weights)])
     # The blank lines make the line numbers of a traceback those of the page.
     code = compile("\n" * (block.line - 1) + block.code, block.page, "exec", dont_inherit=True)
 

@@ -258,9 +258,9 @@ async def test_a_broken_encoder_ends_the_stream(
 class Broken(ScriptedHost):
     """A host that breaks its contract."""
 
-    async def generate(self, request: GenerateRequest) -> AsyncGenerator[Event, None]:
+    async def answer(self, request: GenerateRequest) -> AsyncGenerator[Event, None]:
         """Raise what is no domain error."""
-        async for event in super().generate(request):
+        async for event in super().answer(request):
             yield event
         raise ZeroDivisionError("secret internals")
 

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from stoker.backend import NoOptions
-from stoker.dialect import GenerateRoute
+from stoker.dialect import AnswerRoute
 from stoker.errors import ConfigError
 from stoker.plugins import PluginManager
 from stoker.transport import TransportContext
@@ -24,11 +24,11 @@ def plugins() -> PluginManager:
 
 
 def test_the_plugin_is_found(plugins: PluginManager) -> None:
-    """The entry point loads and offers one transport and one dialect."""
+    """The entry point loads and offers one transport and two dialects."""
     (plugin,) = [plugin for plugin in plugins.plugins if plugin.name == "litestar"]
 
     assert None is plugin.problem
-    assert ("transport http", "dialect openai") == plugin.provides
+    assert ("transport http", "dialect openai", "dialect rerank") == plugin.provides
 
 
 def test_the_transport_is_made_with_its_options(plugins: PluginManager) -> None:
@@ -51,18 +51,27 @@ def test_options_are_checked(table: dict[str, int]) -> None:
         msgspec.convert(table, HttpOptions)
 
 
-def test_the_dialect_has_the_routes(plugins: PluginManager) -> None:
-    """The dialect generates at the paths that clients expect."""
-    dialect = plugins.dialects["openai"].factory()
+@pytest.mark.parametrize(
+    ("name", "paths"),
+    [
+        ("openai", ["/v1/chat/completions", "/v1/completions", "/v1/embeddings"]),
+        ("rerank", ["/v1/rerank", "/v2/rerank", "/rerank", "/v1/score", "/score"]),
+    ],
+)
+def test_the_dialects_have_the_routes(plugins: PluginManager, name: str, paths: list[str]) -> None:
+    """The dialects answer at the paths that clients expect."""
+    dialect = plugins.dialects[name].factory()
 
-    assert ["/v1/chat/completions", "/v1/completions"] == [
-        route.path for route in dialect.routes if isinstance(route, GenerateRoute)
-    ]
+    assert paths == [route.path for route in dialect.routes if isinstance(route, AnswerRoute)]
 
 
 @pytest.mark.parametrize(
     "imports",
-    ["stoker_litestar.plugin", "stoker_litestar.dialects.openai.dialect"],
+    [
+        "stoker_litestar.plugin",
+        "stoker_litestar.dialects.openai.dialect",
+        "stoker_litestar.dialects.rerank.dialect",
+    ],
 )
 def test_plugin_and_dialects_import_no_web_framework(imports: str) -> None:
     """Registration is light, and dialects are pure."""

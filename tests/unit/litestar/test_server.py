@@ -50,7 +50,7 @@ class Patient(ScriptedHost):
         super().__init__()
         self.go_on = asyncio.Event()
 
-    async def generate(self, request: GenerateRequest) -> AsyncGenerator[Event, None]:
+    async def answer(self, request: GenerateRequest) -> AsyncGenerator[Event, None]:
         """Play the events, with a pause before the last two."""
         *before, finished, last = self.events
         for event in before:

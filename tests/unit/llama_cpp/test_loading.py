@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from stoker.artifact import ModelBundle
+from stoker.engine import Mode
 from stoker.errors import LoadError, OperationCancelledError
 from stoker_llama_cpp import plugin
 from stoker_llama_cpp.context import Context
@@ -172,12 +173,14 @@ def test_shards_of_any_name_are_loaded(tmp_path: Path, model_path: Path, bundle_
         plugin.load(bundle_of(paths[0]), LlamaCppOptions(threads=1), ignore)
 
 
-def test_embedding_models_are_refused(changed: Any, bundle_of: Any) -> None:
-    """A model that pools its outputs makes embeddings and no text."""
+def test_a_pooling_in_the_file_makes_embeddings(changed: Any, bundle_of: Any) -> None:
+    """A model that was trained to pool its outputs is for embeddings, not for text."""
     path = changed(lambda data: with_key(data, "llama.pooling_type", 1))
 
-    with pytest.raises(LoadError, match="does not generate text"):
-        plugin.load(bundle_of(path), LlamaCppOptions(threads=1, context_length=256), ignore)
+    engine = plugin.load(bundle_of(path), LlamaCppOptions(threads=1, context_length=64), ignore)
+
+    assert frozenset({Mode.EMBED}) == engine.info.modes
+    engine.close()
 
 
 def test_progress_is_told(model_path: Path, bundle_of: Any) -> None:

@@ -53,8 +53,8 @@ class Context:
         Raises:
             LoadError: The options do not fit together or to the model, or memory is short.
         """
-        self.context_length = _context_length(model, options)
-        params = native.llama_context_default_params()
+        self.context_length = context_length_of(model, options)
+        params = base_params(options)
         params.n_ctx = _cells(self.context_length, options)
         params.n_batch = options.batch_size
         params.n_ubatch = options.ubatch_size
@@ -69,15 +69,7 @@ class Context:
         self.rows = min(self.max_sequences + DRAFT_ROWS * self.speculates, options.batch_size)
         # The default reserves buffers for a row of logits per token of the batch.
         params.n_outputs_max = max(self.slots, self.rows)
-        params.n_threads = params.n_threads_batch = options.threads or sensible_threads()
-        params.flash_attn_type = _FLASH_ATTENTION[options.flash_attention]
-        params.type_k = getattr(native, f"GGML_TYPE_{options.cache_type_k.upper()}")
-        params.type_v = getattr(native, f"GGML_TYPE_{options.cache_type_v.upper()}")
-        params.kv_unified = True
-        with LOG.recording() as lines:
-            self.handle = native.llama_init_from_model(model.handle, params)
-        if self.handle is None:
-            raise LoadError(f"llama.cpp cannot make a context: {cause(lines)}.")
+        self.handle = new_context(model, params)
         self._memory = native.llama_get_memory(self.handle)
         self.cells = int(native.llama_n_ctx(self.handle))
         self.batch_size = int(native.llama_n_batch(self.handle))
@@ -172,11 +164,47 @@ class Context:
         native.llama_free(self.handle)
 
 
-def _context_length(model: Model, options: LlamaCppOptions) -> int:
-    trained = model.trained_context_length or DEFAULT_CONTEXT_LENGTH
+def base_params(options: LlamaCppOptions) -> Any:
+    """Parameters of a context that do not depend on what it is for."""
+    params = native.llama_context_default_params()
+    params.n_threads = params.n_threads_batch = options.threads or sensible_threads()
+    params.flash_attn_type = _FLASH_ATTENTION[options.flash_attention]
+    params.type_k = getattr(native, f"GGML_TYPE_{options.cache_type_k.upper()}")
+    params.type_v = getattr(native, f"GGML_TYPE_{options.cache_type_v.upper()}")
+    params.kv_unified = True
+    return params
+
+
+def new_context(model: Model, params: Any) -> int:
+    """Make a `llama_context`.
+
+    Raises:
+        LoadError: llama.cpp cannot; says why in its words.
+    """
+    with LOG.recording() as lines:
+        handle: int | None = native.llama_init_from_model(model.handle, params)
+    if handle is None:
+        raise LoadError(f"llama.cpp cannot make a context: {cause(lines)}.")
+    return handle
+
+
+def context_length_of(
+    model: Model, options: LlamaCppOptions, *, default: int = DEFAULT_CONTEXT_LENGTH
+) -> int:
+    """Most tokens of a sequence: what the options say, else what the model was trained for.
+
+    Args:
+        model: The model.
+        options: Where `context_length` may be set.
+        default: Most that is taken when it is not.
+
+    Raises:
+        LoadError: The options want more than the model was trained for.
+    """
+    trained = model.trained_context_length or default
     wanted = options.context_length
     if wanted is None:
-        return min(trained, DEFAULT_CONTEXT_LENGTH)
+        return min(trained, default)
     if wanted > trained:
         raise LoadError(
             f"context_length is {wanted}, but the model was trained for {trained}:"

@@ -13,7 +13,7 @@ from llama_cpp import llama_cpp as native
 from stoker.backend import LoadProgress
 from stoker.errors import LoadError
 from stoker_llama_cpp.log import LOG, cause
-from stoker_llama_cpp.metadata import whole_number
+from stoker_llama_cpp.metadata import text, whole_number
 from stoker_llama_cpp.options import LlamaCppOptions
 from stoker_llama_cpp.vocabulary import Vocabulary
 
@@ -43,6 +43,35 @@ class Model:
         """The Jinja source in the file, if there is one."""
         source = native.llama_model_chat_template(self.handle, None)
         return None if source is None else source.decode(errors="replace")
+
+    @property
+    def architecture(self) -> str:
+        """By which name the file's other keys begin: `llama`, `bert`."""
+        return text(self.handle, "general.architecture") or ""
+
+    @property
+    def rerank_template(self) -> str | None:
+        """How a query and a document are put together, if the file says so."""
+        source = native.llama_model_chat_template(self.handle, b"rerank")
+        return None if source is None else source.decode(errors="replace")
+
+    @property
+    def embedding_length(self) -> int:
+        """How many numbers an embedding has."""
+        return int(native.llama_model_n_embd_out(self.handle))
+
+    @property
+    def label_count(self) -> int:
+        """How many numbers the classifier gives."""
+        return int(native.llama_model_n_cls_out(self.handle))
+
+    @property
+    def scores_are_shares(self) -> bool:
+        """Whether the classifier's numbers add up to 1, and are not logits.
+
+        By `build_pooling` in https://github.com/ggml-org/llama.cpp/blob/master/src/llama-graph.cpp.
+        """
+        return self.architecture in {"qwen3", "qwen3vl"}
 
     @property
     def generates(self) -> bool:

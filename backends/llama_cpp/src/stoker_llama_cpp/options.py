@@ -10,6 +10,7 @@ MAX_SEQUENCES = 256
 """LLAMA_MAX_SEQ of llama.cpp's src/llama-cparams.h: a larger number makes it refuse to load."""
 
 Count = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
+Pooling = Literal["mean", "cls", "last", "rank"]
 CacheType = Literal["f32", "f16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0"]
 
 
@@ -17,7 +18,11 @@ class LlamaCppOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How to load a model and run it; stoker decodes and checks it."""
 
     context_length: Annotated[int, msgspec.Meta(ge=2, le=2**31 - 1)] | None = None
-    """Most tokens of one sequence; unset takes what the model was trained for, at most 8192."""
+    """Most tokens of one sequence; unset takes what the model was trained for, at most 8192.
+
+    Models that make embeddings or rank take at most 2048 when it is unset: they read each text at
+    once, with memory for all of its tokens.
+    """
     cache_tokens: Count | None = None
     """Tokens that the KV cache holds for all sequences together; unset is `context_length`.
 
@@ -57,3 +62,15 @@ class LlamaCppOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Number format of the cached keys."""
     cache_type_v: CacheType = "f16"
     """Number format of the cached values."""
+    pooling: Pooling | None = None
+    """How a text's token vectors become one; unset does what the model's file says.
+
+    It makes embeddings of any model, and with `rank`, which needs a classifier in the file, scores.
+    The cache settings, `max_sequences` and `ubatch_size` have no say over such models: a step
+    reads whole texts, as many as `batch_size` holds, and at least one.
+    """
+    matryoshka: bool = False
+    """Whether the model was trained so that the first numbers of an embedding are one as well.
+
+    Files do not say it; model cards do. Only then may requests ask for fewer `dimensions`.
+    """

@@ -11,10 +11,10 @@ from stoker.cli.failure import note
 from stoker.control.client import ControlClient
 from stoker.events import Event
 from stoker.host import Inference
-from stoker.request import GenerateRequest
+from stoker.request import Request
 from stoker.supervisor.supervisor import supervise
 
-Ask = Callable[[GenerateRequest, Callable[[Event], None]], None]
+Ask = Callable[[Request, Callable[[Event], None]], None]
 """Answers a request, telling the second argument of every event. Ctrl-C cancels the request and
 raises `KeyboardInterrupt`; another request may follow."""
 
@@ -46,8 +46,8 @@ def asking(application: Application, *, has_settings: bool) -> Iterator[Ask]:
 
 
 def _ask_with(loop: asyncio.Runner, inference: Inference) -> Ask:
-    async def answer(request: GenerateRequest, take: Callable[[Event], None]) -> None:
-        async with contextlib.aclosing(inference.generate(request)) as events:
+    async def answer(request: Request, take: Callable[[Event], None]) -> None:
+        async with contextlib.aclosing(inference.answer(request)) as events:
             async for event in events:
                 take(event)
 

@@ -13,7 +13,7 @@ from stoker.control.place import socket_path
 from stoker.errors import UnavailableError
 from stoker.events import Event, Failed, Finished
 from stoker.host import RunnerStatus
-from stoker.request import GenerateRequest
+from stoker.request import Request
 from stoker.wire.frames import (
     FrameReader,
     FromServer,
@@ -27,7 +27,7 @@ from stoker.wire.frames import (
     Unloaded,
     encode_frame,
 )
-from stoker.wire.request import RequestWire
+from stoker.wire.request import request_to_wire
 
 _CHUNK = 256 * 1024
 _CONNECT_TIMEOUT_S = 5.0
@@ -82,10 +82,10 @@ class ControlClient:
             raise _odd(answer)
         return answer.unloaded
 
-    async def generate(self, request: GenerateRequest) -> AsyncGenerator[Event, None]:
-        """As `stoker.host.Inference.generate`; a server that goes away is a `Failed`."""
+    async def answer(self, request: Request) -> AsyncGenerator[Event, None]:
+        """As `stoker.host.Inference.answer`; a server that goes away is a `Failed`."""
         try:
-            async with self._conversation(Submit(0, RequestWire.from_domain(request))) as frames:
+            async with self._conversation(Submit(0, request_to_wire(request))) as frames:
                 async for frame in frames:
                     for _, event in frame.to_domain() if isinstance(frame, Step) else ():
                         yield event

@@ -173,7 +173,7 @@ class _Conversation:
 
     async def _send_events(self, frame: Submit) -> None:
         try:
-            events = self._host.inference.generate(frame.request.to_domain())
+            events = self._host.inference.answer(frame.request.to_domain())
         except StokerError as exc:
             await self._send(Step.from_domain([(frame.request_id, Failed(exc))]))
             return

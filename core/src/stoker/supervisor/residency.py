@@ -12,19 +12,24 @@ import math
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
 
 import attrs
+import msgspec
 
 from stoker.application import LoadPlan
+from stoker.backend import BackendSpec
 from stoker.digest import Digest
 from stoker.errors import OperationCancelledError, StokerError
 from stoker.events import Event, Failed, Loading
 from stoker.host import RunnerState, RunnerStatus
-from stoker.request import GenerateRequest
+from stoker.request import Request
 from stoker.supervisor.runner import ReportLoading, Runner
 
 _log = logging.getLogger(__name__)
 
-Key = tuple[Digest, str]
-"""What makes two requests share one runner: the model's digest and the backend's name."""
+Key = tuple[Digest, str, bytes]
+"""What makes two requests share one runner: the model's digest, the backend's name and its options.
+
+A model may have other options by another name: one to generate and one to embed, say.
+"""
 
 Start = Callable[[LoadPlan, ReportLoading], Awaitable[Runner]]
 
@@ -50,7 +55,8 @@ class Resident:
     @property
     def key(self) -> Key:
         """What it is found by."""
-        return (self.plan.artifact.digest, self.plan.backend.name)
+        plan = self.plan
+        return (plan.artifact.digest, plan.backend.name, msgspec.msgpack.encode(plan.options))
 
     @property
     def name(self) -> str:
@@ -77,21 +83,34 @@ class Residency:
         self._residents: dict[Key, Resident] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def plan_of(self, digest: Digest, backend: str | None) -> LoadPlan | None:
+    def plan_of(
+        self,
+        digest: Digest,
+        backend: str | None,
+        options: Callable[[BackendSpec], msgspec.Struct],
+    ) -> LoadPlan | None:
         """The plan of a model that is loaded or being loaded; None when there is no such one.
 
         Args:
             digest: The model.
             backend: Only in this backend; None takes any.
+            options: What it is to run with, for a backend.
+
+        Raises:
+            StokerError: `options` raised it.
         """
-        for (resident_digest, name), resident in self._residents.items():
-            if resident_digest == digest and backend in {None, name} and not resident.unloading:
-                return resident.plan
+        for resident in self._residents.values():
+            plan = resident.plan
+            if (
+                plan.artifact.digest == digest
+                and backend in {None, plan.backend.name}
+                and not resident.unloading
+                and options(plan.backend) == plan.options
+            ):
+                return plan
         return None
 
-    async def generate(
-        self, plan: LoadPlan, request: GenerateRequest
-    ) -> AsyncGenerator[Event, None]:
+    async def answer(self, plan: LoadPlan, request: Request) -> AsyncGenerator[Event, None]:
         """Answer a request, loading its model first where needed.
 
         Concurrent first requests share one load. A load goes on when the client that began it
@@ -104,7 +123,7 @@ class Residency:
                 async for loading in stages:
                     yield loading
             runner = await _loaded(resident)
-            async with contextlib.aclosing(runner.generate(request)) as events:
+            async with contextlib.aclosing(runner.answer(request)) as events:
                 async for event in events:
                     yield event
         except StokerError as exc:

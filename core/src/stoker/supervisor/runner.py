@@ -23,7 +23,7 @@ from stoker.errors import (
     UnavailableError,
 )
 from stoker.events import Event, Failed
-from stoker.request import GenerateRequest
+from stoker.request import Request
 from stoker.supervisor.event_queue import EventQueue
 from stoker.supervisor.last_words import LastWords
 from stoker.wire.bundle import BundleWire
@@ -41,7 +41,7 @@ from stoker.wire.frames import (
     ToRunner,
     encode_frame,
 )
-from stoker.wire.request import RequestWire
+from stoker.wire.request import request_to_wire
 
 _CHUNK = 256 * 1024
 _CLOSE_TIMEOUT_S = 5.0
@@ -142,7 +142,7 @@ class Runner:
                 " defaults.load_timeout_s in the config allows more."
             ) from exc
 
-    async def generate(self, request: GenerateRequest) -> AsyncGenerator[Event, None]:
+    async def answer(self, request: Request) -> AsyncGenerator[Event, None]:
         """Answer a request; closing the generator cancels it. Ends with `Finished` or `Failed`."""
         request_id, self._next_id = self._next_id, self._next_id + 1
         queue = self._queues[request_id] = EventQueue()
@@ -150,7 +150,7 @@ class Runner:
             if self.ended.is_set():
                 queue.put(Failed(self._crash()))
             else:
-                self._send(Submit(request_id, RequestWire.from_domain(request)))
+                self._send(Submit(request_id, request_to_wire(request)))
             async with contextlib.aclosing(queue.read()) as events:
                 async for event in events:
                     yield event

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -16,7 +17,7 @@ from stoker.digest import Digest
 from stoker.errors import ModelNotFoundError, NotFoundError, StokerError
 from stoker.events import Event, Failed
 from stoker.host import ModelCard, RunnerStatus
-from stoker.request import GenerateRequest
+from stoker.request import Request
 from stoker.store import ContentSource, StoredManifest
 from stoker.supervisor.residency import Residency
 
@@ -81,11 +82,12 @@ class ResidentInference:
     application: Application
     residency: Residency
 
-    async def generate(self, request: GenerateRequest) -> AsyncGenerator[Event, None]:
+    async def answer(self, request: Request) -> AsyncGenerator[Event, None]:
         """See the protocol."""
         try:
             artifact = await asyncio.to_thread(self.application.stores.resolve, request.model)
-            plan = self.residency.plan_of(artifact.digest, request.backend)
+            options = functools.partial(self.application.options, artifact.reference)
+            plan = self.residency.plan_of(artifact.digest, request.backend, options)
             if plan is None:
                 plan = await asyncio.to_thread(
                     self.application.plan, artifact, backend=request.backend
@@ -93,7 +95,7 @@ class ResidentInference:
         except StokerError as exc:
             yield Failed(exc)
             return
-        async with contextlib.aclosing(self.residency.generate(plan, request)) as events:
+        async with contextlib.aclosing(self.residency.answer(plan, request)) as events:
             async for event in events:
                 yield event
 

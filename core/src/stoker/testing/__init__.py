@@ -20,14 +20,16 @@ pytest.register_assert_rewrite(
     "stoker.testing.engine",
     "stoker.testing.events",
     "stoker.testing.pipeline",
+    "stoker.testing.pooling",
     "stoker.testing.store",
     "stoker.testing.text_engine",
     "stoker.testing.transport",
 )
 
 from stoker.testing.engine import EngineContract  # noqa: E402
-from stoker.testing.events import check_events  # noqa: E402
+from stoker.testing.events import check_events, check_pooling_events  # noqa: E402
 from stoker.testing.host import ScriptedHost  # noqa: E402
+from stoker.testing.pooling import PoolingContract  # noqa: E402
 from stoker.testing.store import StoreContract  # noqa: E402
 from stoker.testing.text_engine import TextEngineContract  # noqa: E402
 from stoker.testing.transport import Answer, TransportContract  # noqa: E402
@@ -35,9 +37,11 @@ from stoker.testing.transport import Answer, TransportContract  # noqa: E402
 __all__ = [
     "Answer",
     "EngineContract",
+    "PoolingContract",
     "ScriptedHost",
     "StoreContract",
     "TextEngineContract",
     "TransportContract",
     "check_events",
+    "check_pooling_events",
 ]

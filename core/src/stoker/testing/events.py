@@ -6,12 +6,14 @@ from collections.abc import Sequence
 
 from stoker.events import (
     ChoiceFinished,
+    Embedding,
     Event,
     Failed,
     Finished,
     Loading,
     Prefill,
     Queued,
+    Ranking,
     ReasoningDelta,
     TextDelta,
     ToolCallDelta,
@@ -46,6 +48,7 @@ def check_events(events: Sequence[Event], *, n: int = 1) -> None:
             assert 0 <= event.cached <= event.done <= event.total, f"{where} does not add up."
             continue
         assert accepted, f"{where} comes before the first Prefill."
+        assert not isinstance(event, Embedding | Ranking), f"{where} answers no such request."
         assert 0 <= event.index < n, f"{where} belongs to no choice."
         assert event.index not in finished, f"{where} comes after its choice was finished."
         if isinstance(event, ChoiceFinished):
@@ -54,6 +57,31 @@ def check_events(events: Sequence[Event], *, n: int = 1) -> None:
     if isinstance(last, Finished):
         assert finished == set(range(n)), f"Choices {finished} of {n} have a ChoiceFinished."
         assert accepted, "The request finished without a Prefill."
+
+
+def check_pooling_events(events: Sequence[Event], *, inputs: int | None = None) -> None:
+    """Check the events that answered a request for embeddings or for ranking.
+
+    Args:
+        events: All events, to the end.
+        inputs: How many texts were to be embedded; None when documents were ranked.
+
+    Raises:
+        AssertionError: The order is broken; the message says where.
+    """
+    answers = [event for event in events if isinstance(event, Embedding | Ranking)]
+    others = [event for event in events if not isinstance(event, Embedding | Ranking)]
+    check_events(others, n=0)
+    if isinstance(others[-1], Failed):
+        return
+    assert list(events) == [*others[:-1], *answers, others[-1]], (
+        "What was asked for comes after the Prefill and before Finished."
+    )
+    if inputs is None:
+        assert [Ranking] == [type(event) for event in answers], "There is exactly one Ranking."
+    else:
+        found = [event.index for event in answers if isinstance(event, Embedding)]
+        assert sorted(found) == list(range(inputs)), f"Embeddings {found} of {inputs} inputs."
 
 
 def _check_tool_calls(events: Sequence[Event]) -> None:

@@ -10,7 +10,7 @@ from stoker.digest import Digest
 from stoker.errors import ModelNotFoundError
 from stoker.events import ChoiceFinished, Event, Finished, FinishReason, Prefill, TextDelta, Usage
 from stoker.host import Host, ModelCard, RunnerStatus
-from stoker.request import GenerateRequest
+from stoker.request import Request
 from stoker.store import StoredManifest
 
 MODEL = "test/parrot"
@@ -40,7 +40,7 @@ class ScriptedHost:
     def __init__(self, events: Sequence[Event] = answer_events("Hello", " there")) -> None:
         self.events = tuple(events)
         self.hang = False
-        self.requests: list[GenerateRequest] = []
+        self.requests: list[Request] = []
         self.closed = 0
 
     @property
@@ -48,7 +48,7 @@ class ScriptedHost:
         """The host to give to `Transport.serve`."""
         return Host(version="0", catalog=self, inference=self, status=self)
 
-    async def generate(self, request: GenerateRequest) -> AsyncGenerator[Event, None]:
+    async def answer(self, request: Request) -> AsyncGenerator[Event, None]:
         """Play the events."""
         self.requests.append(request)
         ended = False

@@ -7,7 +7,7 @@ from stoker.digest import Digest
 from stoker.engine import Engine, TextEngine
 from stoker.events import Event
 from stoker.reference import Reference
-from stoker.request import GenerateRequest
+from stoker.request import Request
 from stoker.text.session import open_session
 
 MAX_STEPS = 2000
@@ -16,7 +16,7 @@ MAX_STEPS = 2000
 _NO_FILES = ModelBundle(Reference.parse("test"), Digest.of(b""), files=())
 
 
-def answer(engine: Engine | TextEngine, request: GenerateRequest) -> list[Event]:
+def answer(engine: Engine | TextEngine, request: Request) -> list[Event]:
     """Answer a request with a loaded engine, which is closed afterwards.
 
     Raises:

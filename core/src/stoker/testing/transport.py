@@ -13,7 +13,7 @@ import pytest
 
 from stoker.errors import AddressInUseError, OverloadedError
 from stoker.events import Failed
-from stoker.request import ChatPrompt, GenerateRequest, TextPrompt
+from stoker.request import ChatPrompt, GenerateRequest, Request, TextPrompt
 from stoker.testing.contract import Contract, missing_fixture
 from stoker.testing.host import MODEL, ScriptedHost
 from stoker.transport import Transport
@@ -190,7 +190,8 @@ def _free_port() -> int:
     return port
 
 
-def _said(request: GenerateRequest) -> str:
+def _said(request: Request) -> str:
+    assert isinstance(request, GenerateRequest), f"The request is not for text: {request!r}."
     if isinstance(request.prompt, ChatPrompt):
         return request.prompt.messages[-1].text
     if isinstance(request.prompt, TextPrompt):

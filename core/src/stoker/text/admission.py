@@ -2,9 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
+
+from stoker.engine import Mode
 from stoker.errors import InvalidRequestError, UnsupportedFeatureError
 from stoker.messages import TextPart, ToolChoiceMode
-from stoker.request import ChatPrompt, GenerateRequest
+from stoker.request import ChatPrompt, EmbedRequest, GenerateRequest, Request, RerankRequest
+
+_MODES: dict[type[Request], Mode] = {
+    GenerateRequest: Mode.GENERATE,
+    EmbedRequest: Mode.EMBED,
+    RerankRequest: Mode.RERANK,
+}
+_WORDS = {
+    Mode.GENERATE: "generates text",
+    Mode.EMBED: "makes embeddings",
+    Mode.RERANK: "ranks documents",
+}
+
+
+def check_mode(request: Request, modes: AbstractSet[Mode]) -> None:
+    """Refuse what a model is not for.
+
+    Raises:
+        UnsupportedFeatureError: The request wants something else; the message says what the model
+            is for.
+    """
+    wanted = _MODES[type(request)]
+    if wanted not in modes:
+        able = " and ".join(_WORDS[mode] for mode in Mode if mode in modes)
+        raise UnsupportedFeatureError(
+            f"{request.model} {able}; a request like this needs a model that {_WORDS[wanted]}.",
+            param="model",
+        )
 
 
 def check_features(request: GenerateRequest) -> None:

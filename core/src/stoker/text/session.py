@@ -16,7 +16,7 @@ import abc
 from stoker.artifact import ModelBundle
 from stoker.engine import Engine, EngineInfo, TextEngine
 from stoker.events import Event
-from stoker.request import GenerateRequest
+from stoker.request import Request
 
 
 class Session(abc.ABC):
@@ -28,7 +28,7 @@ class Session(abc.ABC):
         """What the engine has loaded."""
 
     @abc.abstractmethod
-    def submit(self, request_id: int, request: GenerateRequest) -> None:
+    def submit(self, request_id: int, request: Request) -> None:
         """Take a request; later steps answer it. Returns at once.
 
         What takes time to find out is found out meanwhile, without holding the other requests up:
@@ -36,7 +36,7 @@ class Session(abc.ABC):
 
         Args:
             request_id: Chosen by the caller; unique among the requests that are not answered yet.
-            request: What to generate.
+            request: What to generate, to embed or to rank.
 
         Raises:
             StokerError: The request cannot be answered, most often an `InvalidRequestError`,

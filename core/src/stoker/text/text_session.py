@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Iterator
 
-from stoker.engine import EngineInfo, TextEngine
+from stoker.engine import EngineInfo, Mode, TextEngine
 from stoker.errors import InvalidRequestError, StokerError, UnsupportedFeatureError
 from stoker.events import (
     ChoiceFinished,
@@ -19,8 +19,8 @@ from stoker.events import (
     Timings,
     Usage,
 )
-from stoker.request import GenerateRequest
-from stoker.text.admission import check_features
+from stoker.request import GenerateRequest, Request
+from stoker.text.admission import check_features, check_mode
 from stoker.text.session import Session
 from stoker.text.stop import StopMatcher
 
@@ -95,10 +95,14 @@ class TextSession(Session):
         """Whether a `step` would do nothing."""
         return not self._requests
 
-    def submit(self, request_id: int, request: GenerateRequest) -> None:
+    def submit(self, request_id: int, request: Request) -> None:
         """Take a request; see `Session.submit`."""
         if request_id in self._requests:
             raise InvalidRequestError(f"The request id {request_id} is in use.")
+        if not isinstance(request, GenerateRequest):
+            # Whatever the engine says of itself: its contract has no more than text.
+            check_mode(request, {Mode.GENERATE})
+            return
         check_features(request)
         if request.constraint is not None:
             raise UnsupportedFeatureError(

@@ -24,10 +24,11 @@ from stoker.events import (
     Timings,
     Usage,
 )
-from stoker.request import GenerateRequest
+from stoker.request import GenerateRequest, Request
 from stoker.sampling import DEFAULT_SAMPLING, SamplingParams
-from stoker.text.admission import check_features
+from stoker.text.admission import check_features, check_mode
 from stoker.text.choice import Choice
+from stoker.text.pooling import PoolingRequests
 from stoker.text.prompt import PromptEncoder, template_source
 from stoker.text.session import Session
 
@@ -87,6 +88,8 @@ class TokenSession(Session):
     Usage counts the prompt once, and every token that the engine sampled up to the end of its
     choice: those of a stop string too, and not the model's end token. Cached tokens are those of
     the first choice's prompt.
+
+    Requests for embeddings and for ranking are `PoolingRequests`' part.
     """
 
     def __init__(self, engine: Engine, prompts: PromptEncoder) -> None:
@@ -96,6 +99,7 @@ class TokenSession(Session):
         self._constraints = ConstraintCompiler(engine)
         self._token_bytes = _cached(engine.token_bytes)
         self._sequence_ids = itertools.count(1)
+        self._pooling = PoolingRequests(engine, prompts, self._sequence_ids)
         self._compiling: dict[int, _CompilingRequest] = {}
         self._requests: dict[int, _ActiveRequest] = {}
         self._sequences: dict[int, tuple[_ActiveRequest, Choice]] = {}
@@ -120,13 +124,21 @@ class TokenSession(Session):
     @property
     def idle(self) -> bool:
         """Whether a `step` would do nothing."""
-        return not self._accepted and not self._compiling and self._engine.idle
+        untold = self._accepted or self._compiling or not self._pooling.idle
+        return not untold and self._engine.idle
 
-    def submit(self, request_id: int, request: GenerateRequest) -> None:
+    def submit(self, request_id: int, request: Request) -> None:
         """Take a request; see `Session.submit`."""
-        submitted_s = time.perf_counter()
-        if request_id in self._requests or request_id in self._compiling:
+        if any(request_id in ids for ids in (self._requests, self._compiling, self._pooling)):
             raise InvalidRequestError(f"The request id {request_id} is in use.")
+        check_mode(request, self._info.modes)
+        if isinstance(request, GenerateRequest):
+            self._generate(request_id, request)
+        else:
+            self._pooling.submit(request_id, request)
+
+    def _generate(self, request_id: int, request: GenerateRequest) -> None:
+        submitted_s = time.perf_counter()
         check_features(request)
         prompt = self._prompts.encode(request.prompt)
         if len(prompt) >= self._info.context_length:
@@ -142,6 +154,7 @@ class TokenSession(Session):
 
     def cancel(self, request_id: int) -> None:
         """Forget a request; an unknown id is a no-op."""
+        self._pooling.cancel(request_id)
         active = self._requests.get(request_id)
         if active is not None:
             self._drop(active)
@@ -157,10 +170,13 @@ class TokenSession(Session):
         if self._accepted:
             events += [(active.id, Prefill(0, active.prompt_tokens)) for active in self._accepted]
             self._accepted.clear()
+        events += self._pooling.accepted()
         for output in self._engine.step():
             # What ended earlier in this very step is not there any more.
             if output.id in self._sequences:
                 self._advance(output, events)
+            else:
+                events += self._pooling.take(output)
         return events
 
     def close(self) -> None:

@@ -8,7 +8,7 @@ import msgspec
 
 from stoker.artifact import BundleFile, ModelBundle, ModelFacts
 from stoker.digest import Digest
-from stoker.engine import EngineInfo
+from stoker.engine import EngineInfo, Mode
 from stoker.media_types import MediaType, Role
 from stoker.reference import Reference
 
@@ -98,11 +98,22 @@ class EngineInfoWire(msgspec.Struct, frozen=True):
     vocabulary_size: int
     devices: tuple[str, ...]
     memory_bytes: int | None
+    modes: frozenset[Mode]
+    embedding_length: int | None
+    matryoshka: bool
 
     @classmethod
     def from_domain(cls, info: EngineInfo) -> EngineInfoWire:
         """Convert for sending."""
-        return cls(info.context_length, info.vocabulary_size, info.devices, info.memory_bytes)
+        return cls(
+            info.context_length,
+            info.vocabulary_size,
+            info.devices,
+            info.memory_bytes,
+            info.modes,
+            info.embedding_length,
+            info.matryoshka,
+        )
 
     def to_domain(self) -> EngineInfo:
         """Convert what came."""
@@ -111,4 +122,7 @@ class EngineInfoWire(msgspec.Struct, frozen=True):
             vocabulary_size=self.vocabulary_size,
             devices=self.devices,
             memory_bytes=self.memory_bytes,
+            modes=self.modes,
+            embedding_length=self.embedding_length,
+            matryoshka=self.matryoshka,
         )

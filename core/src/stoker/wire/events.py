@@ -109,6 +109,19 @@ class FailedWire(_Wire, frozen=True, tag=9):
     error: ErrorWire
 
 
+class EmbeddingWire(_Wire, frozen=True, tag=10):
+    """See `stoker.events.Embedding`."""
+
+    vector: bytes
+    index: int = 0
+
+
+class RankingWire(_Wire, frozen=True, tag=11):
+    """See `stoker.events.Ranking`: indices and scores."""
+
+    results: tuple[tuple[int, float], ...]
+
+
 EventWire = (
     QueuedWire
     | LoadingWire
@@ -119,10 +132,12 @@ EventWire = (
     | ChoiceFinishedWire
     | FinishedWire
     | FailedWire
+    | EmbeddingWire
+    | RankingWire
 )
 
 
-def event_to_wire(event: events.Event) -> EventWire:
+def event_to_wire(event: events.Event) -> EventWire:  # noqa: C901 - a case per event
     """Convert an event for sending."""
     match event:
         case events.TextDelta(text, index, logprobs):
@@ -147,6 +162,10 @@ def event_to_wire(event: events.Event) -> EventWire:
                 timings.accepted_draft_tokens,
                 timings.preemptions,
             )
+        case events.Embedding(vector, index):
+            return EmbeddingWire(vector, index)
+        case events.Ranking(results):
+            return RankingWire(tuple((item.index, item.score) for item in results))
         case events.Failed(error):
             return FailedWire(ErrorWire.from_domain(error))
         case events.Loading(stage, fraction):
@@ -155,7 +174,7 @@ def event_to_wire(event: events.Event) -> EventWire:
             return QueuedWire(position)
 
 
-def event_to_domain(wire: EventWire) -> events.Event:
+def event_to_domain(wire: EventWire) -> events.Event:  # noqa: C901 - a case per event
     """Convert an event that came."""
     match wire:
         case TextDeltaWire():
@@ -186,6 +205,12 @@ def event_to_domain(wire: EventWire) -> events.Event:
                     wire.accepted_draft_tokens,
                     wire.preemptions,
                 ),
+            )
+        case EmbeddingWire():
+            return events.Embedding(wire.vector, wire.index)
+        case RankingWire():
+            return events.Ranking(
+                tuple(events.Relevance(index, score) for index, score in wire.results)
             )
         case FailedWire():
             return events.Failed(wire.error.to_domain())

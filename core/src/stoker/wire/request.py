@@ -8,7 +8,7 @@ import msgspec
 
 from stoker import messages, request
 from stoker.messages import Author, ToolChoiceMode
-from stoker.request import ConstraintKind, GenerateRequest
+from stoker.request import ConstraintKind, EmbedRequest, GenerateRequest, Request, RerankRequest
 from stoker.sampling import SamplingParams
 
 
@@ -198,7 +198,7 @@ class SamplingWire(_Wire, frozen=True):
     logprobs: int | None = None
 
 
-class RequestWire(_Wire, frozen=True):
+class GenerateRequestWire(_Wire, frozen=True, tag="generate"):
     """See `stoker.request.GenerateRequest`."""
 
     model: str
@@ -216,7 +216,7 @@ class RequestWire(_Wire, frozen=True):
     priority: int = 0
 
     @classmethod
-    def from_domain(cls, item: GenerateRequest) -> RequestWire:
+    def from_domain(cls, item: GenerateRequest) -> GenerateRequestWire:
         """Convert for sending."""
         return cls(
             model=item.model,
@@ -260,3 +260,90 @@ class RequestWire(_Wire, frozen=True):
             backend=self.backend,
             priority=self.priority,
         )
+
+
+class EmbedRequestWire(_Wire, frozen=True, tag="embed"):
+    """See `stoker.request.EmbedRequest`."""
+
+    model: str
+    input: tuple[TextPromptWire | TokenPromptWire, ...]
+    dimensions: int | None = None
+    normalize: bool = True
+    backend: str | None = None
+    priority: int = 0
+
+    @classmethod
+    def from_domain(cls, item: EmbedRequest) -> EmbedRequestWire:
+        """Convert for sending."""
+        return cls(
+            model=item.model,
+            input=tuple(
+                TextPromptWire(prompt.text)
+                if isinstance(prompt, request.TextPrompt)
+                else TokenPromptWire(prompt.tokens)
+                for prompt in item.input
+            ),
+            dimensions=item.dimensions,
+            normalize=item.normalize,
+            backend=item.backend,
+            priority=item.priority,
+        )
+
+    def to_domain(self) -> EmbedRequest:
+        """Convert what came.
+
+        Raises:
+            InvalidRequestError: A value is out of its range.
+        """
+        return EmbedRequest(
+            model=self.model,
+            input=tuple(
+                request.TextPrompt(prompt.text)
+                if isinstance(prompt, TextPromptWire)
+                else request.TokenPrompt(prompt.tokens)
+                for prompt in self.input
+            ),
+            dimensions=self.dimensions,
+            normalize=self.normalize,
+            backend=self.backend,
+            priority=self.priority,
+        )
+
+
+class RerankRequestWire(_Wire, frozen=True, tag="rerank"):
+    """See `stoker.request.RerankRequest`."""
+
+    model: str
+    query: str | tuple[str, ...]
+    documents: tuple[str, ...]
+    top_n: int | None = None
+    params: tuple[str, str] = ("query", "documents")
+    backend: str | None = None
+    priority: int = 0
+
+    @classmethod
+    def from_domain(cls, item: RerankRequest) -> RerankRequestWire:
+        """Convert for sending."""
+        return cls(**{name: getattr(item, name) for name in cls.__struct_fields__})
+
+    def to_domain(self) -> RerankRequest:
+        """Convert what came.
+
+        Raises:
+            InvalidRequestError: A value is out of its range.
+        """
+        return RerankRequest(**msgspec.structs.asdict(self))
+
+
+RequestWire = GenerateRequestWire | EmbedRequestWire | RerankRequestWire
+
+
+def request_to_wire(item: Request) -> RequestWire:
+    """Convert a request for sending."""
+    match item:
+        case GenerateRequest():
+            return GenerateRequestWire.from_domain(item)
+        case EmbedRequest():
+            return EmbedRequestWire.from_domain(item)
+        case RerankRequest():
+            return RerankRequestWire.from_domain(item)

@@ -156,7 +156,7 @@ async def _answer(host: Host, line: bytes, writer: asyncio.StreamWriter) -> None
         return
     # Leaving the block closes the iterator, and that cancels the request: also when this task is
     # cancelled because the client has gone.
-    async with contextlib.aclosing(host.inference.generate(request)) as events:
+    async with contextlib.aclosing(host.inference.answer(request)) as events:
         async for event in events:
             if data := encode(event):
                 await _send(writer, data)

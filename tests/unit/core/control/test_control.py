@@ -38,7 +38,7 @@ class FakeServices:
     def __init__(self) -> None:
         self.ended = asyncio.Event()
 
-    async def generate(self, request: GenerateRequest) -> AsyncGenerator[Event, None]:
+    async def answer(self, request: GenerateRequest) -> AsyncGenerator[Event, None]:
         try:
             if request.model == "endless":
                 while True:
@@ -82,7 +82,7 @@ async def test_a_client_asks_and_the_server_answers(tmp_path: Path, services: Fa
         assert await client.unload("ai/x")
         assert not await client.unload("ai/y")
         assert [TextDelta("m"), Finished(Usage(1, 1))] == [
-            event async for event in client.generate(request)
+            event async for event in client.answer(request)
         ]
 
 
@@ -98,7 +98,7 @@ async def test_an_error_of_a_command_is_raised_as_itself(
 async def test_hanging_up_cancels_the_request(tmp_path: Path, services: FakeServices) -> None:
     """A client that stops reading ends its request in the server."""
     async with _served(tmp_path, services) as client:
-        events = client.generate(GenerateRequest("endless", TextPrompt("x")))
+        events = client.answer(GenerateRequest("endless", TextPrompt("x")))
         async with contextlib.aclosing(events):
             await anext(events)
 
@@ -108,7 +108,7 @@ async def test_hanging_up_cancels_the_request(tmp_path: Path, services: FakeServ
 async def test_a_server_that_goes_away_is_a_failure(tmp_path: Path, services: FakeServices) -> None:
     """The client's stream ends with an error, not with silence."""
     async with _served(tmp_path, services) as client:
-        events = client.generate(GenerateRequest("endless", TextPrompt("x")))
+        events = client.answer(GenerateRequest("endless", TextPrompt("x")))
         await anext(events)
 
     last = [event async for event in events][-1]

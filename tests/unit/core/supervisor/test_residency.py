@@ -43,7 +43,7 @@ async def residency(starts: Starts) -> AsyncIterator[Residency]:
 
 async def _answer(residency: Residency, plan: LoadPlan, prompt: str = "") -> list[Event]:
     request = GenerateRequest("test/words", TextPrompt(prompt))
-    return [event async for event in residency.generate(plan, request)]
+    return [event async for event in residency.answer(plan, request)]
 
 
 async def _until_gone(residency: Residency) -> None:
@@ -182,6 +182,24 @@ async def test_unload_ends_the_process_and_its_requests(
     assert isinstance(events[-1].error, UnavailableError)
 
 
+async def test_other_options_take_another_runner(
+    residency: Residency, starts: Starts, make_plan: Any
+) -> None:
+    """A model that has other options by another name does not run with the first one's."""
+    plan, other = make_plan(), make_plan(delay_s=0.01)
+
+    await _answer(residency, plan)
+    await _answer(residency, other)
+
+    assert 2 == starts.count
+    digest = plan.artifact.digest
+    assert plan is residency.plan_of(digest, None, lambda spec: plan.options)
+    assert other is residency.plan_of(digest, "faulty", lambda spec: other.options)
+    assert None is residency.plan_of(digest, "other", lambda spec: plan.options)
+    assert await residency.unload(digest)
+    assert [] == residency.statuses()
+
+
 async def test_unload_during_a_load_ends_it(residency: Residency, make_plan: Any) -> None:
     """Who waits for a load that is taken away is told so."""
     plan = make_plan(load="slow")
@@ -218,7 +236,7 @@ async def test_leaving_early_cancels_and_starts_the_keep_alive(
     plan = make_plan()
     request = GenerateRequest("test/words", TextPrompt("for ever"))
 
-    async with contextlib.aclosing(residency.generate(plan, request)) as events:
+    async with contextlib.aclosing(residency.answer(plan, request)) as events:
         async for event in events:
             if isinstance(event, TextDelta):
                 break

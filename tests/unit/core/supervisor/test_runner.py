@@ -36,7 +36,7 @@ def _ask(prompt: str = "", **options: Any) -> GenerateRequest:
 
 
 async def _answer(runner: Runner, prompt: str = "", **options: Any) -> list[Event]:
-    return [event async for event in runner.generate(_ask(prompt, **options))]
+    return [event async for event in runner.answer(_ask(prompt, **options))]
 
 
 def _text(events: list[Event]) -> str:
@@ -75,7 +75,7 @@ async def test_requests_run_side_by_side(make_plan: Any) -> None:
 async def test_closing_the_events_cancels_the_request(make_plan: Any) -> None:
     """An endless answer ends when nobody reads it, and others get its place."""
     async with _running(make_plan()) as runner:
-        async with contextlib.aclosing(runner.generate(_ask("for ever"))) as events:
+        async with contextlib.aclosing(runner.answer(_ask("for ever"))) as events:
             async for event in events:
                 if isinstance(event, TextDelta):
                     break
@@ -90,7 +90,7 @@ async def test_a_slow_reader_is_given_up(make_plan: Any, monkeypatch: pytest.Mon
     monkeypatch.setattr("stoker.supervisor.event_queue.MAX_WAITING", 5)
     async with _running(make_plan()) as runner:
         events: list[Event] = []
-        async for event in runner.generate(_ask("for ever")):
+        async for event in runner.answer(_ask("for ever")):
             events.append(event)
             await asyncio.sleep(0.5)
 

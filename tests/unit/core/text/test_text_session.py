@@ -20,7 +20,15 @@ from stoker.events import (
     TextDelta,
     Usage,
 )
-from stoker.request import Constraint, ConstraintKind, GenerateRequest, TextPrompt
+from stoker.request import (
+    Constraint,
+    ConstraintKind,
+    EmbedRequest,
+    GenerateRequest,
+    Request,
+    RerankRequest,
+    TextPrompt,
+)
 from stoker.sampling import SamplingParams
 from stoker.text.session import open_session
 from stoker.text.text_session import TextSession
@@ -283,3 +291,14 @@ def test_open_session(make_bundle: Any) -> None:
 
     assert isinstance(session, TextSession)
     assert 100 == session.info.context_length
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [EmbedRequest("m", (TextPrompt("a"),)), RerankRequest("m", "q", ("a",))],
+    ids=["embed", "rerank"],
+)
+def test_only_texts_are_answered(request_: Request) -> None:
+    """Embeddings and ranking are refused: the contract of text engines has no place for them."""
+    with pytest.raises(UnsupportedFeatureError, match="m generates text"):
+        TextSession(Speaker([])).submit(1, request_)

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 
-from stoker.dialect import Dialect, GenerateRoute, ModelRoute, ModelsRoute, Route
+from stoker.dialect import AnswerRoute, Dialect, ModelRoute, ModelsRoute, Route
 from stoker.host import Host
 from stoker_litestar.dialects.openai.error import encode_error
 from stoker_litestar.distribution import distribution_handler
 from stoker_litestar.error_response import exception_handler
-from stoker_litestar.generation import generate_handler
+from stoker_litestar.generation import answer_handler
 from stoker_litestar.health import health_handler
 from stoker_litestar.model_routes import model_handler, models_handler
 from stoker_litestar.options import HttpOptions
@@ -41,8 +41,8 @@ def build_app(host: Host, dialects: Sequence[Dialect], options: HttpOptions) -> 
 
 def _handler(route: Route, dialect: Dialect, host: Host, options: HttpOptions) -> HTTPRouteHandler:
     match route:
-        case GenerateRoute():
-            return generate_handler(route, dialect, host, options)
+        case AnswerRoute():
+            return answer_handler(route, dialect, host, options)
         case ModelsRoute():
             return models_handler(route, dialect, host)
         case ModelRoute():

@@ -1,4 +1,4 @@
-"""Generating routes: a request's body in, the answer's bytes out, while they are made."""
+"""Answering routes: a request's body in, the answer's bytes out, while they are made."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from litestar import Request, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from stoker.dialect import Call, Dialect, GenerateRoute, ResponseContext, ResponseEncoder
+from stoker.dialect import AnswerRoute, Call, Dialect, ResponseContext, ResponseEncoder
 from stoker.errors import StokerError, UnavailableError
 from stoker.events import Failed, Finished, Loading, Queued
 from stoker.host import Host
@@ -34,17 +34,17 @@ CLOSE_TIMEOUT_S = 10.0
 """How long the cancellation of a request may take before it is left behind."""
 
 
-def generate_handler(
-    route: GenerateRoute, dialect: Dialect, host: Host, options: HttpOptions
+def answer_handler(
+    route: AnswerRoute, dialect: Dialect, host: Host, options: HttpOptions
 ) -> HTTPRouteHandler:
-    """Make the handler of one generating route."""
+    """Make the handler of one answering route."""
 
-    async def generate(request: Request[Any, Any, Any]) -> ASGIApp:
+    async def answer(request: Request[Any, Any, Any]) -> ASGIApp:
         call = route.decode(await read_body(request, options))
         return Generation(call, host, write_timeout_s=options.write_timeout_s)
 
     handle_exception = exception_handler(dialect.encode_error)
-    return post(route.path, exception_handlers={Exception: handle_exception})(generate)
+    return post(route.path, exception_handlers={Exception: handle_exception})(answer)
 
 
 class Generation:
@@ -110,7 +110,7 @@ class Generation:
     async def _read_events(self, encoder: ResponseEncoder) -> None:
         """Encode events as they come; the first that is no waiting begins a stream."""
         outbox = self._outbox
-        events = self._host.inference.generate(self._call.request)
+        events = self._host.inference.answer(self._call.request)
         try:
             async with contextlib.aclosing(events):
                 async for event in events:

@@ -1,4 +1,4 @@
-"""What this distribution offers to stoker: the transport `http` and the dialect `openai`."""
+"""What this distribution offers to stoker: the transport `http` and its dialects."""
 
 from __future__ import annotations
 
@@ -27,6 +27,14 @@ def _openai() -> Dialect:
     return openai_dialect()
 
 
+def _rerank() -> Dialect:
+    from stoker_litestar.dialects.rerank.dialect import (  # noqa: PLC0415 - only when mounted
+        rerank_dialect,
+    )
+
+    return rerank_dialect()
+
+
 @hookimpl
 def stoker_register_transports() -> Iterable[TransportSpec]:
     """The HTTP transport, which is the main one."""
@@ -35,5 +43,5 @@ def stoker_register_transports() -> Iterable[TransportSpec]:
 
 @hookimpl
 def stoker_register_dialects() -> Iterable[DialectSpec]:
-    """The OpenAI APIs: models, chat completions and text completions."""
-    return [DialectSpec("openai", _openai)]
+    """The OpenAI APIs: models, chat completions, text completions and embeddings; and reranking."""
+    return [DialectSpec("openai", _openai), DialectSpec("rerank", _rerank)]

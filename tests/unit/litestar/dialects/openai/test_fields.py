@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from openai.types import chat as sdk_chat
 from openai.types import completion_create_params as sdk_completion
+from openai.types import embedding_create_params as sdk_embedding
 from openai.types.chat import chat_completion_content_part_param as sdk_part
 from openai.types.chat import completion_create_params as sdk_chat_completion
 
@@ -20,12 +21,20 @@ from stoker_litestar.dialects.openai.chat import decode_chat
 from stoker_litestar.dialects.openai.chat_fields import CHAT_FIELDS
 from stoker_litestar.dialects.openai.completion_fields import COMPLETION_FIELDS
 from stoker_litestar.dialects.openai.completions import decode_completion
+from stoker_litestar.dialects.openai.embedding_fields import EMBEDDING_FIELDS
+from stoker_litestar.dialects.openai.embeddings import decode_embeddings
 from stoker_litestar.dialects.openai.wire import chat_message as wire
-from stoker_litestar.dialects.openai.wire import chat_request, completion_request, generation
+from stoker_litestar.dialects.openai.wire import (
+    chat_request,
+    completion_request,
+    embedding_request,
+    generation,
+)
 
 TOOL = {"type": "function", "function": {"name": "add"}}
 CHAT: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
 COMPLETION: dict[str, Any] = {"model": "m", "prompt": "Hi"}
+EMBEDDING: dict[str, Any] = {"model": "m", "input": "Hi"}
 
 # A value for every field that shows whether it does something, with what it needs beside it.
 CHAT_VALUES: dict[str, dict[str, Any]] = {
@@ -86,10 +95,18 @@ COMPLETION_VALUES: dict[str, dict[str, Any]] = {
     "max_tokens": {"max_tokens": 5},
     "suffix": {"suffix": "x"},
 }
+EMBEDDING_VALUES: dict[str, dict[str, Any]] = {
+    "model": {"model": "other"},
+    "input": {"input": "Ho"},
+    "dimensions": {"dimensions": 5},
+    "encoding_format": {"encoding_format": "base64"},
+    "user": {"user": "x"},
+}
 Decode = Callable[[bytes], Call]
 ROUTES = [
     (decode_chat, CHAT, CHAT_FIELDS, SHARED_VALUES | CHAT_VALUES),
     (decode_completion, COMPLETION, COMPLETION_FIELDS, SHARED_VALUES | COMPLETION_VALUES),
+    (decode_embeddings, EMBEDDING, EMBEDDING_FIELDS, EMBEDDING_VALUES),
 ]
 FIELDS = [
     pytest.param(decode, body, table, name, values, id=f"{decode.__name__}-{name}")
@@ -101,16 +118,29 @@ FIELDS = [
 @pytest.mark.parametrize(
     ("table", "struct", "params"),
     [
-        (CHAT_FIELDS, chat_request.ChatRequest, sdk_chat_completion),
-        (COMPLETION_FIELDS, completion_request.CompletionRequest, sdk_completion),
+        (
+            CHAT_FIELDS,
+            chat_request.ChatRequest,
+            sdk_chat_completion.CompletionCreateParamsStreaming,
+        ),
+        (
+            COMPLETION_FIELDS,
+            completion_request.CompletionRequest,
+            sdk_completion.CompletionCreateParamsStreaming,
+        ),
+        (
+            EMBEDDING_FIELDS,
+            embedding_request.EmbeddingRequest,
+            sdk_embedding.EmbeddingCreateParams,
+        ),
     ],
-    ids=["chat", "completions"],
+    ids=["chat", "completions", "embeddings"],
 )
 def test_the_tables_are_complete(
     table: FieldTable, struct: type[msgspec.Struct], params: Any
 ) -> None:
     """Table and Struct have the same fields, among them all of the official client's."""
-    official = set(get_type_hints(params.CompletionCreateParamsStreaming))
+    official = set(get_type_hints(params))
 
     assert set(struct.__struct_fields__) == set(table)
     assert set() == official - set(table)

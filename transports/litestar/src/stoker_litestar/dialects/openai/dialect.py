@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from stoker.dialect import Dialect, GenerateRoute, ModelRoute, ModelsRoute
+from stoker.dialect import AnswerRoute, Dialect, ModelRoute, ModelsRoute
 from stoker_litestar.dialects.openai.chat import decode_chat
 from stoker_litestar.dialects.openai.completions import decode_completion
+from stoker_litestar.dialects.openai.embeddings import decode_embeddings
 from stoker_litestar.dialects.openai.error import encode_error
 from stoker_litestar.dialects.openai.models import encode_model, encode_models
 
@@ -15,8 +16,9 @@ def openai_dialect() -> Dialect:
         routes=(
             ModelsRoute("/v1/models", encode_models),
             ModelRoute("/v1/models", encode_model),
-            GenerateRoute("/v1/chat/completions", decode_chat),
-            GenerateRoute("/v1/completions", decode_completion),
+            AnswerRoute("/v1/chat/completions", decode_chat),
+            AnswerRoute("/v1/completions", decode_completion),
+            AnswerRoute("/v1/embeddings", decode_embeddings),
         ),
         encode_error=encode_error,
     )

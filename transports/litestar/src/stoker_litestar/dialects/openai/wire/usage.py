@@ -44,6 +44,18 @@ class UsageObject(msgspec.Struct, frozen=True):
         )
 
 
+class PromptUsageObject(msgspec.Struct, frozen=True):
+    """Tokens of a request that is read and not gone on with, over all its texts."""
+
+    prompt_tokens: int
+    total_tokens: int
+
+    @classmethod
+    def from_domain(cls, usage: Usage) -> PromptUsageObject:
+        """Say the domain's usage in the API's words."""
+        return cls(prompt_tokens=usage.prompt_tokens, total_tokens=usage.total_tokens)
+
+
 class TimingsObject(msgspec.Struct, frozen=True):
     """The extension `timings`, by llama-server's names.
 
