@@ -139,7 +139,7 @@ def test_the_owner_is_cancelled_while_others_wait(load: Callable[..., Any]) -> N
 
 def test_prefixes_are_evicted_before_anyone_waits(load: Callable[..., Any]) -> None:
     """Old prefixes leave a full cache, the least recently used first, and nobody is put back."""
-    player = load(context_length=256, max_sequences=2)
+    player = load(context_length=256, max_sequences=2, prefix_ram_bytes=0)
     texts = [SYSTEM[start:] for start in (0, 3, 7, 12)]
     ids = itertools.count()
     jobs = []

@@ -41,16 +41,17 @@ class LlamaCppEngine(Engine):
     all known tokens are in memory now.
     """
 
-    def __init__(self, model: Model, context: Context, info: EngineInfo) -> None:
-        """Take over a model and a context; `close` frees them."""
+    def __init__(self, model: Model, context: Context, info: EngineInfo, cache: KVCache) -> None:
+        """Take over a model, a context, and the cache of that context; `close` frees them."""
         self._model = model
         self._vocabulary = model.vocabulary
         self._context = context
         self._info = info
         self._sequences: dict[int, Sequence] = {}
         self._submitted = 0
+        self._cache = cache
         self._scheduler = Scheduler(
-            KVCache(context, cells=context.cells, slots=context.slots, keeps=context.shares),
+            cache,
             max_sequences=context.max_sequences,
             batch_size=context.batch_size,
         )
@@ -155,6 +156,7 @@ class LlamaCppEngine(Engine):
 
     def close(self) -> None:
         """Free everything."""
+        self._cache.close()
         self._context.close()
         self._model.close()
 
