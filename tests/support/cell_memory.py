@@ -28,13 +28,21 @@ class FakeCellMemory:
         loads_fail: Whether `load` does nothing.
     """
 
-    def __init__(self, size: int, refuses: Callable[[int], bool] = lambda length: False) -> None:
+    def __init__(
+        self,
+        size: int,
+        refuses: Callable[[int], bool] = lambda length: False,
+        *,
+        recurrent: bool = False,
+    ) -> None:
         """Make an empty memory.
 
         Args:
             size: How many cells there are.
             refuses: From which lengths nothing can go on.
+            recurrent: Whether a slot can be gone on with at its end only.
         """
+        self._recurrent = recurrent
         self.cells: list[Cell] = []
         self.shared: list[tuple[int, int, int]] = []
         self.loads_fail = False
@@ -69,6 +77,7 @@ class FakeCellMemory:
         assert source != slot
         assert not any(start < len(cell.tokens) <= length for cell in self.row(slot))
         assert not self._refuses(length)
+        assert not self._recurrent
         cells = [cell for cell in self.row(source) if start < len(cell.tokens) <= length]
         assert 0 < length - start == len(cells)
         self.shared.append((source, slot, length))
@@ -97,11 +106,13 @@ class FakeCellMemory:
 
     def reusable(self, slot: int, length: int) -> bool:
         """Whether a sequence can go on from there."""
+        if self._recurrent and length != len(self.row(slot)):
+            return False
         return not self._refuses(length)
 
     def rewind(self, slot: int, length: int) -> int:
         """Cut a slot, or empty it when it cannot go on from there."""
-        if self._refuses(length):
+        if not self.reusable(slot, length):
             length = 0
         for cell in self.row(slot)[length:]:
             cell.slots.discard(slot)

@@ -66,7 +66,7 @@ class LlamaCppEngine(Engine):
     @property
     def idle(self) -> bool:
         """Whether a `step` would do nothing."""
-        return not self._sequences
+        return not self._sequences and not self._cache.untidy
 
     def encode(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
         """Turn text into tokens.
@@ -126,7 +126,11 @@ class LlamaCppEngine(Engine):
             self._drop(sequence)
 
     def step(self) -> SequenceOf[SequenceOutput]:
-        """Advance the sequences by one batch."""
+        """Advance the sequences by one batch; without any, tidy the cache by a piece."""
+        if not self._sequences:
+            if self._cache.untidy:
+                self._cache.tidy()
+            return []
         plan = self._with_drafts(self._scheduler.plan(self._pace))
         if not plan:
             return []

@@ -3,53 +3,20 @@
 from __future__ import annotations
 
 import heapq
-import itertools
 from array import array
-from collections.abc import Iterable
-from typing import Protocol
 
 import attrs
 
+from stoker_llama_cpp.cell_memory import CellMemory
+from stoker_llama_cpp.prefix_saver import PrefixSaver
 from stoker_llama_cpp.prefix_tree import ROOT_SLOT, PrefixTree
 from stoker_llama_cpp.saved_prefixes import WORTH_SAVING_TOKENS, SavedPrefix, SavedPrefixes
 
 EVICTED_TOKENS = 64
 """What is evicted at least, so that a full cache is not searched for one cell in every step."""
 
-_FIRST_BORDER = 256
-"""Where recurrent layers are first saved, whatever the prompt; later ones at twice as many."""
-
-
-class CellMemory(Protocol):
-    """llama.cpp's side of the KV cache."""
-
-    def share(self, source: int, slot: int, length: int, start: int = 0) -> None:
-        """Give a slot another one's tokens from `start` to `length`; nothing is copied.
-
-        The slot has no tokens at these positions, and later none before `start` but with `load`.
-        """
-
-    def reusable(self, slot: int, length: int) -> bool:
-        """Whether a sequence can go on from a slot's first so many tokens."""
-
-    def rewind(self, slot: int, length: int) -> int:
-        """Cut a slot down to so many tokens, or to none; returns how many it has then."""
-
-    def forget(self, slot: int) -> None:
-        """Empty a slot."""
-
-    def size_bytes(self, slot: int) -> int:
-        """How large the state of a slot's tokens is, when it is saved."""
-
-    def save(self, slot: int) -> memoryview | None:
-        """Copy the state of a slot's tokens; None when it cannot be copied."""
-
-    def load(self, slot: int, state: memoryview) -> bool:
-        """Put a saved state into an empty slot, in free cells.
-
-        Returns:
-            Whether it could be done; the slot is empty otherwise.
-        """
+HOLES_TOKENS = 512
+"""How much higher than needed cells may lie before the cache is emptied to start anew."""
 
 
 @attrs.frozen
@@ -78,9 +45,6 @@ class KVCache:
     ends, its slot is kept with all that was computed, as a prefix for others, until its cells or
     the slot are needed: then the least recently used slot gives up cells from its end. What leaves
     the cache so is saved in host memory first, and restored when a prompt begins with it.
-
-    Where llama.cpp cannot cut a saved state back, states are saved at several lengths, the marks
-    of a slot: before the last token of a prompt, and where it parts from another one.
 
     Attributes:
         cells: How many tokens it holds.
@@ -115,8 +79,10 @@ class KVCache:
         # Slots of ended sequences, the least recently used first. The values mean nothing.
         self._kept: dict[int, None] = {}
         self._kept_tokens = cells if kept_tokens is None else kept_tokens
-        self._saved = saved
-        self._marks: dict[int, list[int]] = {}
+        self._saver = PrefixSaver(memory, self._tree, self._free, saved) if saved else None
+        # Kept slots that may not be saved, and the lengths that are to be.
+        self._unsaved: dict[int, list[int]] = {}
+        self._settled = True
         # The most cells that were taken since all were free, and so where the highest one may be.
         self._top = 0
 
@@ -137,11 +103,15 @@ class KVCache:
     def find(self, tokens: array[int]) -> Prefix:
         """Find the longest prefix, of running and of ended sequences, or saved."""
         prefix = self._find(tokens) if self.keeps else NO_PREFIX
-        if self._saved is not None:
-            saved = self._saved.find(tokens)
+        if self._saver is not None:
+            saved = self._saver.find(tokens)
             if saved.length >= prefix.length + WORTH_SAVING_TOKENS:
                 return Prefix(saved.length, ROOT_SLOT, saved.prefix)
         return prefix
+
+    def ready(self, prefix: Prefix) -> bool:
+        """Whether `start` would not wait for files; begins to read what it would wait for."""
+        return self._saver is None or prefix.saved is None or self._saver.ready(prefix.saved)
 
     def start(self, prefix: Prefix, tokens: array[int]) -> int:
         """Give a sequence a slot that begins with a prefix. Fewer sequences than slots may run.
@@ -153,21 +123,46 @@ class KVCache:
         Returns:
             The slot; `length` tells what is in it, which is less when a saved prefix is lost.
         """
-        slot = self._restored(prefix) if prefix.saved else self._shared(prefix)
-        if self._saved is not None and self._saved.exact:
-            self._mark(slot, self._saved.branch(tokens), len(tokens))
+        self._settled = False
+        if self._saver is None:
+            return self._shared(prefix)
+        self._saver.use(tokens)
+        if prefix.saved is None:
+            slot = self._shared(prefix)
+        else:
+            slot = self._restored(self._saver, prefix.saved, prefix.length)
+        self._saver.mark_prompt(slot, tokens)
         return slot
 
     def borders(self, slot: int) -> list[int]:
         """At which lengths a sequence should stop for `save`: its past is lost when it goes on."""
-        if self.keeps or self._saved is None:
-            return []
-        length = self.length(slot)
-        return [mark for mark in self._marks.get(slot, ()) if mark > length]
+        return [] if self.keeps or self._saver is None else self._saver.borders(slot)
 
     def save(self, slot: int) -> None:
         """Save a running sequence as it is."""
-        self._save(slot, [self.length(slot)])
+        if self._saver is not None:
+            self._saver.save(slot, [self.length(slot)])
+
+    @property
+    def untidy(self) -> bool:
+        """Whether `tidy` would do something."""
+        return bool(self._unsaved) or (self._saver is not None and self._saver.unwritten())
+
+    def tidy(self) -> None:
+        """Do a piece of what can be done while nobody waits, so that the next start is short.
+
+        What is kept is saved before it has to leave, and what was used is written to files.
+        """
+        if self._saver is None:
+            return
+        if not self._unsaved:
+            self._saver.write_one()
+            return
+        slot, lengths = next(iter(self._unsaved.items()))
+        if not self._saver.save_piece(slot, lengths[0]):
+            del lengths[0]
+            if not lengths:
+                del self._unsaved[slot]
 
     def compact(self) -> None:
         """Save what is kept and empty the cache, when nobody runs and it has large holes.
@@ -175,12 +170,13 @@ class KVCache:
         llama.cpp looks at all cells up to the highest one in use. Where that is, it does not tell;
         rows that were computed side by side lie mixed, and what is left of them may lie high up.
         """
-        if self._saved is None or self._saved.exact:
+        if self._saver is None or not self._saver.restores_anywhere:
             return
-        if self._top - self._tree.cells > self._kept_tokens:
+        if self._top - self._tree.cells > HOLES_TOKENS:
             for slot in list(self._kept):
-                self._save(slot, [self.length(slot)])
-                self._drop(slot)
+                self._save(slot)
+                if self._saver.has(slot):
+                    self._drop(slot)
 
     def settle(self, *, alone: bool) -> None:
         """Evict what is kept beyond the limit, before a step adds to it.
@@ -189,14 +185,20 @@ class KVCache:
             alone: Whether one sequence runs at most. Beside others, only one row is evicted, so
                 that no step becomes much longer by it.
         """
-        while self._kept and self._tree.cells > self._kept_tokens:
+        if self._settled:
+            return
+        for slot in list(self._kept):
             running = self._tree.lengths(excluded=set(self._free) | self._kept.keys())
             excess = self._tree.cells - self._tree.cells_of(running) - self._kept_tokens
             if excess <= 0:
-                return
-            self._evict(excess)
-            if not alone:
-                return
+                break
+            self._save(slot)
+            # What found no room elsewhere is worth more than the time that it costs here.
+            if self._saver is None or self._saver.has(slot):
+                self._evict(slot, excess)
+                if not alone:
+                    return
+        self._settled = True
 
     def extend(self, slot: int, tokens: array[int]) -> None:
         """Note that tokens were computed."""
@@ -214,35 +216,41 @@ class KVCache:
 
     def end(self, slot: int) -> None:
         """Take a slot from its sequence. What is in it is kept, unless another slot has it, too."""
+        self._settled = False
         length = self.length(slot)
         if not self.keeps or not length:
-            self._save(slot, [length])
+            if length:
+                self.save(slot)
             self._drop(slot)
             return
         matches = self._tree.matches(self._tree.tokens(slot))
         others = [(matched, other) for matched, slots in matches for other in slots - {slot}]
-        if any(
-            matched == length and self._memory.reusable(other, length) for matched, other in others
-        ):
-            self._drop(slot)
-            return
+        for matched, other in others:
+            if matched == length and self._memory.reusable(other, length):
+                self._replace(slot, other)
+                return
         for matched, other in others:
             is_prefix = other in self._kept and matched == self.length(other)
             if is_prefix and self._memory.reusable(slot, matched):
-                self._drop(other)
+                self._replace(other, slot)
         self._kept[slot] = None
+        if self._saver is not None:
+            self._unsaved[slot] = self._saver.worth(slot)
 
     def reserve(self, count: int) -> None:
         """Evict until there are so many free cells, or nothing is kept any more."""
         while (missing := self._tree.cells + count - self.cells) > 0 and self._kept:
-            self._evict(missing)
+            slot = next(iter(self._kept))
+            self._save(slot)
+            self._evict(slot, missing)
 
     def close(self) -> None:
         """Save everything, if that outlives the cache."""
-        if self._saved is not None and self._saved.lasts:
-            for slot in self._tree.lengths(excluded=set(self._free)):
-                self._save(slot, self._worth(slot))
-            self._saved.close()
+        if self._saver is not None:
+            if self._saver.lasts:
+                for slot in self._tree.lengths(excluded=set(self._free)):
+                    self._saver.save(slot)
+            self._saver.close()
 
     def _find(self, tokens: array[int]) -> Prefix:
         for length, slots in self._tree.matches(tokens):
@@ -260,60 +268,46 @@ class KVCache:
             del self._kept[source]
             if prefix.length == self.length(source) or not (self._free or self._kept):
                 if prefix.length < self.length(source):
-                    self._save(source, self._worth(source))
-                self._cut(source, prefix.length)
+                    self._save(source)
+                    self._cut(source, prefix.length)
+                self._unsaved.pop(source, None)
                 return source
             self._kept[source] = None
-            self._mark(source, prefix.length)
+            if self._saver is not None:
+                self._saver.mark(source, prefix.length)
         slot = self._taken()
         self._tree.start(slot, source, prefix.length)
         if prefix.length:
             self._memory.share(source, slot, prefix.length)
         return slot
 
-    def _restored(self, prefix: Prefix) -> int:
+    def _restored(self, saver: PrefixSaver, saved: SavedPrefix, length: int) -> int:
         """A slot into which a saved prefix was put, or as much of it as could be."""
+        # Before a slot is taken: what leaves that one may displace what is wanted here.
+        states = saver.states(saved, length)
         slot = self._taken()
         self._tree.start(slot, ROOT_SLOT, 0)
-        if self._saved is None or prefix.saved is None:
-            return slot
-        self._saved.touch(prefix.saved)
-        states = self._saved.states(prefix.saved)
-        for (part, state), (after, _) in itertools.zip_longest(
-            states, states[1:], fillvalue=(None, None)
-        ):
-            end = after.start if after else min(prefix.length, len(part.tokens))
-            target = slot
-            if part.start:
-                if not self._free:
-                    break
-                target = self._free[0]
-            count = len(part.tokens) - part.start
-            self.reserve(count)
-            if self._tree.cells + count > self.cells or not self._memory.load(target, state):
-                break
-            if part.start:
-                self._memory.share(target, slot, end, part.start)
-                self._memory.forget(target)
-            elif self._memory.rewind(slot, end) < end:
-                self._memory.forget(slot)
-                break
-            self._tree.extend(slot, part.tokens[part.start : end])
+        saver.restore(slot, states, self._made_room)
+        self._top = max(self._top, self._tree.cells)
         return slot
+
+    def _made_room(self, count: int) -> bool:
+        self.reserve(count)
+        # A part of what is loaded may be cut at once, but has its cells first.
+        self._top = max(self._top, self._tree.cells + count)
+        return self._tree.cells + count <= self.cells
 
     def _taken(self) -> int:
         """A free slot; the least recently used prefix gives its own when there is none."""
         if not self._free:
             oldest = next(iter(self._kept))
-            self._save(oldest, self._worth(oldest))
+            self._save(oldest)
             self._drop(oldest)
         return heapq.heappop(self._free)
 
-    def _evict(self, count: int) -> None:
-        """Take some cells from the least recently used prefix, or all that it has."""
-        slot = next(iter(self._kept))
+    def _evict(self, slot: int, count: int) -> None:
+        """Take some cells from a prefix, or all that it has."""
         length, own = self.length(slot), self._tree.own(slot)
-        self._save(slot, self._worth(slot))
         evicted = max(count, EVICTED_TOKENS)
         if evicted < own:
             self._cut(slot, length - evicted)
@@ -321,74 +315,29 @@ class KVCache:
         if evicted >= own or not self.length(slot):
             self._drop(slot)
 
-    def _worth(self, slot: int) -> list[int]:
-        """The lengths at which a slot is worth saving."""
-        return [*self._marks.get(slot, ()), self.length(slot)]
+    def _save(self, slot: int) -> None:
+        if self._saver is not None:
+            self._saver.save(slot)
+            self._unsaved.pop(slot, None)
 
-    def _save(self, slot: int, lengths: Iterable[int]) -> None:
-        """Save a slot's first tokens, unless they are saved already or not worth it."""
-        saved = self._saved
-        if saved is None or not self.length(slot):
-            return
-        row = self._tree.tokens(slot)
-        for wanted in sorted(set(lengths)):
-            found = saved.find(row[:wanted])
-            if found.prefix is not None:
-                saved.touch(found.prefix)
-            if wanted - found.length < WORTH_SAVING_TOKENS:
-                continue
-            if not self._memory.reusable(slot, wanted):
-                continue
-            start, parent, length = 0, None, wanted
-            if not saved.exact:
-                if self._free:
-                    start, parent = found.length, found.prefix
-                # Of what is too large, the beginning is kept.
-                fits = saved.limit_bytes * len(row) // self._memory.size_bytes(slot)
-                length = min(length, start + fits)
-            if length - start >= WORTH_SAVING_TOKENS and (self._free or length == len(row)):
-                self._copy(slot, SavedPrefix(row[:length], start, parent, None))
-
-    def _copy(self, slot: int, prefix: SavedPrefix) -> None:
-        """Copy the state of some of a slot's tokens, if there is room for it."""
-        saved, source, length = self._saved, slot, len(prefix.tokens)
-        if saved is None:
-            return
-        part = prefix.start or length < self.length(slot)
-        if part:
-            # States are of whole slots, so the part is shared with a free one for the moment.
-            source = self._free[0]
-            self._memory.share(slot, source, length, prefix.start)
-        if saved.admit(self._memory.size_bytes(source), prefix.parent):
-            prefix.state = self._memory.save(source)
-            if prefix.state is not None:
-                saved.add(prefix)
-        if part:
-            self._memory.forget(source)
-
-    def _mark(self, slot: int, *lengths: int) -> None:
-        """Note lengths at which others may start from a slot."""
-        if self._saved is not None and self._saved.exact:
-            marks = {*self._marks.get(slot, ()), *lengths}
-            if not self.keeps:
-                # Nothing else is ever left of such a sequence.
-                border = _FIRST_BORDER
-                while border < max(lengths):
-                    if all(abs(border - mark) >= WORTH_SAVING_TOKENS for mark in marks):
-                        marks.add(border)
-                    border *= 2
-            self._marks[slot] = sorted(mark for mark in marks if mark >= WORTH_SAVING_TOKENS)
+    def _replace(self, slot: int, other: int) -> None:
+        """Give up a slot, because another one has all that is in it."""
+        if self._saver is not None:
+            self._saver.inherit(other, slot)
+        self._drop(slot)
 
     def _cut(self, slot: int, length: int) -> None:
         self._tree.cut(slot, self._memory.rewind(slot, length))
-        if slot in self._marks:
-            self._marks[slot] = [mark for mark in self._marks[slot] if mark <= self.length(slot)]
+        if self._saver is not None:
+            self._saver.cut(slot)
 
     def _drop(self, slot: int) -> None:
         self._memory.forget(slot)
         self._tree.remove(slot)
         self._kept.pop(slot, None)
-        self._marks.pop(slot, None)
+        self._unsaved.pop(slot, None)
+        if self._saver is not None:
+            self._saver.forget(slot)
         heapq.heappush(self._free, slot)
         if not self._tree.cells:
             self._top = 0

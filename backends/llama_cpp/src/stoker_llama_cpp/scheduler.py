@@ -186,6 +186,9 @@ class Scheduler:
             # Nobody overtakes: a long sequence would wait for ever behind many short ones.
             if self._running and needed > self._cache.cells:
                 return
+            # While others run, nobody holds them up by reading files.
+            if self._running and not self._cache.ready(prefix):
+                continue
             self._waiting.remove(sequence)
             slot = self._cache.start(prefix, tokens)
             sequence.start(slot, self._cache.length(slot), self._cache.borders(slot))
