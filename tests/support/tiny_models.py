@@ -96,7 +96,7 @@ def _begun(path: Path, architecture: str, *, layers: int) -> tuple[gguf.GGUFWrit
     writer.add_token_types(
         [gguf.TokenType.UNKNOWN, *[gguf.TokenType.CONTROL] * 2, *[gguf.TokenType.BYTE] * 256]
     )
-    writer.add_add_space_prefix(False)
+    writer.add_add_space_prefix(value=False)
     generator = np.random.default_rng(0)
 
     def random(*shape: int, mean: float = 0) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:

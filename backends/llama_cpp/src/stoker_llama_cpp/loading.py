@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
+import sys
 
 from llama_cpp import llama_cpp as native
 
@@ -81,6 +82,8 @@ def _cache(bundle: ModelBundle, context: Context, options: LlamaCppOptions) -> K
                 {
                     "model": str(bundle.digest),
                     "binding": importlib.metadata.version(DISTRIBUTION),
+                    "byte_order": sys.byteorder,
+                    # Some models scale positions by the size of the context.
                     "cells": context.cells,
                     "type_k": options.cache_type_k,
                     "type_v": options.cache_type_v,

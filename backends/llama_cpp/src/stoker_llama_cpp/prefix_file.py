@@ -19,7 +19,6 @@ from typing import BinaryIO
 
 import attrs
 import msgspec
-import numpy as np
 
 _MAGIC = b"stoker-llama-cpp/prefix/1"
 _FIXED = struct.Struct(f"<{len(_MAGIC)}sI32s")
@@ -94,7 +93,7 @@ def read_state(path: Path, key: bytes) -> memoryview:
     """
     with path.open("rb") as file:
         head = _head(file, key, path.stem)
-        state = memoryview(np.empty(head.state_bytes, dtype=np.uint8))
+        state = memoryview(bytearray(head.state_bytes))
         if file.readinto(state) != head.state_bytes or file.read(1):
             raise DamagedFileError("it is cut off")
     if hashlib.sha256(state).digest() != head.state_digest:
@@ -126,9 +125,9 @@ def _head(file: BinaryIO, key: bytes, name: str) -> _Head:
 
 
 def _packed(tokens: array[int]) -> bytes:
-    """Tokens as they stand in files: 32 bits each, little-endian."""
-    return np.frombuffer(tokens, dtype=np.int32).astype("<i4").tobytes()
+    """Tokens as they stand in files: in the machine's own order of bytes, as states do."""
+    return tokens.tobytes()
 
 
 def _unpacked(content: bytes) -> array[int]:
-    return array("i", np.frombuffer(content, dtype="<i4").astype(np.int32).tobytes())
+    return array("i", content)

@@ -62,7 +62,9 @@ class PrefixFiles:
     file's time of modification says when it was used.
     """
 
-    def __init__(self, folder: Path, identity: Mapping[str, str | int], *, limit_bytes: int) -> None:
+    def __init__(
+        self, folder: Path, identity: Mapping[str, str | int], *, limit_bytes: int
+    ) -> None:
         """Take a folder that exists.
 
         Args:
@@ -174,7 +176,7 @@ class PrefixFiles:
         # Only the owner may read what mkstemp makes.
         descriptor, partial = tempfile.mkstemp(suffix=_PARTIAL, dir=self._folder)
         try:
-            with open(descriptor, "wb") as file:
+            with os.fdopen(descriptor, "wb") as file:
                 write_state(file, self._key, waiting.row, waiting.state)
             os.utime(partial, ns=(waiting.used_ns, waiting.used_ns))
             Path(partial).replace(self._path(name))

@@ -21,7 +21,7 @@ PIECE_BYTES = 2**25
 FETCH_TIMEOUT_S = 10.0
 """How long a sequence waits for files when nothing else is there to do; then it computes."""
 _UNWANTED_S = 1.0
-"""After so long without being asked for, what was read from a file is dropped: its sequence is gone."""
+"""What was read from a file is dropped when nobody asks for it so long: its sequence is gone."""
 
 
 @attrs.define(eq=False)

@@ -113,7 +113,7 @@ class Scheduler:
         if not self._running:
             self._cache.compact()
         self._let_in()
-        self._cache.settle(alone=len(self._running) < 2)
+        self._cache.settle(alone=len(self._running) <= 1)
         plan = [Chunk(sequence, 1) for sequence in self._running if sequence.pending == 1]
         reading = [sequence for sequence in self._running if sequence.pending > 1]
         if reading:
