@@ -54,7 +54,7 @@ class LlamaCppOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Disk space in stoker's home for prefixes of all models, which then outlive the process.
 
     0 is none, the default: the files hold what users wrote, in a form that can be read back. They
-    are written when host memory is full and when the model is unloaded.
+    are written when host memory is full, when nothing runs, and when the model is unloaded.
     """
     max_sequences: Annotated[int, msgspec.Meta(ge=1, le=MAX_SEQUENCES)] = 8
     """Most sequences that run side by side; more wait in a queue."""
