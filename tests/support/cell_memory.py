@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import attrs
+
+STATE_TOKEN_BYTES = 2000
+"""More than a token and all before it take here."""
 
 
 @attrs.define(eq=False)
@@ -21,17 +25,27 @@ class FakeCellMemory:
     Attributes:
         cells: Those that are taken.
         shared: The calls of `share`.
+        loads_fail: Whether `load` does nothing.
     """
 
-    def __init__(self, size: int, refuses: Callable[[int], bool] = lambda length: False) -> None:
+    def __init__(
+        self,
+        size: int,
+        refuses: Callable[[int], bool] = lambda length: False,
+        *,
+        recurrent: bool = False,
+    ) -> None:
         """Make an empty memory.
 
         Args:
             size: How many cells there are.
             refuses: From which lengths nothing can go on.
+            recurrent: Whether a slot can be gone on with at its end only.
         """
+        self._recurrent = recurrent
         self.cells: list[Cell] = []
         self.shared: list[tuple[int, int, int]] = []
+        self.loads_fail = False
         self._size = size
         self._refuses = refuses
 
@@ -58,22 +72,47 @@ class FakeCellMemory:
         assert all(cell.tokens == found[: len(cell.tokens)] for cell in row)
         return list(found)
 
-    def share(self, source: int, slot: int, length: int) -> None:
-        """Give a slot the first cells of another one."""
-        assert not self.row(slot)
+    def share(self, source: int, slot: int, length: int, start: int = 0) -> None:
+        """Give a slot some cells of another one."""
+        assert source != slot
+        assert not any(start < len(cell.tokens) <= length for cell in self.row(slot))
         assert not self._refuses(length)
-        assert 0 < length <= len(self.row(source))
+        assert not self._recurrent
+        cells = [cell for cell in self.row(source) if start < len(cell.tokens) <= length]
+        assert 0 < length - start == len(cells)
         self.shared.append((source, slot, length))
-        for cell in self.row(source)[:length]:
+        for cell in cells:
             cell.slots.add(slot)
+
+    def size_bytes(self, slot: int) -> int:
+        """The size of a saved state."""
+        return STATE_TOKEN_BYTES * len(self.row(slot))
+
+    def save(self, slot: int) -> memoryview:
+        """Copy a slot's cells."""
+        assert self.row(slot)
+        content = json.dumps([cell.tokens for cell in self.row(slot)]).encode()
+        state = content.ljust(self.size_bytes(slot))
+        return memoryview(state)
+
+    def load(self, slot: int, state: memoryview) -> bool:
+        """Put cells into an empty slot, unless it refuses to."""
+        assert not self.row(slot)
+        if self.loads_fail:
+            return False
+        self.cells += [Cell(tuple(tokens), {slot}) for tokens in json.loads(bytes(state))]
+        assert len(self.cells) <= self._size, "the state found no room"
+        return True
 
     def reusable(self, slot: int, length: int) -> bool:
         """Whether a sequence can go on from there."""
+        if self._recurrent and length != len(self.row(slot)):
+            return False
         return not self._refuses(length)
 
     def rewind(self, slot: int, length: int) -> int:
         """Cut a slot, or empty it when it cannot go on from there."""
-        if self._refuses(length):
+        if not self.reusable(slot, length):
             length = 0
         for cell in self.row(slot)[length:]:
             cell.slots.discard(slot)

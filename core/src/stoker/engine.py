@@ -322,7 +322,11 @@ class Engine(abc.ABC):
     @property
     @abc.abstractmethod
     def idle(self) -> bool:
-        """Whether a `step` would do nothing. The loop then sleeps until a job arrives."""
+        """Whether a `step` would do nothing. The loop then sleeps until a job arrives.
+
+        An engine may use steps without sequences to tidy up. What arrives waits for such a step,
+        so each is short, some 10 ms, and they come to an end.
+        """
 
     @abc.abstractmethod
     def close(self) -> None:

@@ -114,6 +114,12 @@ def open_player(model_path: Path, bundle_of: Any) -> Callable[..., Player]:
     return make
 
 
+@pytest.fixture(scope="session")
+def player_type() -> type[Player]:
+    """Makes a player of an engine."""
+    return Player
+
+
 @pytest.fixture
 def load(open_player: Callable[..., Player]) -> Iterator[Callable[..., Player]]:
     """Loads engines with given options, and closes them after the test."""

@@ -8,9 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from scoring import NEAR_TIE, margins
-
-from stoker.engine import SequenceJob
+from played import cached, common, computed, play_at_random, worst
+from scoring import NEAR_TIE
 
 pytestmark = pytest.mark.model
 
@@ -22,42 +21,8 @@ QUESTIONS = (
     "<|im_end|>\n<|im_start|>user\nWho wrote Faust?<|im_end|>\n<|im_start|>assistant\n",
     "<|im_end|>\n<|im_start|>user\nIs it open today?<|im_end|>\n<|im_start|>assistant\n",
 )
+ENDING = " And so on, and on."
 STORY = "Once upon a time there was a small town by the sea, and in that town lived a baker"
-
-
-def cached(player: Any, sequence_id: int) -> int:
-    """How many tokens of its prompt a sequence said to have reused."""
-    first, *later = [item for item in player.outputs if item.id == sequence_id]
-    assert all(item.cached == 0 for item in later)
-    return int(first.cached)
-
-
-def computed(player: Any) -> list[int]:
-    """How many tokens each of the next steps computes; filled while the player runs."""
-    counts: list[int] = []
-    plan = player.engine._scheduler.plan
-
-    def count(pace: Callable[[], int]) -> Any:
-        chunks = plan(pace)
-        counts.append(sum(chunk.count for chunk in chunks))
-        return chunks
-
-    player.engine._scheduler.plan = count
-    return counts
-
-
-def common(first: tuple[int, ...], second: tuple[int, ...]) -> int:
-    """How many tokens two prompts begin with in common."""
-    pairs = zip(first, second, strict=False)
-    return len(list(itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)))
-
-
-def worst(player: Any, *jobs: Any) -> float:
-    """How much worse than the best one any token of some answers scores, in a fresh evaluation."""
-    model = player.engine._model.handle
-    return max(
-        margin for job in jobs for margin in margins(model, job.prompt, player.tokens(job.id))
-    )
 
 
 def test_the_same_prompt_again(load: Callable[..., Any]) -> None:
@@ -139,7 +104,7 @@ def test_the_owner_is_cancelled_while_others_wait(load: Callable[..., Any]) -> N
 
 def test_prefixes_are_evicted_before_anyone_waits(load: Callable[..., Any]) -> None:
     """Old prefixes leave a full cache, the least recently used first, and nobody is put back."""
-    player = load(context_length=256, max_sequences=2)
+    player = load(context_length=256, max_sequences=2, prefix_ram_bytes=0)
     texts = [SYSTEM[start:] for start in (0, 3, 7, 12)]
     ids = itertools.count()
     jobs = []
@@ -159,7 +124,7 @@ def test_prefixes_are_evicted_before_anyone_waits(load: Callable[..., Any]) -> N
 
 def test_one_that_was_put_back_reuses_its_own(load: Callable[..., Any]) -> None:
     """A sequence that gave up its cells finds what is left of them, and does not call it cached."""
-    player = load(context_length=256, max_sequences=2)
+    player = load(context_length=256, max_sequences=2, prefix_ram_bytes=0)
     counts = computed(player)
     jobs = [player.submit(i, f"{i} {STORY}", max_tokens=150) for i in range(2)]
     player.run()
@@ -186,25 +151,12 @@ def test_it_can_be_switched_off(load: Callable[..., Any]) -> None:
 @pytest.mark.parametrize("seed", range(2))
 def test_random_arrivals_and_cancels(load: Callable[..., Any], seed: int) -> None:
     """Whatever comes and goes, each greedy token is the best one but for near-ties."""
-    player = load(context_length=512, cache_tokens=768, max_sequences=4, batch_size=64)
-    dice = random.Random(seed)
-    parts = [SYSTEM, STORY, *QUESTIONS, " And so on, and on."]
-    jobs: list[SequenceJob] = []
-    cancelled: set[int] = set()
-    for i in range(14):
-        prompt = player.encode("".join(dice.choices(parts, k=dice.randint(1, 3))))
-        if jobs and dice.random() < 0.3:
-            other = dice.choice(jobs)
-            prompt = (*other.prompt, *player.tokens(other.id))
-        prompt = prompt[: dice.randint(1, 300)]
-        jobs.append(player.submit(i, prompt, max_tokens=dice.randint(1, 60)))
-        for _ in range(dice.randint(0, 12)):
-            player.step()
-        if dice.random() < 0.2:
-            job = dice.choice(jobs)
-            player.engine.cancel(job.id)
-            cancelled.add(job.id)
-    player.run()
+    player = load(
+        context_length=512, cache_tokens=768, max_sequences=4, batch_size=64, prefix_ram_bytes=0
+    )
+    jobs, cancelled = play_at_random(
+        player, random.Random(seed), [SYSTEM, STORY, *QUESTIONS, ENDING]
+    )
     answered = [job for job in jobs if player.tokens(job.id)]
 
     assert all(

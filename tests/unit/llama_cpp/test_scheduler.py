@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import tempfile
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import attrs
 import pytest
-from cell_memory import FakeCellMemory
+from cell_memory import STATE_TOKEN_BYTES, FakeCellMemory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stoker.engine import SequenceJob
 from stoker.sampling import DEFAULT_SAMPLING
 from stoker_llama_cpp.kv_cache import KVCache
+from stoker_llama_cpp.prefix_files import _HEAD_BYTES, PrefixFiles
+from stoker_llama_cpp.saved_prefixes import SavedPrefixes
 from stoker_llama_cpp.scheduler import HEADROOM_TOKENS, Chunk, Scheduler
 from stoker_llama_cpp.sequence import NO_SLOT, Sequence
 
@@ -67,10 +72,19 @@ class Machine:
         kept_slots: int = 4,
         keeps: bool = True,
         refuses: Callable[[int], bool] = lambda length: False,
+        recurrent: bool = False,
+        kept_tokens: int | None = None,
+        saved: SavedPrefixes | None = None,
     ) -> None:
-        self.memory = FakeCellMemory(cells, refuses)
+        self.memory = FakeCellMemory(cells, refuses, recurrent=recurrent)
+        self.saved = saved
         self.cache = KVCache(
-            self.memory, cells=cells, slots=max_sequences + kept_slots, keeps=keeps
+            self.memory,
+            cells=cells,
+            slots=max_sequences + kept_slots,
+            keeps=keeps and not recurrent,
+            kept_tokens=kept_tokens,
+            saved=saved,
         )
         self.scheduler = Scheduler(self.cache, max_sequences=max_sequences, batch_size=batch_size)
 
@@ -132,6 +146,9 @@ class Machine:
             found = [] if item.slot == NO_SLOT else self.memory.tokens(item.slot)
             assert item.tokens[: item.in_memory].tolist() == found
         assert len(self.memory.cells) == self.cache._tree.cells
+        if self.saved is not None:
+            states = [len(prefix.state or b"") for prefix in self.saved._prefixes.values()]
+            assert sum(states) == self.saved.size_bytes <= self.saved.limit_bytes
 
 
 def shares(plan: list[Chunk]) -> dict[int, int]:
@@ -514,6 +531,47 @@ arrivals = st.builds(
 )
 
 
+@attrs.frozen
+class Tiers:
+    """What is behind the KV cache."""
+
+    tokens: int
+    piece_tokens: int
+    kept_tokens: int
+    exact: bool
+    recurrent: bool
+    file_tokens: int
+    loads_fail: bool
+
+    @contextlib.contextmanager
+    def open(self, folder: Path | None) -> Iterator[SavedPrefixes]:
+        """Make saved prefixes, with files if there is a folder."""
+        files = None
+        if folder is not None and self.file_tokens:
+            limit_bytes = 3 * _HEAD_BYTES + self.file_tokens * STATE_TOKEN_BYTES
+            files = PrefixFiles(folder, {}, limit_bytes=limit_bytes)
+        saved = SavedPrefixes(
+            limit_bytes=self.tokens * STATE_TOKEN_BYTES,
+            exact=self.exact or self.recurrent,
+            files=files,
+            piece_bytes=self.piece_tokens * STATE_TOKEN_BYTES,
+        )
+        yield saved
+        saved.close()
+
+
+tiers = st.builds(
+    Tiers,
+    tokens=st.integers(40, 400),
+    piece_tokens=st.sampled_from([1, 50, 1000]),
+    kept_tokens=st.integers(0, 150),
+    exact=st.booleans(),
+    recurrent=st.booleans(),
+    file_tokens=st.sampled_from([0, 0, 60, 1000]),
+    loads_fail=st.booleans(),
+)
+
+
 @settings(deadline=None, max_examples=150)
 @given(
     jobs=st.lists(arrivals, min_size=1, max_size=12),
@@ -543,6 +601,51 @@ def test_everybody_ends(
         keeps=keeps,
         refuses=refused.__contains__,
     )
+    play(made, jobs, pace=pace, draft=draft)
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    jobs=st.lists(arrivals, min_size=2, max_size=12),
+    max_sequences=st.integers(1, 5),
+    kept_slots=st.integers(0, 3),
+    pace=st.integers(1, 100),
+    draft=st.lists(st.integers(0, 1), max_size=4).map(tuple),
+    tiers=tiers,
+    lives=st.integers(1, 2),
+)
+def test_everybody_ends_with_tiers(
+    *,
+    jobs: list[Arrival],
+    max_sequences: int,
+    kept_slots: int,
+    pace: int,
+    draft: tuple[int, ...],
+    tiers: Tiers,
+    lives: int,
+) -> None:
+    """The same with saved prefixes, in memory and in files, also after a start anew."""
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in range(lives):
+            with tiers.open(Path(folder)) as saved:
+                made = Machine(
+                    cells=250,
+                    max_sequences=max_sequences,
+                    batch_size=16,
+                    kept_slots=kept_slots,
+                    recurrent=tiers.recurrent,
+                    kept_tokens=tiers.kept_tokens,
+                    saved=saved,
+                )
+                made.memory.loads_fail = tiers.loads_fail
+                play(made, jobs, pace=pace, draft=() if tiers.recurrent else draft)
+                made.cache.close()
+            stored = sum(path.stat().st_size for path in Path(folder).rglob("*.prefix"))
+            assert stored <= 3 * _HEAD_BYTES + tiers.file_tokens * STATE_TOKEN_BYTES
+
+
+def play(made: Machine, jobs: list[Arrival], *, pace: int, draft: tuple[int, ...]) -> None:
+    """Let sequences come and go, and check everything after each step."""
     coming = dict(enumerate(jobs))
     here: dict[int, Sequence] = {}
     failing = {order for order, job in coming.items() if job.fails}
@@ -554,12 +657,15 @@ def test_everybody_ends(
                 made.add(item)
                 del coming[order]
         if made.scheduler.idle:
+            if made.cache.untidy:
+                made.cache.tidy()
+                made.check()
             if not coming:
                 break
             continue
         plan = made.plan(FixedPace(beside=pace, alone=pace), draft)
         assert 0 < sum(chunk.size for chunk in plan) <= 16
-        assert len(plan) <= max_sequences
+        assert len(plan) <= made.scheduler._max_sequences
         if failing & {chunk.sequence.order for chunk in plan} and step % 7 == 3:
             made.write(plan)
             made.scheduler.failed(plan)

@@ -14,6 +14,7 @@ import os
 from stoker.backend import Availability
 from stoker.errors import BackendUnavailableError
 
+BACKEND = "llama.cpp"
 DISTRIBUTION = "llama-cpp-python"
 
 # How often a thread of GNU OpenMP looks before it sleeps; it reads this when it is loaded. The

@@ -45,6 +45,9 @@ class Context:
         rows: Most tokens of a step for which logits can be asked.
         shares: Whether a sequence can start from the first tokens of another one.
         speculates: Whether tokens can be computed that may have to be taken out again.
+        saves: Whether states of sequences can be saved.
+        exact: Whether a saved state cannot be cut back.
+        token_bytes: What a token takes in the KV cache.
     """
 
     def __init__(self, model: Model, options: LlamaCppOptions) -> None:
@@ -61,7 +64,11 @@ class Context:
         self.max_sequences = options.max_sequences
         self.slots = self.max_sequences
         # The state of recurrent layers is one for the whole sequence, and takes much memory.
-        self.shares = options.prefix_cache and not model.is_recurrent
+        self._recurrent = model.is_recurrent
+        self.shares = options.prefix_cache and not self._recurrent
+        self.saves = options.prefix_cache
+        self.exact = self._recurrent or bool(model.window)
+        self.token_bytes = 0
         if self.shares:
             self.slots = min(self.max_sequences + KEPT_SLOTS, MAX_SEQUENCES)
         params.n_seq_max = self.slots
@@ -97,9 +104,12 @@ class Context:
             raise LoadError(f"llama.cpp could not compute a batch (code {code}): {cause(lines)}.")
         self.logits()
         # Some kinds of memory refuse to be cut, and end the process when part of it is shared.
-        cut = native.llama_memory_seq_rm(self._memory, 0, 1, -1)
-        self.shares = self.shares and bool(cut)
-        self.speculates = self.speculates and bool(cut)
+        two_bytes = self.size_bytes(0)
+        cut = bool(native.llama_memory_seq_rm(self._memory, 0, 1, -1))
+        self.token_bytes = two_bytes - self.size_bytes(0)
+        self.shares = self.shares and cut
+        self.exact = self.exact or not cut
+        self.speculates = self.speculates and cut
         self.forget(0)
 
     def decode(self, batch: Any) -> int:
@@ -127,16 +137,37 @@ class Context:
         """Empty a slot's part of the cache."""
         native.llama_memory_seq_rm(self._memory, slot, -1, -1)
 
-    def share(self, source: int, slot: int, length: int) -> None:
-        """Give an empty slot the first tokens of another one; nothing is copied."""
-        native.llama_memory_seq_cp(self._memory, source, slot, 0, length)
+    def share(self, source: int, slot: int, length: int, start: int = 0) -> None:
+        """Give a slot another one's tokens from `start` to `length`; nothing is copied."""
+        native.llama_memory_seq_cp(self._memory, source, slot, start, length)
+
+    def size_bytes(self, slot: int) -> int:
+        """How large the state of a slot's tokens is, when it is saved."""
+        return int(native.llama_state_seq_get_size(self.handle, slot))
+
+    def save(self, slot: int) -> memoryview | None:
+        """Copy the state of a slot's tokens; None when llama.cpp cannot."""
+        state = np.empty(self.size_bytes(slot), dtype=np.uint8)
+        copied = native.llama_state_seq_get_data(self.handle, _address(state), len(state), slot)
+        return state.data if copied == len(state) else None
+
+    def load(self, slot: int, state: memoryview) -> bool:
+        """Put a saved state into an empty slot; says whether that could be done."""
+        content = np.frombuffer(state, dtype=np.uint8)
+        if native.llama_state_seq_set_data(self.handle, _address(content), len(content), slot):
+            return True
+        self.forget(slot)
+        return False
 
     def reusable(self, slot: int, length: int) -> bool:
         """Whether a sequence can go on from a slot's first so many tokens.
 
+        Recurrent layers know nothing of the past but what is left of it after the last token.
         Layers with a sliding window may have lost tokens that are before the window of the slot's
         last one, but not before the window of an earlier one.
         """
+        if self._recurrent:
+            return length == int(native.llama_memory_seq_pos_max(self._memory, slot)) + 1
         if not self._window:
             return True
         first = int(native.llama_memory_seq_pos_min(self._memory, slot))
@@ -226,3 +257,7 @@ def _cells(context_length: int, options: LlamaCppOptions) -> int:
             f" ({options.max_sequences}): a step must hold a token of every sequence."
         )
     return -(-cells // _CELLS_MULTIPLE) * _CELLS_MULTIPLE
+
+
+def _address(state: npt.NDArray[np.uint8]) -> Any:
+    return state.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8))

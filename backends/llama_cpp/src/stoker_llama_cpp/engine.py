@@ -44,16 +44,17 @@ class LlamaCppEngine(Engine):
     all known tokens are in memory now.
     """
 
-    def __init__(self, model: Model, context: Context, info: EngineInfo) -> None:
-        """Take over a model and a context; `close` frees them."""
+    def __init__(self, model: Model, context: Context, info: EngineInfo, cache: KVCache) -> None:
+        """Take over a model, a context, and the cache of that context; `close` frees them."""
         self._model = model
         self._vocabulary = model.vocabulary
         self._context = context
         self._info = info
         self._sequences: dict[int, Sequence] = {}
         self._submitted = 0
+        self._cache = cache
         self._scheduler = Scheduler(
-            KVCache(context, cells=context.cells, slots=context.slots, keeps=context.shares),
+            cache,
             max_sequences=context.max_sequences,
             batch_size=context.batch_size,
         )
@@ -70,7 +71,7 @@ class LlamaCppEngine(Engine):
     @property
     def idle(self) -> bool:
         """Whether a `step` would do nothing."""
-        return not self._sequences
+        return not self._sequences and not self._cache.untidy
 
     def encode(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
         """Turn text into tokens.
@@ -130,7 +131,11 @@ class LlamaCppEngine(Engine):
             self._drop(sequence)
 
     def step(self) -> SequenceOf[SequenceOutput]:
-        """Advance the sequences by one batch."""
+        """Advance the sequences by one batch; without any, tidy the cache by a piece."""
+        if not self._sequences:
+            if self._cache.untidy:
+                self._cache.tidy()
+            return []
         plan = self._with_drafts(self._scheduler.plan(self._pace))
         if not plan:
             return []
@@ -158,6 +163,7 @@ class LlamaCppEngine(Engine):
 
     def close(self) -> None:
         """Free everything."""
+        self._cache.close()
         self._context.close()
         self._model.close()
 

@@ -10,6 +10,7 @@ from stoker.artifact import ModelBundle
 from stoker.backend import LoadProgress
 from stoker.engine import Engine, EngineInfo, Mode
 from stoker.errors import LoadError
+from stoker_llama_cpp.cache_tiers import tiered_cache
 from stoker_llama_cpp.context import Context
 from stoker_llama_cpp.devices import native_devices
 from stoker_llama_cpp.engine import LlamaCppEngine
@@ -54,10 +55,12 @@ def load_engine(bundle: ModelBundle, options: LlamaCppOptions, progress: LoadPro
         progress("warming up", None)
         context.warm_up()
         info = _info(model, context.context_length, modes, options, memory_bytes(lines))
+        if isinstance(context, PoolingContext):
+            engine: Engine = LlamaCppPoolingEngine(model, context, info)
+        else:
+            engine = LlamaCppEngine(model, context, info, tiered_cache(bundle, context, options))
         undo.pop_all()
-    if isinstance(context, PoolingContext):
-        return LlamaCppPoolingEngine(model, context, info)
-    return LlamaCppEngine(model, context, info)
+    return engine
 
 
 def _no_use(name: str) -> str:

@@ -52,7 +52,7 @@ def stoker_register_backends() -> Iterable[BackendSpec]:
     """Offer llama.cpp."""
     return [
         BackendSpec(
-            name="llama.cpp",
+            name=binding.BACKEND,
             media_types=(GGUF,),
             load=load,
             probe=probe,

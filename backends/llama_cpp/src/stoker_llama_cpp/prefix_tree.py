@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 import attrs
 
@@ -61,6 +61,14 @@ class PrefixTree:
         for part in reversed(parts):
             row += part
         return row
+
+    def lengths(self, *, excluded: Container[int]) -> dict[int, int]:
+        """How many tokens the rows of all slots have but of those that are excluded."""
+        return {
+            slot: run.end
+            for slot, run in self._ends.items()
+            if slot != ROOT_SLOT and slot not in excluded
+        }
 
     def own(self, slot: int) -> int:
         """How many tokens at a row's end are in cells that no other row has."""

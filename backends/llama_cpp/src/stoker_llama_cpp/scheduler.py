@@ -103,15 +103,17 @@ class Scheduler:
         """Decide on the next step.
 
         Sequences that answer get their newest tokens first: one, or more when some were not
-        sampled but forced. What is left of the batch goes to those
-        that read their prompts, in equal shares, so that a short prompt is not held up by a
-        long one.
+        sampled but forced. What is left of the batch goes to those that read their prompts, in
+        equal shares, so that a short prompt is not held up by a long one.
 
         Args:
             pace: Limits the tokens of prompts.
         """
         self._make_room()
+        if not self._running:
+            self._cache.compact()
         self._let_in()
+        self._cache.settle(alone=len(self._running) <= 1)
         plan = [Chunk(item, item.pending) for item in self._running if item.answers]
         reading = [sequence for sequence in self._running if not sequence.answers]
         if reading:
@@ -121,7 +123,7 @@ class Scheduler:
             budget = pace.beside(answers) if plan else pace.alone()
             budget = min(budget, self._batch_size - answers)
             for left, sequence in zip(range(len(reading), 0, -1), reading, strict=True):
-                count = min(sequence.pending, -(-budget // left))
+                count = min(sequence.unbroken, -(-budget // left))
                 if count:
                     plan.append(Chunk(sequence, count))
                     budget -= count
@@ -162,6 +164,8 @@ class Scheduler:
         first = sequence.in_memory
         sequence.in_memory += count
         self._cache.extend(sequence.slot, sequence.tokens[first : sequence.in_memory])
+        if sequence.in_memory in sequence.borders:
+            self._cache.save(sequence.slot)
 
     def _make_room(self) -> None:
         while self._needed(_pending) > self._cache.cells:
@@ -175,27 +179,37 @@ class Scheduler:
             if len(self._running) == self._max_sequences:
                 return
             # The last token is always computed, because its logits are needed.
-            prefix = self._cache.find(sequence.tokens[:-1])
+            tokens = sequence.tokens[:-1]
+            prefix = self._cache.find(tokens)
             if self._is_being_read(sequence, prefix):
                 continue
-            needed = self._needed(_claim, prefix) + _claim(sequence) - prefix.length
+            needed = self._needed(_claim, prefix) + _claim(sequence) - prefix.shared
             # Nobody overtakes: a long sequence would wait for ever behind many short ones.
             if self._running and needed > self._cache.cells:
                 return
+            # While others run, nobody holds them up by reading files.
+            if self._running and not self._cache.ready(prefix):
+                continue
             self._waiting.remove(sequence)
-            sequence.start(self._cache.start(prefix), prefix.length)
+            slot = self._cache.start(prefix, tokens)
+            sequence.start(slot, self._cache.length(slot), self._cache.borders(slot))
             self._running.append(sequence)
 
     def _is_being_read(self, sequence: Sequence, prefix: Prefix) -> bool:
         """Whether a running sequence is about to compute much of what this one needs, too."""
-        if self._cache.keeps:
-            worth = prefix.length + WORTH_WAITING_TOKENS
-            for other in self._running:
-                # Who has waited goes on to the end, also when little is left.
-                known = 0 if other is sequence.awaited else worth
-                if common_length(sequence.tokens[:-1], other.tokens) > max(known, other.in_memory):
-                    sequence.awaited = other
-                    return True
+        worth = prefix.length + WORTH_WAITING_TOKENS
+        for other in self._running:
+            if not self._cache.keeps and not other.borders:
+                continue
+            # Who has waited goes on to the end, also when little is left.
+            known = 0 if other is sequence.awaited else worth
+            common = common_length(sequence.tokens[:-1], other.tokens)
+            if not self._cache.keeps:
+                # Only at its borders will something be there to start from.
+                common = max((border for border in other.borders if border <= common), default=0)
+            if common > max(known, other.in_memory):
+                sequence.awaited = other
+                return True
         sequence.awaited = None
         return False
 

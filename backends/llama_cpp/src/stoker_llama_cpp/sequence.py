@@ -30,6 +30,8 @@ class Sequence:
     """How many of the tokens are in the KV cache."""
     slot: int = NO_SLOT
     """llama.cpp's id of the sequence while it runs."""
+    borders: list[int] = attrs.field(factory=list)
+    """Lengths at which a chunk must end, so that the state there can be saved."""
     awaited: Sequence | None = None
     """Reads a prefix that this one waits for."""
     cached: int = 0
@@ -83,9 +85,15 @@ class Sequence:
         """Tokens that the sequence can come to have in memory."""
         return len(self.job.prompt) + self.job.max_tokens
 
-    def start(self, slot: int, cached: int) -> None:
+    @property
+    def unbroken(self) -> int:
+        """Tokens that can be computed at once: those that are pending, up to the next border."""
+        ahead = (border for border in self.borders if border > self.in_memory)
+        return min(self.pending, next(ahead, len(self.tokens)) - self.in_memory)
+
+    def start(self, slot: int, cached: int, borders: list[int]) -> None:
         """Run in a slot that has the first tokens in memory."""
-        self.slot, self.in_memory = slot, cached
+        self.slot, self.in_memory, self.borders = slot, cached, borders
         # What a sequence finds again after a wait is its own work.
         if not self.told and not self.generated:
             self.cached = cached
