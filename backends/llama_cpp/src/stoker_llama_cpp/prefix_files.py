@@ -188,7 +188,7 @@ class PrefixFiles:
         path, state = self._path(name), None
         with self._careful(path):
             state = read_state(path, self._key)
-        return state
+        return state  # noqa: RET504 - what is wrong with a file ends the block, and nothing else
 
     def _trim(self, coming_bytes: int) -> None:
         """Remove the least recently used files of all models, and what killed processes left."""
