@@ -51,6 +51,13 @@ class Player:
         self.engine.submit(job)
         return job
 
+    def fix_pace(self, monkeypatch: pytest.MonkeyPatch, price: float) -> None:
+        """Let a guessed token cost a part of a step, whatever else this machine does."""
+        pace = self.engine._pace
+        monkeypatch.setattr(pace, "price", price)
+        monkeypatch.setattr(pace, "token_s", 1.0)
+        monkeypatch.setattr(pace, "observe", lambda *_: None)
+
     def step(self) -> list[SequenceOutput]:
         """Take one step."""
         outputs = list(self.engine.step())

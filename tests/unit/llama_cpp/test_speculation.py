@@ -75,13 +75,35 @@ def test_bad_guesses_are_not_computed_and_good_ones_are_again() -> None:
     assert sizes[39] > 2
 
 
-@pytest.mark.parametrize("temperature", [0.0, 0.7])
-def test_a_repetition_takes_fewer_steps(player: Any, temperature: float) -> None:
+def test_a_model_that_does_not_pay_is_asked_seldom() -> None:
+    """After wrong guesses a draft model rests, ever longer, until it is right again."""
+    speculation = Speculation()
+
+    def asked(steps: int, *, right: bool) -> int:
+        count = 0
+        for _ in range(steps):
+            wish = speculation.wish(MAX_DRAFT_TOKENS, 0, linear(0.4))
+            if wish:
+                speculation.guessed(array("i", [7] * wish))
+                speculation.observe(array("i", [7] * (wish + 1) if right else [8]))
+                count += 1
+        return count
+
+    assert 0 < asked(60, right=False) < 15
+    assert asked(200, right=False) < 6
+    asked(3000, right=True)
+    assert 50 == asked(50, right=True)
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.1])
+def test_a_repetition_takes_fewer_steps(
+    player: Any, monkeypatch: pytest.MonkeyPatch, temperature: float
+) -> None:
     """A text that repeats itself comes in fewer steps than it has tokens, and it is right."""
     job = player.submit(
         1, LIST + "<|im_start|>assistant\n", temperature=temperature, seed=1, max_tokens=48
     )
-    player.engine._pace.price = 0.05
+    player.fix_pace(monkeypatch, 0.05)
     player.run()
     answers = [output for output in player.outputs if output.tokens]
 
@@ -94,7 +116,7 @@ def test_a_repetition_takes_fewer_steps(player: Any, temperature: float) -> None
         assert max(margins(model, job.prompt, player.tokens(1))) <= NEAR_TIE
 
 
-def test_draws_are_the_same_with_guesses(load: Any) -> None:
+def test_draws_are_the_same_with_guesses(load: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the same random numbers the same tokens are drawn, with guesses and without."""
     # Draws from four tokens that hardly depend on the model, whose logits vary with the batch.
     bias = {100 + i: 1000.0 - 50 * i for i in range(4)}
@@ -103,7 +125,7 @@ def test_draws_are_the_same_with_guesses(load: Any) -> None:
     for speculates in (True, False):
         player = load(context_length=512, speculation=speculates)
         player.submit(1, "Once upon a time", **values)
-        player.engine._pace.price = 0.05
+        player.fix_pace(monkeypatch, 0.05)
         player.run()
         rows.append(player.tokens(1))
         drafted.append(sum(output.drafted for output in player.outputs))
@@ -113,11 +135,11 @@ def test_draws_are_the_same_with_guesses(load: Any) -> None:
     assert sum(first == second for first, second in zip(*rows, strict=True)) > 95
 
 
-def test_the_last_token_is_not_gone_beyond(player: Any) -> None:
+def test_the_last_token_is_not_gone_beyond(player: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """However good the guesses are, there are no more tokens than were asked for."""
     for max_tokens in range(1, 9):
         player.submit(max_tokens, "na " * 40, max_tokens=max_tokens)
-        player.engine._pace.price = 0.02
+        player.fix_pace(monkeypatch, 0.02)
         player.run()
 
         assert max_tokens == len(player.tokens(max_tokens))

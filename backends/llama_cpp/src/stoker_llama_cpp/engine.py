@@ -23,6 +23,8 @@ from stoker.events import FinishReason
 from stoker_llama_cpp import sampler
 from stoker_llama_cpp.batch import Batch
 from stoker_llama_cpp.context import Context
+from stoker_llama_cpp.draft_model import DraftModel
+from stoker_llama_cpp.drafting import Drafting
 from stoker_llama_cpp.kv_cache import KVCache
 from stoker_llama_cpp.log import LOG, cause
 from stoker_llama_cpp.logprobs import with_logprobs
@@ -32,7 +34,7 @@ from stoker_llama_cpp.pace import Pace
 from stoker_llama_cpp.sampler import Sampler
 from stoker_llama_cpp.scheduler import Chunk, Scheduler
 from stoker_llama_cpp.sequence import Sequence
-from stoker_llama_cpp.speculation import MAX_DRAFT_TOKENS, Speculation
+from stoker_llama_cpp.speculation import Speculation
 
 _NO_LOGITS = np.empty(0, dtype=np.float32)
 
@@ -44,8 +46,23 @@ class LlamaCppEngine(Engine):
     all known tokens are in memory now.
     """
 
-    def __init__(self, model: Model, context: Context, info: EngineInfo, cache: KVCache) -> None:
-        """Take over a model, a context, and the cache of that context; `close` frees them."""
+    def __init__(
+        self,
+        model: Model,
+        context: Context,
+        info: EngineInfo,
+        cache: KVCache,
+        draft_model: DraftModel | None = None,
+    ) -> None:
+        """Take over what was loaded; `close` frees it.
+
+        Args:
+            model: The weights.
+            context: Where they compute.
+            info: What is told of them.
+            cache: Of the context.
+            draft_model: Guesses for the model.
+        """
         self._model = model
         self._vocabulary = model.vocabulary
         self._context = context
@@ -62,6 +79,7 @@ class LlamaCppEngine(Engine):
         # What all sequences jump together, and a token for each, must fit into one step.
         self._longest_jump = context.batch_size // context.max_sequences - 1
         self._pace = Pace()
+        self._drafting = Drafting(self._scheduler, self._pace, rows=context.rows, model=draft_model)
 
     @property
     def info(self) -> EngineInfo:
@@ -136,7 +154,7 @@ class LlamaCppEngine(Engine):
             if self._cache.untidy:
                 self._cache.tidy()
             return []
-        plan = self._with_drafts(self._scheduler.plan(self._pace))
+        plan = self._drafting.extended(self._scheduler.plan(self._pace))
         if not plan:
             return []
         self._scheduler.reserve(plan)
@@ -164,31 +182,9 @@ class LlamaCppEngine(Engine):
     def close(self) -> None:
         """Free everything."""
         self._cache.close()
+        self._drafting.close()
         self._context.close()
         self._model.close()
-
-    def _with_drafts(self, plan: list[Chunk]) -> list[Chunk]:
-        """Add guesses to the chunks of sequences that answer, where there is room and they pay."""
-        if not self._context.speculates:
-            return plan
-        room = self._scheduler.room(plan)
-        rows = self._context.rows - sum(chunk.completes for chunk in plan)
-        size = sum(chunk.size for chunk in plan)
-        drafted = []
-        for chunk in plan:
-            sequence = chunk.sequence
-            if sequence.speculation is not None and sequence.answers and chunk.completes:
-                draft = sequence.speculation.draft(
-                    sequence.tokens,
-                    min(room, rows, MAX_DRAFT_TOKENS, sequence.left - 1),
-                    others=size - 1,
-                    cost=self._pace.cost,
-                )
-                room, rows, size = room - len(draft), rows - len(draft), size + len(draft)
-                drafted.append(Chunk(sequence, chunk.count, draft))
-            else:
-                drafted.append(chunk)
-        return drafted
 
     def _sampled(self, logits: npt.NDArray[np.float32]) -> list[SequenceOutput]:
         """Sample tokens for every sequence that wants some."""
@@ -334,6 +330,7 @@ class LlamaCppEngine(Engine):
     def _drop(self, sequence: Sequence) -> None:
         del self._sequences[sequence.job.id]
         self._scheduler.remove(sequence)
+        self._drafting.forget(sequence)
 
 
 def _rank(sequence: Sequence) -> tuple[int, int]:

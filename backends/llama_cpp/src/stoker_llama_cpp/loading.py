@@ -13,6 +13,7 @@ from stoker.errors import LoadError
 from stoker_llama_cpp.cache_tiers import tiered_cache
 from stoker_llama_cpp.context import Context
 from stoker_llama_cpp.devices import native_devices
+from stoker_llama_cpp.draft_loading import load_draft_model
 from stoker_llama_cpp.engine import LlamaCppEngine
 from stoker_llama_cpp.log import LOG
 from stoker_llama_cpp.memory import memory_bytes
@@ -58,7 +59,11 @@ def load_engine(bundle: ModelBundle, options: LlamaCppOptions, progress: LoadPro
         if isinstance(context, PoolingContext):
             engine: Engine = LlamaCppPoolingEngine(model, context, info)
         else:
-            engine = LlamaCppEngine(model, context, info, tiered_cache(bundle, context, options))
+            draft_model = load_draft_model(bundle, model, context, options, progress)
+            if draft_model is not None:
+                undo.callback(draft_model.close)
+            cache = tiered_cache(bundle, context, options)
+            engine = LlamaCppEngine(model, context, info, cache, draft_model)
         undo.pop_all()
     return engine
 

@@ -61,6 +61,12 @@ class LlamaCppOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     0 is none, the default: the files hold what users wrote, in a form that can be read back. They
     are written when host memory is full, when nothing runs, and when the model is unloaded.
     """
+    draft_model: str | None = None
+    """A GGUF file of a small model with the same vocabulary, which guesses where lookup does not.
+
+    It takes the place of one that the artifact has in a layer for drafts. Guesses are verified like
+    all others, and a sequence for which they do not pay does without.
+    """
     max_sequences: Annotated[int, msgspec.Meta(ge=1, le=MAX_SEQUENCES)] = 8
     """Most sequences that run side by side; more wait in a queue."""
     batch_size: Count = 512

@@ -12,6 +12,12 @@ MAX_DRAFT_TOKENS = 16
 _FIRST_ODDS = 0.5
 _WEIGHT = 0.15
 
+# The kinds of guesses: those by lookup, by the place of their length in `GRAMS`, and a model's.
+_MODEL = len(GRAMS)
+# A draft model that does not pay is asked again after so many steps, and then after twice as many.
+_FIRST_REST = 8
+_LONGEST_REST = 256
+
 
 class Speculation:
     """One sequence's guesses, and how often they were right.
@@ -25,9 +31,10 @@ class Speculation:
     def __init__(self) -> None:
         self._lookup = PromptLookup()
         # How likely the next token of a guess is right, by the kind of the guess.
-        self._odds = [_FIRST_ODDS] * len(GRAMS)
+        self._odds = [_FIRST_ODDS] * (_MODEL + 1)
         self._kind = 0
         self._guess = array("i")
+        self._rest = self._next_rest = 0
 
     def draft(
         self, tokens: array[int], most: int, others: int, cost: Callable[[int], float]
@@ -51,6 +58,28 @@ class Speculation:
         count = worthwhile(self._odds[self._kind], most, others, cost)
         self._guess = continued(tokens, start, max(count, 1))
         return self._guess[:count]
+
+    def wish(self, most: int, others: int, cost: Callable[[int], float]) -> int:
+        """How many tokens a draft model should guess, when `draft` gave none.
+
+        Args:
+            most: Not more than this.
+            others: How many tokens the step computes for others.
+            cost: What a step with so many tokens costs, guessing included, in any unit.
+        """
+        count = worthwhile(self._odds[_MODEL], most, others, cost)
+        if count:
+            self._next_rest = _FIRST_REST
+            return count
+        if self._rest:
+            self._rest -= 1
+            return 0
+        self._next_rest = self._rest = min(max(2 * self._next_rest, _FIRST_REST), _LONGEST_REST)
+        return min(most, 1)
+
+    def guessed(self, guess: array[int]) -> None:
+        """Take note of what a draft model guessed."""
+        self._kind, self._guess = _MODEL, guess
 
     def observe(self, sampled: array[int]) -> None:
         """Learn from what came instead of the last guess."""
