@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 import msgspec
 from comparison.model import FILES, BenchModel
-from comparison.peer import PeerError, Serving
+from comparison.peer import Peer, PeerError, Serving
 from comparison.peer_list import KINDS, make_peers
 from comparison.results import cores, new_run
 from comparison.rounds import Rounds
@@ -77,7 +77,7 @@ def main(
         ensure(model.path)
         with tempfile.TemporaryDirectory(prefix="stoker-bench-") as scratch:
             folder = Path(scratch)
-            prepared = {}
+            prepared: dict[str, Peer] = {}
             for workload in (WORKLOADS[name] for name in chosen):
                 wanted = _names(peers) or list(workload.usual_peers)
                 try:
@@ -90,9 +90,7 @@ def main(
                     raise click.ClickException(str(exc)) from exc
                 serving = Serving(model, workload.streams, workload.context_length, threads)
                 turns = Rounds(workload, [prepared[peer.label] for peer in taking_part], serving)
-                records.append(
-                    turns.run(rounds, folder, lambda text: click.echo(text, err=True))
-                )
+                records.append(turns.run(rounds, folder, lambda text: click.echo(text, err=True)))
                 show(console, records[-1], base)
     if target is not None:
         command = f'make bench NAME=compare ARGS="{shlex.join(sys.argv[1:])}"'

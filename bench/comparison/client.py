@@ -7,6 +7,7 @@ they say when all answers are there.
 from __future__ import annotations
 
 import asyncio
+import http.client
 import time
 from typing import Any
 from urllib.parse import urlsplit
@@ -44,7 +45,7 @@ class _Recorder(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self.pieces.append((time.perf_counter(), data))
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 -- asyncio calls it
         self.ended.set_result(None)
 
 
@@ -55,6 +56,7 @@ async def record(url: str, body: dict[str, Any]) -> Recording:
         PeerError: It does not within the limit.
     """
     address = urlsplit(url)
+    host, port = address.hostname or "127.0.0.1", address.port or http.client.HTTP_PORT
     content = msgspec.json.encode(body)
     head = (
         f"POST {address.path} HTTP/1.1\r\nHost: {address.netloc}\r\n"
@@ -63,7 +65,7 @@ async def record(url: str, body: dict[str, Any]) -> Recording:
     )
     loop = asyncio.get_running_loop()
     transport, recorder = await loop.create_connection(
-        lambda: _Recorder(head.encode() + content), address.hostname, address.port
+        lambda: _Recorder(head.encode() + content), host, port
     )
     try:
         await asyncio.wait_for(recorder.ended, LIMIT_S)
@@ -105,7 +107,7 @@ def read(recording: Recording) -> Reading:
         events.now_s = moment_s
         parser.feed_data(data)
     raw = b"".join(data for _, data in recording.pieces)
-    if not events.found or parser.get_status_code() != 200:  # noqa: PLR2004 -- OK
+    if not events.found or parser.get_status_code() != http.client.OK:
         raise PeerError(f"no stream came, but: {raw[-500:].decode(errors='replace')}")
     if events.found[-1][1] != b"[DONE]":
         raise PeerError(f"a stream broke off: {raw[-300:].decode(errors='replace')}")

@@ -9,7 +9,7 @@ import attrs
 from llama_cpp import llama_cpp as native
 
 # The library would write on standard error, even when all is well.
-_SILENCE = native.llama_log_callback(lambda level, text, data: None)
+_SILENCE = native.llama_log_callback(lambda *_: None)
 native.llama_log_set(_SILENCE, None)
 
 ROOT = Path(__file__).parents[2]

@@ -12,6 +12,7 @@ import attrs
 from comparison.generation import Arrival, Reading
 from comparison.model import BenchModel
 
+
 @attrs.frozen
 class Serving:
     """What every peer is told alike; all else is its default."""
@@ -67,7 +68,7 @@ class Peer(abc.ABC):
         self.label = label
         self.arguments = tuple(arguments)
 
-    def prepare(self, model: BenchModel, folder: Path) -> None:
+    def prepare(self, model: BenchModel, folder: Path) -> None:  # noqa: B027 -- some need none
         """Build, install and package what it needs; called once before anything is measured.
 
         Args:
@@ -76,9 +77,7 @@ class Peer(abc.ABC):
         """
 
     @abc.abstractmethod
-    def session(
-        self, serving: Serving, folder: Path
-    ) -> contextlib.AbstractContextManager[Session]:
+    def session(self, serving: Serving, folder: Path) -> contextlib.AbstractContextManager[Session]:
         """Run it until the block ends; it answers at once when the block begins.
 
         Raises:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import os
 import platform
 import statistics
@@ -56,7 +56,7 @@ def new_run(
     *, command: str, threads: int, base: str, workloads: Sequence[WorkloadRecord]
 ) -> RunRecord:
     """A run on this machine, now."""
-    now = datetime.datetime.now(tz=datetime.UTC)
+    now = dt.datetime.now(tz=dt.UTC)
     return RunRecord(
         started=now.strftime("%Y-%m-%d %H:%M UTC"),
         command=command,

@@ -137,9 +137,7 @@ def _free_port() -> int:
         return port
 
 
-def _wait_until_ready(
-    process: subprocess.Popen[bytes], port: int, path: str, log: Path
-) -> None:
+def _wait_until_ready(process: subprocess.Popen[bytes], port: int, path: str, log: Path) -> None:
     deadline = time.monotonic() + START_LIMIT_S
     while time.monotonic() < deadline and process.poll() is None:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)

@@ -62,7 +62,7 @@ class _Loop(Session):
         if len(limits) > 1 or any(a.at_s or a.generation.schema for a in arrivals):
             raise PeerError("the bare loop takes equal requests at one time only")
         asked_s = time.perf_counter()
-        native.llama_memory_clear(native.llama_get_memory(self.context), True)
+        native.llama_memory_clear(native.llama_get_memory(self.context), True)  # noqa: FBT003
         positions, latest = [], []
         for stream, arrival in enumerate(arrivals):
             prompt = self._tokens(arrival.generation.prompt)
@@ -86,8 +86,9 @@ class _Loop(Session):
     def _tokens(self, text: str) -> list[int]:
         data = text.encode()
         buffer = (ctypes.c_int32 * PROMPT_LIMIT)()
+        special = True
         count = native.llama_tokenize(
-            self.vocabulary, data, len(data), buffer, PROMPT_LIMIT, True, True
+            self.vocabulary, data, len(data), buffer, PROMPT_LIMIT, special, special
         )
         if count < 0:
             raise PeerError(f"the bare loop takes prompts of {PROMPT_LIMIT} tokens at most")

@@ -20,7 +20,7 @@ SCHEMA: dict[str, Any] = {
         "type": "object",
         "properties": {
             "thing": {"enum": list(WORDS[:8])},
-            "count": {"type": "integer", "minimum": 0, "maximum": 99},
+            "count": {"enum": [1, 2, 3, 5, 8]},
             "note": {"type": "string", "maxLength": 24},
         },
         "required": ["thing", "count", "note"],
