@@ -117,16 +117,17 @@ class ServerSession(Session):
 
     def _read(self, generation: Generation, recording: Recording) -> Reading:
         reading = read(recording)
-        if generation.schema is None:
-            # Not every peer reports usage in a stream. An answer that ended for its length has
-            # as many tokens as were asked for.
-            if not reading.completion_tokens and reading.finish_reason == "length":
-                reading = attrs.evolve(reading, completion_tokens=generation.max_tokens)
-            if reading.completion_tokens != generation.max_tokens:
-                raise PeerError(
-                    f"{reading.completion_tokens} tokens came where {generation.max_tokens}"
-                    f" were asked for ({reading.finish_reason})"
-                )
+        if not reading.completion_tokens:
+            # The servers of llama-cpp-python report no usage in a stream. An answer that ended for
+            # its length has as many tokens as were asked for; else each event was a token.
+            at_length = reading.finish_reason == "length"
+            count = generation.max_tokens if at_length else len(reading.texts_s)
+            reading = attrs.evolve(reading, completion_tokens=count)
+        if generation.schema is None and reading.completion_tokens != generation.max_tokens:
+            raise PeerError(
+                f"{reading.completion_tokens} tokens came where {generation.max_tokens} were"
+                f" asked for ({reading.finish_reason})"
+            )
         return reading
 
 

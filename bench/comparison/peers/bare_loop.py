@@ -22,7 +22,10 @@ PROMPT_LIMIT = 512
 
 
 class BareLoop(Peer):
-    """All streams begin together and have no schema; the loop runs in this process."""
+    """All streams begin together and have no schema; the loop runs in this process.
+
+    The argument `unified` puts all streams into one KV cache instead of one for each.
+    """
 
     serves = False
 
@@ -37,7 +40,7 @@ class BareLoop(Peer):
         params.n_ctx = serving.streams * serving.context_length
         params.n_seq_max = serving.streams
         params.n_threads = params.n_threads_batch = serving.threads
-        params.kv_unified = True
+        params.kv_unified = "unified" in self.arguments
         context = native.llama_init_from_model(model, params)
         if context is None:
             raise PeerError("llama.cpp cannot make a context")
