@@ -35,10 +35,11 @@ def _run(run: RunRecord) -> str:
 
 
 def _workload(record: WorkloadRecord, base: str) -> str:
+    client, foreign = f"{record.client_share:.1%}", f"{record.foreign_share:.1%}"
     summary = record.summary[0].upper() + record.summary[1:]
     lines = [
         f"### {record.name}, {record.model}\n",
-        f"{summary}. The client took {record.client_share:.1%} of a core at most.\n",
+        f"{summary}. At most {client} of a core went to the client, {foreign} to other programs.\n",
         f"| figure | peer | median (range) | ratio to {base} |",
         "|---|---|---|---|",
     ]

@@ -36,6 +36,8 @@ class WorkloadRecord(msgspec.Struct, frozen=True):
     failures: dict[str, str]
     client_share: float
     """The largest share of one core that the client took itself."""
+    foreign_share: float
+    """The largest share of one core that other programs took, in the rounds that were kept."""
 
 
 class RunRecord(msgspec.Struct, frozen=True):

@@ -25,6 +25,7 @@ RECORD = WorkloadRecord(
     },
     failures={"other": "it ended\nwith much to say"},
     client_share=0.0123,
+    foreign_share=0.04,
 )
 RUN = RunRecord(
     started="2026-01-01 00:00 UTC",

@@ -9,9 +9,11 @@ from pathlib import Path
 from comparison.generation import Arrival, Reading
 from comparison.model import BenchModel
 from comparison.peer import Peer, PeerError, Serving, Session
-from comparison.rounds import Rounds
+from comparison.results import WorkloadRecord
+from comparison.rounds import ATTEMPTS, Rounds
 from comparison.workload import Metric, Workload
 
+ANY = float("inf")
 SERVING = Serving(BenchModel("smollm2"), streams=1, context_length=64, threads=1)
 
 
@@ -57,12 +59,19 @@ class Turns(Workload):
         return {"turn": float(len(self.turns))}
 
 
+def run(
+    workload: Workload, peers: list[Peer], folder: Path, *, rounds: int, quiet: float = ANY
+) -> WorkloadRecord:
+    """Run, on a machine that may be busy."""
+    return Rounds(workload, peers, SERVING, quiet=quiet).run(rounds, folder, lambda text: None)
+
+
 def test_every_round_has_all_peers_in_it(tmp_path: Path) -> None:
     """The peers take turns in their order."""
 
     workload = Turns()
 
-    record = Rounds(workload, [Fake("a"), Fake("b")], SERVING).run(2, tmp_path, lambda text: None)
+    record = run(workload, [Fake("a"), Fake("b")], tmp_path, rounds=2)
 
     assert [(1, "a"), (1, "b"), (2, "a"), (2, "b")] == workload.turns
     assert {"a": [{"turn": 1.0}, {"turn": 3.0}], "b": [{"turn": 2.0}, {"turn": 4.0}]} == (
@@ -75,7 +84,7 @@ def test_a_peer_that_fails_is_left_out_from_then_on(tmp_path: Path) -> None:
 
     workload = Turns()
 
-    record = Rounds(workload, [Fake("ill"), Fake("b")], SERVING).run(3, tmp_path, lambda text: None)
+    record = run(workload, [Fake("ill"), Fake("b")], tmp_path, rounds=3)
 
     assert {"ill": "it has a cold"} == record.failures
     assert [1, 3] == [len(record.figures["ill"]), len(record.figures["b"])]
@@ -84,6 +93,17 @@ def test_a_peer_that_fails_is_left_out_from_then_on(tmp_path: Path) -> None:
 def test_the_bare_loop_is_left_out_where_a_server_is_needed(tmp_path: Path) -> None:
     """A peer that is no server only takes part in workloads that are made for it."""
 
-    record = Rounds(Turns(), [Bare("bare"), Fake("b")], SERVING).run(1, tmp_path, lambda text: None)
+    record = run(Turns(), [Bare("bare"), Fake("b")], tmp_path, rounds=1)
 
     assert ["b"] == list(record.figures)
+
+
+def test_a_disturbed_round_is_measured_again(tmp_path: Path) -> None:
+    """Each attempt has other prompts, and only one of them is kept."""
+
+    workload = Turns()
+
+    record = run(workload, [Fake("a")], tmp_path, rounds=1, quiet=-1.0)
+
+    assert ATTEMPTS == len({number for number, _ in workload.turns})
+    assert 1 == len(record.figures["a"])
