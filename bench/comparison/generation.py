@@ -56,6 +56,11 @@ class Reading:
         return [later - earlier for earlier, later in itertools.pairwise(inside)]
 
 
+def pace(reading: Reading) -> float:
+    """Tokens per second of one stream after its first one: reading the prompt is left out."""
+    return (reading.completion_tokens - 1) / (reading.last_s - reading.first_s)
+
+
 def rate(readings: list[Reading]) -> float:
     """Tokens per second of all streams together, from the first question to the last text."""
     started_s = min(reading.asked_s for reading in readings)

@@ -91,7 +91,7 @@ def spread(values: Sequence[float], style: str) -> str:
         return "-"
     text = format(statistics.median(values), style)
     if len(values) > 1:
-        text += f" ({min(values):{style}}-{max(values):{style}})"
+        text += f" ({min(values):{style}} to {max(values):{style}})"
     return text
 
 

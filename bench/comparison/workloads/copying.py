@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from comparison.generation import Arrival, Generation, rate
+from comparison.generation import Arrival, Generation, pace
 from comparison.peer import Session
 from comparison.workload import Metric, Workload
 
@@ -42,7 +42,7 @@ class Copying(Workload):
     """One stream at a time, two kinds of text."""
 
     name = "copy"
-    summary = "one stream of 192 tokens: a file with one change, and a summary with quotes"
+    summary = "one stream of 192 tokens: a file with one change, and a report with its quotes"
     metrics = (
         Metric("edit, tokens/s", "1/s", more_is_better=True),
         Metric("quotes, tokens/s", "1/s", more_is_better=True),
@@ -62,7 +62,6 @@ class Copying(Workload):
         )
         figures = {}
         for name, prompt in (("edit", edit), ("quotes", quotes)):
-            figures[f"{name}, tokens/s"] = rate(
-                await session.play([Arrival(Generation(prompt, 192))])
-            )
+            (reading,) = await session.play([Arrival(Generation(prompt, 192))])
+            figures[f"{name}, tokens/s"] = pace(reading)
         return figures

@@ -53,7 +53,7 @@ def test_a_peer_without_figures_has_no_ratio() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "expected"), [([], "-"), ([2.0], "2.0"), ([3.0, 1.0, 2.0], "2.0 (1.0-3.0)")]
+    ("values", "expected"), [([], "-"), ([2.0], "2.0"), ([3.0, 1.0, 2.0], "2.0 (1.0 to 3.0)")]
 )
 def test_a_spread_is_the_median_and_the_range(values: list[float], expected: str) -> None:
     """One value has no range."""
@@ -74,8 +74,8 @@ def test_the_page_has_the_figures_and_the_command() -> None:
     text = page([RUN])
 
     assert "    make bench NAME=compare\n" in text
-    assert "| first token, ms | stoker | 10 (5-15) | 0.62 (0.50-0.75) |" in text
-    assert "| loss, % | stoker | 3.5 (3-4) |  |" in text
+    assert "| first token, ms | stoker | 10 (5 to 15) | 0.62 (0.50 to 0.75) |" in text
+    assert "| loss, % | stoker | 3.5 (3 to 4) |  |" in text
     assert "other failed: it ended\n" in text
 
 
