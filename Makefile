@@ -48,9 +48,9 @@ test-contract: install $(TEST_MODELS) ## Every plugin against the contract of it
 test-e2e: install $(TEST_MODELS) ## User stories over real processes and HTTP
 	$(PYTEST) tests/e2e $(ARGS)
 
-bench: install $(STOKER_TEST_MODEL) ## Run one benchmark: make bench NAME=...
+bench: install $(VENV)/.bench $(STOKER_TEST_MODEL) ## Run one benchmark: make bench NAME=compare ARGS="--help"
 	@test -f "bench/$(NAME).py" || { echo "Benchmarks: $(patsubst bench/%.py,%,$(wildcard bench/[a-z]*.py))"; exit 2; }
-	PYTHONPATH=tests/support $(BIN)/python bench/$(NAME).py $(ARGS)
+	PYTHONPATH=tests/support:tools $(BIN)/python bench/$(NAME).py $(ARGS)
 
 docs: install $(VENV)/.docs ## Build the documentation into docs/_build/html
 	$(BIN)/python -m sphinx --fail-on-warning --nitpicky --quiet docs docs/_build/html
@@ -87,6 +87,10 @@ $(VENV)/.tools: requirements/test.txt requirements/lint.txt $(VENV)/.runtime
 	@touch $@
 
 $(VENV)/.docs: requirements/docs.txt | $(BIN)/python
+	$(PIP) install --requirement $<
+	@touch $@
+
+$(VENV)/.bench: requirements/bench.txt | $(BIN)/python
 	$(PIP) install --requirement $<
 	@touch $@
 

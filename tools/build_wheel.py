@@ -11,21 +11,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-import subprocess
 import sys
 import sysconfig
 import time
 from pathlib import Path
 
-LIMIT_S = 3600
-REPORT_EVERY_S = 30
+from slow_command import run_slowly, say
+
 # What pip hands on to CMake; other values make other wheels.
 BUILD_SETTINGS = ("CMAKE_ARGS", "CFLAGS", "CXXFLAGS")
-
-
-def say(text: str) -> None:
-    """Print a line for people, at once."""
-    print(text, file=sys.stderr, flush=True)
 
 
 def wheel_folder(root: Path) -> Path:
@@ -55,21 +49,8 @@ def build(requirement: str, folder: Path) -> None:
     command = [sys.executable, "-m", "pip", "wheel", "--no-deps"]
     command += ["--wheel-dir", str(folder), requirement]
     started = time.monotonic()
-    with log.open("wb") as output, subprocess.Popen(command, stdout=output, stderr=output) as pip:
-        while True:
-            try:
-                status = pip.wait(timeout=REPORT_EVERY_S)
-                break
-            except subprocess.TimeoutExpired:
-                elapsed_s = time.monotonic() - started
-                say(f"  still building {requirement}: {elapsed_s:.0f} s")
-            except KeyboardInterrupt:
-                pip.terminate()
-                raise
-            if elapsed_s > LIMIT_S:
-                pip.kill()
-    if status != 0 or not built(requirement, folder):
-        say("".join(log.read_text(errors="replace").splitlines(keepends=True)[-30:]))
+    done = run_slowly(command, doing=f"building {requirement}", log=log)
+    if not done or not built(requirement, folder):
         raise SystemExit(f"{requirement} could not be built; is a C/C++ compiler installed?")
     say(f"Built {requirement} in {time.monotonic() - started:.0f} s.")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 REQUIREMENTS = Path(__file__).parent.parent / "requirements"
 # In order: a later group is constrained by the earlier ones (`-c` lines in the .in files).
-GROUPS = ("runtime", "test", "lint", "docs", "build")
+GROUPS = ("runtime", "test", "lint", "docs", "build", "bench", "peers")
 OPTIONS = (
     "--quiet",
     "--universal",

