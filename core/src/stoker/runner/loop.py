@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import traceback
 
 import msgspec
@@ -12,7 +13,7 @@ from stoker.errors import (
     OperationCancelledError,
     StokerError,
 )
-from stoker.events import Event, Failed
+from stoker.events import Event, Failed, TextDelta
 from stoker.loading import load_session
 from stoker.plugins import PluginManager
 from stoker.runner.channel import Channel, PeerGoneError
@@ -32,6 +33,9 @@ from stoker.wire.frames import (
 
 _LOAD_FRAME_TIMEOUT_S = 30.0
 _FINISH_TIMEOUT_S = 5.0
+_TEXT_INTERVAL_S = 0.015
+"""Text alone is sent no more often. A reader sees no difference, and where the engine computes on
+the processor, each frame takes time from it: the supervisor wakes up, and so does the client."""
 
 
 def run(channel: Channel) -> int:
@@ -92,8 +96,9 @@ class _Progress:
 
 
 def _serve(channel: Channel, session: Session) -> None:
+    events: list[tuple[int, Event]] = []
+    sent_s = time.monotonic()
     while True:
-        events: list[tuple[int, Event]] = []
         for frame in channel.receive(None if session.idle else 0):
             match frame:
                 case Submit():
@@ -105,8 +110,14 @@ def _serve(channel: Channel, session: Session) -> None:
                 case Load():
                     raise LoadError("A runner loads one model only.")
         events += session.step()
-        if events:
+        now_s = time.monotonic()
+        if events and (session.idle or now_s - sent_s > _TEXT_INTERVAL_S or not _can_wait(events)):
             channel.send(Step.from_domain(events))
+            events, sent_s = [], now_s
+
+
+def _can_wait(events: list[tuple[int, Event]]) -> bool:
+    return all(isinstance(event, TextDelta) for _, event in events)
 
 
 def _submit(session: Session, frame: Submit) -> list[tuple[int, Event]]:
