@@ -48,9 +48,9 @@ class Generation:
         params = native.llama_context_default_params()
         params.n_ctx, params.n_threads, params.n_threads_batch = 512, threads, threads
         self.context: Any = native.llama_init_from_model(self._model, params)
-        tokens = (ctypes.c_int32 * 64)()
+        tokens, special = (ctypes.c_int32 * 64)(), True
         count = native.llama_tokenize(
-            self.vocabulary, PROMPT, len(PROMPT), tokens, len(tokens), True, False
+            self.vocabulary, PROMPT, len(PROMPT), tokens, len(tokens), special, special
         )
         self._logits: np.ndarray[Any, np.dtype[np.float32]] | None = None
         self._prompt = (ctypes.c_int32 * count)(*tokens[:count])
@@ -65,7 +65,7 @@ class Generation:
     def run(self, draw: Draw) -> tuple[list[float], list[float]]:
         """Generate; gives what drawing took, and computing and drawing, in seconds."""
         self._logits = None
-        native.llama_memory_clear(native.llama_get_memory(self.context), True)
+        native.llama_memory_clear(native.llama_get_memory(self.context), True)  # noqa: FBT003
         native.llama_decode(
             self.context, native.llama_batch_get_one(self._prompt, len(self._prompt))
         )

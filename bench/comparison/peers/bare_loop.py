@@ -58,6 +58,7 @@ class _Loop(Session):
     vocabulary: Any
     context: Any
     batch: Any
+    arrays: dict[tuple[int, int], npt.NDArray[np.float32]] = attrs.field(factory=dict)
 
     async def play(self, arrivals: Sequence[Arrival]) -> list[Reading]:
         """Read the prompts one by one, then advance all streams by a token in each step."""
@@ -108,8 +109,13 @@ class _Loop(Session):
             wanted += is_wanted
         if native.llama_decode(self.context, batch) != 0:
             raise PeerError("llama_decode failed")
-        shape = wanted, native.llama_vocab_n_tokens(self.vocabulary)
-        logits: npt.NDArray[np.float32] = np.ctypeslib.as_array(
-            native.llama_get_logits(self.context), shape
-        )
-        return [int(token) for token in logits.argmax(axis=1)]
+        return self._logits(wanted).argmax(axis=1).tolist()
+
+    def _logits(self, rows: int) -> npt.NDArray[np.float32]:
+        pointer = native.llama_get_logits(self.context)
+        address = ctypes.addressof(pointer.contents)
+        # Making the array takes longer than all else in this loop.
+        if (address, rows) not in self.arrays:
+            shape = rows, native.llama_vocab_n_tokens(self.vocabulary)
+            self.arrays = {(address, rows): np.ctypeslib.as_array(pointer, shape)}
+        return self.arrays[address, rows]
