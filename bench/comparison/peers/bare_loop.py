@@ -109,7 +109,8 @@ class _Loop(Session):
             wanted += is_wanted
         if native.llama_decode(self.context, batch) != 0:
             raise PeerError("llama_decode failed")
-        return self._logits(wanted).argmax(axis=1).tolist()
+        best: list[int] = self._logits(wanted).argmax(axis=1).tolist()
+        return best
 
     def _logits(self, rows: int) -> npt.NDArray[np.float32]:
         pointer = native.llama_get_logits(self.context)
