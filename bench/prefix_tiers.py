@@ -29,10 +29,10 @@ from stoker_llama_cpp.options import LlamaCppOptions
 
 WEIGHTS = ROOT / ".cache" / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf"
 PROMPT_TOKENS = 4000
-OTHER_TOKENS = 3500
+OTHER_TOKENS = 3000
 ANSWER_TOKENS = 48
 ROUNDS = 3
-KEPT = (0, 256, 512, 4096)
+KEPT = (0, 512, 4096)
 SAMPLING = SamplingParams(temperature=0.0).over(DEFAULT_SAMPLING)
 
 
