@@ -55,7 +55,8 @@ def _answer(engine: Any, prompt: tuple[int, ...], tokens: int) -> tuple[float, f
     job = SequenceJob(id=0, prompt=prompt, sampling=SAMPLING, max_tokens=tokens, ignore_end=True)
     started_s = time.perf_counter()
     engine.submit(job)
-    times_s, cached = [], 0
+    times_s: list[float] = []
+    cached = 0
     while len(times_s) < tokens:
         for output in engine.step():
             cached += output.cached
