@@ -15,7 +15,7 @@ from stoker_llama_cpp.saved_prefixes import WORTH_SAVING_TOKENS, SavedPrefix, Sa
 EVICTED_TOKENS = 64
 """What is evicted at least, so that a full cache is not searched for one cell in every step."""
 
-HOLES_TOKENS = 512
+HOLES_TOKENS = 256
 """How much higher than needed cells may lie before the cache is emptied to start anew."""
 
 

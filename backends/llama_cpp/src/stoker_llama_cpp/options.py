@@ -45,15 +45,14 @@ class LlamaCppOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kept_tokens: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)] | None = None
     """Most tokens of ended sequences that stay in the KV cache while others run.
 
-    Every 1000 of them make a token of a lone answer some 5% slower on a processor, whoever uses
-    them or not. Unset is 512 when there is host memory for the others, else as many as there is
-    room for.
+    More of them make each token of a lone answer slower, whether it uses them or not. Unset is
+    256 when there is host memory for the others, else as many as there is room for.
     """
     prefix_ram_bytes: Bytes | None = None
     """Host memory for prefixes that have left the KV cache; 0 is none.
 
     Taken as prefixes come, not at once. Unset is as much as the KV cache takes, and at least
-    256 MiB. A prefix comes back in a hundredth of the time that computing it takes, or less.
+    256 MiB. A prefix that comes back is copied, which is much faster than to compute it.
     """
     prefix_disk_bytes: Bytes = 0
     """Disk space in stoker's home for prefixes of all models, which then outlive the process.
