@@ -7,6 +7,7 @@ this folder describes the workloads and peers. The first run builds llama-server
 from __future__ import annotations
 
 import shlex
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -64,6 +65,8 @@ def main(
     target: Path | None,
 ) -> None:
     """Measure workloads round by round and print the ratios."""
+    # Whoever ends this ends the servers, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     console = Console()
     console.width = max(console.width, WIDTH)
     chosen = list(WORKLOADS) if workloads == "all" else _names(workloads)
