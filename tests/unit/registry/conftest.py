@@ -9,8 +9,8 @@ import re
 import shutil
 import socket
 import ssl
-import struct
 import subprocess
+import sys
 import threading
 import time
 import urllib.error
@@ -22,18 +22,26 @@ from urllib.parse import parse_qs, urlsplit
 
 import attrs
 import pytest
+import trustme
+from gguf_file import gguf_bytes
+from token_server import TokenServer
 
 from stoker.digest import Digest
 from stoker.formats import FormatTable
 from stoker.manifest import Descriptor, Manifest
 from stoker.media_types import GGUF, OCI_MANIFEST, MediaType
 from stoker.reference import Reference
-from stoker.store import Progress, StoreContext
+from stoker.store import Progress, ReportProgress, StoreContext
 from stoker.wire.manifest import encode_manifest
 from stoker_registry.backoff import Backoff
+from stoker_registry.blobs import BlobDirectory
+from stoker_registry.client import RepositoryClient
+from stoker_registry.download import Download, Fetching, WantedBlob
 from stoker_registry.formats import FORMAT_RULES
 from stoker_registry.options import OciOptions
+from stoker_registry.partials import PartialDirectory
 from stoker_registry.store import OciStore
+from stoker_registry.upload import BlobToSend, Upload
 
 QUICK = Backoff(attempts=3, first_delay_s=0.01, max_delay_s=0.05)
 DOCKER_CONFIG_TYPE = MediaType("application/vnd.docker.ai.model.config.v0.1+json")
@@ -41,45 +49,6 @@ DOCKER_CONFIG_TYPE = MediaType("application/vnd.docker.ai.model.config.v0.1+json
 
 def ignore(_progress: Progress) -> None:
     """Take a report of progress and do nothing with it."""
-
-
-def gguf_bytes(
-    metadata: Mapping[str, Any] | None = None,
-    tensors: Sequence[tuple[str, Sequence[int]]] = (("token_embd.weight", (4, 2)),),
-    *,
-    version: int = 3,
-    padding: bytes = b"",
-) -> bytes:
-    """A small GGUF file: str, int, float, bool and lists of str or int as values."""
-    metadata = {"general.architecture": "llama"} if metadata is None else metadata
-
-    def text(value: str) -> bytes:
-        return struct.pack("<Q", len(value.encode())) + value.encode()
-
-    def value(item: Any) -> bytes:
-        if isinstance(item, bool):
-            return struct.pack("<I?", 7, item)
-        if isinstance(item, int):
-            return struct.pack("<II", 4, item)
-        if isinstance(item, float):
-            return struct.pack("<If", 6, item)
-        if isinstance(item, str):
-            return struct.pack("<I", 8) + text(item)
-        kind = 8 if item and isinstance(item[0], str) else 4
-        body = b"".join(text(i) if kind == 8 else struct.pack("<I", i) for i in item)
-        return struct.pack("<IIQ", 9, kind, len(item)) + body
-
-    data = b"GGUF" + struct.pack("<IQQ", version, len(tensors), len(metadata))
-    for key, item in metadata.items():
-        data += text(key) + value(item)
-    offset = 0
-    for name, shape in tensors:
-        data += text(name) + struct.pack("<I", len(shape))
-        data += b"".join(struct.pack("<Q", size) for size in shape)
-        data += struct.pack("<IQ", 0, offset)
-        offset += 32
-    data += bytes(-len(data) % 32) + bytes(offset)
-    return data + padding
 
 
 @pytest.fixture(autouse=True)
@@ -91,6 +60,51 @@ def docker_config(
     monkeypatch.setenv("DOCKER_CONFIG", str(folder))
     monkeypatch.setenv("NO_PROXY", "*")
     return folder / "config.json"
+
+
+MakeHelper = Callable[..., Path]
+
+_HELPER = """#!{python}
+import json, pathlib, sys
+safe = pathlib.Path({safe!r})
+logins = json.loads(safe.read_text())
+text = sys.stdin.read().strip()
+if sys.argv[1] == "store":
+    entry = json.loads(text)
+    logins[entry["ServerURL"]] = [entry["Username"], entry["Secret"]]
+    safe.write_text(json.dumps(logins))
+elif text not in logins:
+    sys.exit("credentials not found in native keychain")
+elif sys.argv[1] == "erase":
+    del logins[text]
+    safe.write_text(json.dumps(logins))
+else:
+    print(json.dumps(dict(zip(("Username", "Secret"), logins[text]), ServerURL=text)))
+"""
+
+
+@pytest.fixture
+def make_helper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeHelper:
+    """Makes credential helpers, by name and logins, and puts them into the path."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
+
+    def make(
+        name: str, logins: Mapping[str, tuple[str, str]], *, script: str | None = None
+    ) -> Path:
+        safe = tmp_path / f"{name}.json"
+        safe.write_text(json.dumps(logins))
+        program = folder / f"docker-credential-{name}"
+        program.write_text(
+            f"#!/bin/sh\n{script}\n"
+            if script
+            else _HELPER.format(python=sys.executable, safe=str(safe))
+        )
+        program.chmod(0o755)
+        return program
+
+    return make
 
 
 @pytest.fixture
@@ -134,6 +148,33 @@ def make_store(tmp_path: Path) -> MakeStore:
 def store(make_store: MakeStore) -> OciStore:
     """An empty store."""
     return make_store()
+
+
+def fetch_blob(
+    client: RepositoryClient, folder: Path, descriptor: Descriptor, report: ReportProgress = ignore
+) -> bytes:
+    """Fetch a blob below a folder, as a store does; returns it, checked."""
+    fetching = Fetching(
+        PartialDirectory(folder / "partials"), BlobDirectory(folder / "blobs"), QUICK, 4
+    )
+    fetching.partials.directory.mkdir(exist_ok=True)
+    fetching.blobs.directory.mkdir(exist_ok=True)
+    Download(client.open_blob, fetching, report).run((WantedBlob(descriptor, "blob"),))
+    return fetching.blobs.path(descriptor.digest).read_bytes()
+
+
+def send_blob(
+    client: RepositoryClient,
+    path: Path,
+    descriptor: Descriptor,
+    report: ReportProgress = ignore,
+    *,
+    mount_from: str | None = None,
+) -> None:
+    """Send a blob, as a store does."""
+    Upload(client, backoff=QUICK, connections=4, max_bytes_per_s=None, report=report).run(
+        (BlobToSend(descriptor, path, "blob", mount_from),)
+    )
 
 
 # An in-process registry ---------------------------------------------------------------------
@@ -191,7 +232,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 return
         registry.answer(self)
 
-    do_GET = do_HEAD = do_POST = do_PUT = _serve  # noqa: N815 - names of http.server
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = _serve  # noqa: N815 - names of http.server
 
 
 Fault = Callable[[Handler], bool]
@@ -369,7 +410,13 @@ def need(binary: str) -> str:
     return path
 
 
-def serve_registry(folder: Path, *, htpasswd: bool = False) -> Iterator[str]:
+def serve_registry(
+    folder: Path,
+    *,
+    htpasswd: bool = False,
+    auth: Mapping[str, Any] | None = None,
+    tls: Mapping[str, str] | None = None,
+) -> Iterator[str]:
     """Run Debian's registry on a free loopback port while the generator is open."""
     binary = need("docker-registry")
     with socket.socket() as probe:
@@ -388,6 +435,10 @@ def serve_registry(folder: Path, *, htpasswd: bool = False) -> Iterator[str]:
         (folder / "htpasswd").write_text(HTPASSWD)
         path = str(folder / "htpasswd")
         config["auth"] = {"htpasswd": {"realm": "basic-realm", "path": path}}
+    if auth is not None:
+        config["auth"] = auth
+    if tls is not None:
+        config["http"]["tls"] = tls
     # YAML is a superset of JSON.
     (folder / "config.yml").write_text(json.dumps(config))
     with (folder / "log").open("wb") as log:
@@ -395,19 +446,22 @@ def serve_registry(folder: Path, *, htpasswd: bool = False) -> Iterator[str]:
             [binary, "serve", str(folder / "config.yml")], stdout=log, stderr=log
         )
     try:
-        _wait_for(host, process, folder / "log")
+        _wait_for(f"{'http' if tls is None else 'https'}://{host}", process, folder / "log")
         yield host
     finally:
         process.terminate()
         process.wait(10)
 
 
-def _wait_for(host: str, process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait_for(origin: str, process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + 20
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    unchecked = ssl._create_unverified_context()
+    opener = urllib.request.build_opener(
+        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=unchecked)
+    )
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            opener.open(f"http://{host}/v2/", timeout=1).close()
+            opener.open(f"{origin}/v2/", timeout=1).close()
         except urllib.error.HTTPError:
             return
         except OSError:
@@ -427,3 +481,43 @@ def real_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def real_registry_with_login(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The host of Debian's registry that wants alice's password, s3cret."""
     yield from serve_registry(tmp_path_factory.mktemp("registry-login"), htpasswd=True)
+
+
+@pytest.fixture(scope="session")
+def token_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TokenServer]:
+    """The token server of `real_registry_with_tokens`."""
+    server = TokenServer.start(tmp_path_factory.mktemp("tokens"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def real_registry_with_tokens(
+    tmp_path_factory: pytest.TempPathFactory, token_server: TokenServer
+) -> Iterator[str]:
+    """The host of Debian's registry that wants tokens; reading is for everybody."""
+    folder = tmp_path_factory.mktemp("registry-tokens")
+    yield from serve_registry(folder, auth=token_server.registry_config)
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a private authority: `ca.pem`, and a server's `cert.pem` and `key.pem`."""
+    folder = tmp_path_factory.mktemp("authority")
+    root = trustme.CA()
+    certificate = root.issue_cert("127.0.0.1", "localhost")
+    root.cert_pem.write_to_path(folder / "ca.pem")
+    certificate.private_key_pem.write_to_path(folder / "key.pem")
+    for blob in certificate.cert_chain_pems:
+        blob.write_to_path(folder / "cert.pem", append=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def real_registry_with_tls(
+    tmp_path_factory: pytest.TempPathFactory, authority: Path
+) -> Iterator[str]:
+    """The host of Debian's registry behind TLS of a private authority, with alice's password."""
+    folder = tmp_path_factory.mktemp("registry-tls")
+    tls = {"certificate": str(authority / "cert.pem"), "key": str(authority / "key.pem")}
+    yield from serve_registry(folder, htpasswd=True, tls=tls)

@@ -82,8 +82,17 @@ MODELPACK_ROWS: list[Row] = [
     ("weight.v1.gguf", None, "mmproj.gguf", GGUF, Role.PROJECTOR),
     ("weight.v1.safetensors", None, None, SAFETENSORS, Role.WEIGHTS),
     *(
-        (f"weight.v1.{packing}", "gguf", "a.gguf", OWN, Role.WEIGHTS)
+        (f"weight.v1.{packing}", config_format, path, canonical, Role.WEIGHTS)
         for packing in ("tar", "tar+gzip", "tar+zstd")
+        for config_format, path, canonical in (
+            (None, None, OWN),
+            ("gguf", "x", GGUF),
+            ("safetensors", "x", SAFETENSORS),
+            ("dduf", "x", DDUF),
+            (None, "a.gguf", GGUF),
+            (None, "a.safetensors", SAFETENSORS),
+            (None, "a.dduf", DDUF),
+        )
     ),
     *(("weight.config.v1.raw", "gguf", path, OWN, role) for path, role in FILES),
     ("weight.config.v1.raw", None, None, OWN, Role.CONFIG),

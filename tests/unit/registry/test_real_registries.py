@@ -133,7 +133,7 @@ def test_basic_login(
     reference = Reference.parse(f"{real_registry_with_login}/private/tiny:v1")
     digest = package(make_store("one"), reference, gguf)
 
-    with pytest.raises(AccessDeniedError, match="docker login"):
+    with pytest.raises(AccessDeniedError, match="stoker login"):
         make_store("one").push(reference, ignore)
     log_in(docker_config, real_registry_with_login, "alice:wrong")
     with pytest.raises(AccessDeniedError, match="refused the login of 'alice'"):
