@@ -11,8 +11,10 @@ import requests
 
 from stoker.errors import IntegrityError
 from stoker.manifest import Descriptor
-from stoker_registry.blobs import CHUNK_BYTES
 from stoker_registry.transfer_errors import foreign_errors
+
+_READ_BYTES = 512 * 1024
+"""At once: every connection has such a buffer, and larger ones are no faster."""
 
 # https://www.rfc-editor.org/rfc/rfc9110#field.content-range
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19}|\*)", re.IGNORECASE)
@@ -78,7 +80,7 @@ class BlobStream:
         """
         with foreign_errors(self._registry):
             # read1 gives what has come, so that a slow transfer can be watched and cancelled.
-            chunk: bytes = self._response.raw.read1(CHUNK_BYTES, decode_content=False)
+            chunk: bytes = self._response.raw.read1(_READ_BYTES, decode_content=False)
         self._left_bytes -= len(chunk)
         if self._left_bytes < 0:
             raise self._wrong_size("more", of=self._descriptor.size_bytes)

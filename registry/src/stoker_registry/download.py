@@ -33,13 +33,26 @@ from stoker_registry.crew import TICK_S, Crew
 from stoker_registry.meter import Meter
 from stoker_registry.partials import BLOCK_BYTES, Partial, PartialDirectory
 
-_MIN_RANGE_BYTES = 4 * 1024**2
+MIN_RANGE_BYTES = 4 * 1024**2
+_FIRST_RANGE_BYTES = 8 * 1024**2
 _MAX_RANGE_BYTES = 64 * 1024**2
-_RANGES_PER_CONNECTION = 4
-"""So many, that no connection is left alone with a long rest; fewer cost fewer requests."""
+_WAITS_PER_RANGE = 20
+"""A range shall take so many times as long as the wait for its first byte: 5 % are lost to waits.
+
+Longer ones are worse, because hashing goes in order: it would stand still meanwhile.
+"""
+_HASH_BYTES = 512 * 1024
+"""Small enough to stay in the processor's cache between being read and being hashed."""
+_MAX_LAG_BYTES = 64 * 1024**2
+"""When hashing is behind by so much, the processor is what limits, and more ranges do not help.
+
+They would take its time from hashing, and push out of memory what is to be hashed.
+"""
 _KEEP_BYTES = 16 * 1024**2
 _KEEP_INTERVAL_S = 5.0
 """What a power cut may take: so much, or so old, or what the disk could not take any sooner."""
+_BLOCKS_PER_CALL = 16
+"""How often hashing wakes those who wait for it to catch up."""
 MAX_STANDSTILL_S = 600.0
 """So long another process may hold a blob without any progress before we stop to believe in it."""
 _SHOWN_LAG_BYTES = 64 * 1024**2
@@ -81,6 +94,8 @@ class Fetching:
     backoff: Backoff
     connections: int
     max_bytes_per_s: float | None = None
+    min_range_bytes: int = MIN_RANGE_BYTES
+    """In whole blocks."""
 
 
 class _Ranges(enum.Enum):
@@ -108,30 +123,48 @@ class _Blob:
     def __init__(self, wanted: WantedBlob, partial: Partial, report: ReportProgress) -> None:
         size_bytes = partial.descriptor.size_bytes
         self.partial = partial
-        self.pending: deque[tuple[int, int]] = deque()
+        self.pending = deque(partial.missing())
+        """What nobody fetches yet, in order."""
         self.pieces: set[_Piece] = set()
         self.ranges = _Ranges.UNKNOWN
         self.hashed_bytes = 0
+        self.is_starved = False
+        """Whether hashing waits for a block."""
         self.is_done = False
         self._shown_bytes = 0
         self._pulling = Meter(report, "pulling", wanted.item, size_bytes)
         self._verifying = Meter(report, "verifying", wanted.item, size_bytes)
 
-    def plan(self, range_bytes: int) -> None:
-        """Cut what is missing into ranges."""
-        for start, end in self.partial.missing():
-            for cut in range(start, end, range_bytes):
-                self.pending.append((cut, min(cut + range_bytes, end)))
+    @property
+    def pending_bytes(self) -> int:
+        """The size of what nobody fetches yet."""
+        return sum(end - start for start, end in self.pending)
 
-    def take(self) -> _Piece | None:
+    def take(self, range_bytes: int) -> _Piece | None:
         """A range to fetch. The first one shows whether the registry knows ranges."""
-        if not self.pending or self.ranges in {_Ranges.ASKED, _Ranges.REFUSED}:
+        if not self.pending or self.ranges in {_Ranges.ASKED, _Ranges.REFUSED} or self.is_behind:
             return None
         if self.ranges is _Ranges.UNKNOWN:
             self.ranges = _Ranges.ASKED
-        piece = _Piece(self, *self.pending.popleft())
+        start, end = self.pending.popleft()
+        cut = min(start + range_bytes, end)
+        if cut < end:
+            self.pending.appendleft((cut, end))
+        piece = _Piece(self, start, cut)
         self.pieces.add(piece)
         return piece
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether hashing is far behind, not counting what an earlier attempt had left."""
+        if self.is_starved or self.hashed_bytes < self.partial.resumed_bytes:
+            return False
+        return self.partial.done_bytes - self.hashed_bytes > _MAX_LAG_BYTES
+
+    def start_anew(self) -> None:
+        """Fetch all of it again: the partial was discarded."""
+        self.ranges, self.hashed_bytes = _Ranges.UNKNOWN, 0
+        self.pending = deque(self.partial.missing())
 
     def learn(self, piece: _Piece, stream: BlobStream) -> bool:
         """See from the first answer whether the registry knows ranges.
@@ -174,7 +207,7 @@ class Download:
         self._waiting: deque[WantedBlob] = deque()
         self._active: list[_Blob] = []
         self._workers = 0
-        self._range_bytes = _MIN_RANGE_BYTES
+        self._range_bytes = _FIRST_RANGE_BYTES
         self._pause_until_s = 0.0
         self._standstills: dict[str, tuple[int, float]] = {}
 
@@ -193,10 +226,7 @@ class Download:
             InUseError: Another process fetches one of the blobs, but stands still.
             UnavailableError: The disk has too little room.
         """
-        missing_bytes = self._check_room(wanted)
-        share = missing_bytes // (self._fetching.connections * _RANGES_PER_CONNECTION)
-        share = min(max(share, _MIN_RANGE_BYTES), _MAX_RANGE_BYTES)
-        self._range_bytes = share - share % BLOCK_BYTES
+        self._check_room(wanted)
         self._waiting.extend(wanted)
         try:
             with self._crew as crew:
@@ -210,8 +240,8 @@ class Download:
 
     # The calling thread --------------------------------------------------------------------
 
-    def _check_room(self, wanted: Sequence[WantedBlob]) -> int:
-        """See that there is room for what is missing; returns its size."""
+    def _check_room(self, wanted: Sequence[WantedBlob]) -> None:
+        """See that there is room for what is missing."""
         missing_bytes = sum(
             item.descriptor.size_bytes - self._fetching.partials.done_bytes(item.descriptor)
             for item in wanted
@@ -224,20 +254,19 @@ class Download:
                 f" {self._fetching.partials.directory} has room for {free_bytes}: make some and try"
                 " again; what is here already stays."
             )
-        return missing_bytes
 
     def _start_blobs(self) -> bool:
         """Start blobs while there are fewer ranges than connections; False when all are done."""
         for _ in range(len(self._waiting)):
-            with self._crew.changed:
-                ranges = sum(len(blob.pending) for blob in self._active)
-            if max(ranges, len(self._active)) >= self._fetching.connections:
+            if max(self._ranges_left(), len(self._active)) >= self._fetching.connections:
                 break
             self._start_blob(self._waiting.popleft())
         return bool(self._waiting or self._active)
 
     def _start_blob(self, item: WantedBlob) -> None:
         if self._is_here(item):
+            # A process may have died between giving the blob its name and tidying up.
+            self._fetching.partials.forget(item.descriptor.digest)
             return
         partial = self._fetching.partials.open(item.descriptor)
         if partial is None:
@@ -250,7 +279,6 @@ class Download:
             partial.close()
             return
         blob = _Blob(item, partial, self._report)
-        blob.plan(self._range_bytes)
         with self._crew.changed:
             self._active.append(blob)
             self._crew.changed.notify_all()
@@ -283,11 +311,14 @@ class Download:
 
     def _start_workers(self) -> None:
         """Start a worker for every range that nobody has, as long as there may be more."""
-        with self._crew.changed:
-            ranges = sum(len(blob.pending) for blob in self._active)
-        for _ in range(min(self._fetching.connections - self._workers, ranges)):
+        for _ in range(min(self._fetching.connections - self._workers, self._ranges_left())):
             self._workers += 1
             self._crew.start(self._work, f"connection {self._workers}")
+
+    def _ranges_left(self) -> int:
+        with self._crew.changed:
+            pending_bytes = sum(blob.pending_bytes for blob in self._active)
+            return -(-pending_bytes // self._cut_bytes(pending_bytes))
 
     def _report_all(self) -> None:
         with self._crew.changed:
@@ -325,7 +356,24 @@ class Download:
                 piece.blob.pieces.discard(piece)
 
     def _take(self) -> _Piece | None:
-        return next((piece for blob in self._active if (piece := blob.take())), None)
+        size_bytes = self._cut_bytes(sum(blob.pending_bytes for blob in self._active))
+        return next((piece for blob in self._active if (piece := blob.take(size_bytes))), None)
+
+    def _cut_bytes(self, pending_bytes: int) -> int:
+        """How long the next range is. Shorter ones at the end let all connections end together."""
+        share = pending_bytes // (2 * self._fetching.connections)
+        size_bytes = max(min(share, self._range_bytes), self._fetching.min_range_bytes)
+        return size_bytes - size_bytes % BLOCK_BYTES
+
+    def _learn_pace(self, wait_s: float, transfer_s: float, size_bytes: int) -> None:
+        """Fit the length of ranges to the wait for a first byte, and the pace from then on."""
+        if size_bytes < BLOCK_BYTES:
+            return
+        fitting = _WAITS_PER_RANGE * wait_s * size_bytes / max(transfer_s, 1e-6)
+        with self._crew.changed:
+            # Half-way only, because single ranges tell little.
+            middle = (self._range_bytes + min(int(fitting), _MAX_RANGE_BYTES)) // 2
+            self._range_bytes = max(middle, self._fetching.min_range_bytes)
 
     def _fetch(self, piece: _Piece) -> None:
         """Fetch a range, in as many attempts as it takes while each gets on."""
@@ -345,6 +393,7 @@ class Download:
 
     def _attempt(self, piece: _Piece) -> None:
         descriptor = piece.blob.partial.descriptor
+        asked_s = time.monotonic()
         with (
             self._open_blob(descriptor, piece.position, piece.end) as stream,
             self._crew.blocking(stream),
@@ -353,11 +402,14 @@ class Download:
                 if piece.blob.learn(piece, stream):
                     self._crew.changed.notify_all()
             offset = stream.start
+            answered_s = time.monotonic()
             while (chunk := stream.read()) and offset < piece.end:
                 self._crew.proceed()
                 self._throttle.take(len(chunk), self._crew.sleep)
                 self._write(piece, offset, memoryview(chunk))
                 offset += len(chunk)
+            ended_s = time.monotonic()
+        self._learn_pace(answered_s - asked_s, ended_s - answered_s, offset - stream.start)
 
     def _write(self, piece: _Piece, offset: int, data: memoryview) -> None:
         """Write what belongs to the range; the rest is of a registry that knows no ranges."""
@@ -414,8 +466,7 @@ class Download:
                 )
             # Perhaps what an earlier attempt had left was bad: this time all of it is new.
             with self._crew.changed:
-                blob.ranges, blob.hashed_bytes = _Ranges.UNKNOWN, 0
-                blob.plan(self._range_bytes)
+                blob.start_anew()
                 self._crew.changed.notify_all()
             self._crew.news.set()
         partial.publish(self._fetching.blobs)
@@ -426,16 +477,22 @@ class Download:
     def _hash(self, blob: _Blob) -> str:
         partial = blob.partial
         hasher = hashlib.new(partial.descriptor.digest.algorithm)
-        buffer = bytearray(min(BLOCK_BYTES, partial.descriptor.size_bytes))
+        buffer = memoryview(bytearray(min(_HASH_BYTES, partial.descriptor.size_bytes)))
         for index in range(partial.count):
-            with self._crew.changed:
-                while not partial.has_block(index):
-                    self._crew.proceed()
-                    self._crew.changed.wait(TICK_S)
+            if not partial.has_block(index):
+                with self._crew.changed:
+                    blob.is_starved = True
+                    while not partial.has_block(index):
+                        self._crew.proceed()
+                        self._crew.changed.wait(TICK_S)
+                    blob.is_starved = False
             self._crew.proceed()
-            block = partial.read_into(buffer, index)
-            hasher.update(block)
-            blob.hashed_bytes += len(block)
+            for part in partial.read_block(index, buffer):
+                hasher.update(part)
+                blob.hashed_bytes += len(part)
+            if index % _BLOCKS_PER_CALL == 0:
+                with self._crew.changed:
+                    self._crew.changed.notify_all()
         return hasher.hexdigest()
 
     def _keep(self) -> None:

@@ -143,10 +143,12 @@ class Partial:
             self._blocks[index : index + 1] = _WRITTEN
             os.pwrite(self._blocks_fd, _WRITTEN, _HEADER_BYTES + index)
 
-    def read_into(self, buffer: bytearray, index: int) -> memoryview:
-        """Read a block back; what was changed on disk meanwhile may be shorter."""
+    def read_block(self, index: int, buffer: memoryview) -> Iterator[memoryview]:
+        """Read a block back, a buffer at a time; what was changed on disk may end early."""
         start, end = self.block_range(index)
-        return memoryview(buffer)[: os.preadv(self._fd, [memoryview(buffer)[: end - start]], start)]
+        while start < end and (size := os.preadv(self._fd, [buffer[: end - start]], start)):
+            yield buffer[:size]
+            start += size
 
     def keep(self) -> None:
         """Bring what was written so far to disk.
@@ -177,7 +179,8 @@ class Partial:
 
     def discard(self) -> None:
         """Forget all bytes: they are not the blob's."""
-        with self._lock:
+        # Whoever is bringing blocks to disk right now would note them as kept afterwards.
+        with self._keeping, self._lock:
             self._blocks[:] = bytes(self.count)
             os.ftruncate(self._fd, 0)
             self._write_all_blocks()
@@ -241,6 +244,15 @@ class PartialDirectory:
         except BaseException:
             os.close(blocks_fd)
             raise
+
+    def forget(self, digest: Digest) -> None:
+        """Delete what is left of a blob that is whole by now; one under way is a no-op."""
+        blocks = self.path(digest).with_suffix(_BLOCKS)
+        descriptor = self._lock(blocks, create=False)
+        if descriptor is not None:
+            self.path(digest).unlink(missing_ok=True)
+            blocks.unlink(missing_ok=True)
+            os.close(descriptor)
 
     def done_bytes(self, descriptor: Descriptor) -> int:
         """How much of a blob is there, whoever is fetching it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import math
 import os
 import re
 import shutil
@@ -12,9 +13,6 @@ import ssl
 import subprocess
 import sys
 import threading
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +21,7 @@ from urllib.parse import parse_qs, urlsplit
 import attrs
 import pytest
 import trustme
+from debian_registry import debian_registry
 from gguf_file import gguf_bytes
 from token_server import TokenServer
 
@@ -189,6 +188,9 @@ class Seen:
     headers: Mapping[str, str]
 
 
+_SENT_AT_ONCE_BYTES = 64 * 1024
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
     """Answers for a `FakeRegistry`."""
 
@@ -216,13 +218,34 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(announced))
         self.end_headers()
         self.wfile.write(body)
-        self.wfile.flush()
-        self.connection.shutdown(socket.SHUT_RDWR)
-        self.close_connection = True
+        self.hang_up()
 
     def body(self) -> bytes:
         """The request's whole body."""
         return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+
+    def send_blob(self, data: bytes) -> None:
+        """Send a blob or the range of it that was asked for, as far as `cut_at_bytes` allows."""
+        registry = self.server.registry
+        match = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range") or "")
+        start, end = (int(match[1]), int(match[2]) + 1) if match else (0, len(data))
+        self.send_response(206 if match else 200)
+        self.send_header("Content-Length", str(end - start))
+        if match:
+            self.send_header("Content-Range", f"bytes {start}-{end - 1}/{len(data)}")
+        self.end_headers()
+        for place in range(start, end, _SENT_AT_ONCE_BYTES):
+            size_bytes = min(_SENT_AT_ONCE_BYTES, end - place)
+            if not registry.may_send(size_bytes):
+                self.hang_up()
+                return
+            self.wfile.write(memoryview(data)[place : place + size_bytes])
+
+    def hang_up(self) -> None:
+        """End the connection in the middle of things."""
+        self.wfile.flush()
+        self.connection.shutdown(socket.SHUT_RDWR)
+        self.close_connection = True
 
     def _serve(self) -> None:
         registry = self.server.registry
@@ -232,6 +255,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 return
         registry.answer(self)
 
+    # In many small writes a blob would wait for acknowledgements.
+    disable_nagle_algorithm = True
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = _serve  # noqa: N815 - names of http.server
 
 
@@ -248,14 +273,32 @@ class _Server(http.server.ThreadingHTTPServer):
 
 
 class FakeRegistry:
-    """A registry of a few lines, that can be told to misbehave."""
+    """A registry of a few lines, that can be told to misbehave.
 
-    def __init__(self) -> None:
+    `_counting` guards `sent_bytes`.
+    """
+
+    def __init__(self, port: int = 0) -> None:
         self.manifests: dict[tuple[str, str], tuple[str, bytes]] = {}
         self.blobs: dict[str, bytes] = {}
         self.seen: list[Seen] = []
         self.faults: list[tuple[str, str, Fault]] = []
-        self._server = _Server(("127.0.0.1", 0), Handler)
+        self.sent_bytes = 0
+        """Of blobs, all answers together."""
+        self.cut_at_bytes: float = math.inf
+        """From here on, connections are cut in the middle of a blob."""
+        self.on_cut: Callable[[], None] = lambda: None
+        """Called before each such cut; may wait, and so make a stall of it."""
+        self.uploads: dict[str, bytearray] = {}
+        """What came of blobs, by the number of the upload."""
+        self.received_bytes = 0
+        """Of blobs that came in parts."""
+        self.cut_upload_at_bytes: float = math.inf
+        """From here on, the connection of the upload is cut, once."""
+        self.knows_uploads = True
+        """Whether it can be asked how far an upload is."""
+        self._counting = threading.Lock()
+        self._server = _Server(("127.0.0.1", port), Handler)
         self._server.registry = self
         self.host = f"127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
@@ -266,6 +309,15 @@ class FakeRegistry:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(5)
+
+    def may_send(self, size_bytes: int) -> bool:
+        """Count what is about to be sent of a blob; False when that is where the cut is."""
+        with self._counting:
+            if self.sent_bytes + size_bytes <= self.cut_at_bytes:
+                self.sent_bytes += size_bytes
+                return True
+        self.on_cut()
+        return False
 
     def speak_tls(self, folder: Path) -> str:
         """Speak TLS from now on, with a certificate of its own for 0.0.0.0; returns the port.
@@ -349,22 +401,58 @@ class FakeRegistry:
             return
         name, kind, target = match.groups()
         if handler.command == "POST":
-            location = f"/v2/{name}/blobs/uploads/1?_state=a%3D%3D&empty="
-            handler.reply(202, headers={"Location": location})
+            number = str(len(self.uploads) + 1)
+            self.uploads[number] = bytearray()
+            handler.reply(202, headers={"Location": self._location(name, number)})
+        elif kind == "blobs/uploads" and handler.command == "PATCH":
+            self._patch(handler, name, target)
+        elif kind == "blobs/uploads" and handler.command == "GET" and self.knows_uploads:
+            handler.reply(204, headers=self._so_far(name, target))
         elif handler.command == "PUT":
             self._put(handler, name, kind, target, parse_qs(parts.query))
         elif kind == "manifests" and (name, target) in self.manifests:
             media_type, data = self.manifests[name, target]
             handler.reply(200, data, {"Content-Type": media_type})
         elif kind == "blobs" and target in self.blobs:
-            handler.reply(200, self.blobs[target])
+            if handler.command == "HEAD":
+                handler.reply(200, self.blobs[target])
+            else:
+                handler.send_blob(self.blobs[target])
         else:
             handler.reply(404, b'{"errors":[{"code":"UNKNOWN","message":"not here"}]}')
+
+    @staticmethod
+    def _location(name: str, number: str) -> str:
+        return f"/v2/{name}/blobs/uploads/{number}?_state=a%3D%3D&empty="
+
+    def _so_far(self, name: str, number: str) -> Mapping[str, str]:
+        last = max(len(self.uploads[number]) - 1, 0)
+        return {"Location": self._location(name, number), "Range": f"0-{last}"}
+
+    def _patch(self, handler: Handler, name: str, number: str) -> None:
+        """Take a part of a blob; refuse one that does not follow."""
+        have = self.uploads[number]
+        start, _, _ = (handler.headers.get("Content-Range") or "0-").partition("-")
+        if int(start) != len(have):
+            handler.body()
+            handler.reply(416)
+            return
+        left_bytes = int(handler.headers["Content-Length"])
+        while left_bytes:
+            data = handler.rfile.read(min(left_bytes, _SENT_AT_ONCE_BYTES))
+            left_bytes -= len(data)
+            have += data
+            self.received_bytes += len(data)
+            if not data or self.received_bytes >= self.cut_upload_at_bytes:
+                self.cut_upload_at_bytes = math.inf
+                handler.hang_up()
+                return
+        handler.reply(202, headers=self._so_far(name, number))
 
     def _put(
         self, handler: Handler, name: str, kind: str, target: str, query: dict[str, list[str]]
     ) -> None:
-        data = handler.body()
+        data = bytes(self.uploads.get(target, b"")) + handler.body()
         if kind == "manifests":
             self.add_manifest(
                 data, name=name, tag=target, media_type=handler.headers["Content-Type"]
@@ -395,9 +483,6 @@ def other_registry() -> Iterator[FakeRegistry]:
 
 # Debian's registry --------------------------------------------------------------------------
 
-# `htpasswd -Bbn alice s3cret`
-HTPASSWD = "alice:$2b$04$T6/YyyVMldpg7sbsOWlgdeHDv3BGfCuAYTOoCNSlPRmgqyBl9QExC\n"
-
 
 def need(binary: str) -> str:
     """The path of a program; without it the test is skipped, or fails where CI demands it."""
@@ -418,57 +503,9 @@ def serve_registry(
     tls: Mapping[str, str] | None = None,
 ) -> Iterator[str]:
     """Run Debian's registry on a free loopback port while the generator is open."""
-    binary = need("docker-registry")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        host = f"127.0.0.1:{probe.getsockname()[1]}"
-    config: dict[str, Any] = {
-        "version": "0.1",
-        "log": {"level": "error"},
-        "storage": {
-            "filesystem": {"rootdirectory": str(folder / "data")},
-            "delete": {"enabled": True},
-        },
-        "http": {"addr": host},
-    }
-    if htpasswd:
-        (folder / "htpasswd").write_text(HTPASSWD)
-        path = str(folder / "htpasswd")
-        config["auth"] = {"htpasswd": {"realm": "basic-realm", "path": path}}
-    if auth is not None:
-        config["auth"] = auth
-    if tls is not None:
-        config["http"]["tls"] = tls
-    # YAML is a superset of JSON.
-    (folder / "config.yml").write_text(json.dumps(config))
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [binary, "serve", str(folder / "config.yml")], stdout=log, stderr=log
-        )
-    try:
-        _wait_for(f"{'http' if tls is None else 'https'}://{host}", process, folder / "log")
+    need("docker-registry")
+    with debian_registry(folder, htpasswd=htpasswd, auth=auth, tls=tls) as host:
         yield host
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-def _wait_for(origin: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 20
-    unchecked = ssl._create_unverified_context()
-    opener = urllib.request.build_opener(
-        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=unchecked)
-    )
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            opener.open(f"{origin}/v2/", timeout=1).close()
-        except urllib.error.HTTPError:
-            return
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    pytest.fail(f"docker-registry did not start: {log.read_text()[-2000:]}")
 
 
 @pytest.fixture(scope="session")
