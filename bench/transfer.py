@@ -23,7 +23,7 @@ from pathlib import Path
 
 import attrs
 from debian_registry import debian_registry
-from slow_link import slow_link
+from slow_link import Link
 
 MIB = 1024**2
 SLOW_BYTES_PER_S = 20e6
@@ -219,10 +219,10 @@ def main() -> None:
             if "slow" in parts:
                 (folder / "slow").mkdir()
                 _, digest = publish(folder / "slow", host, arguments.slow_size * MIB)
-                with slow_link(host, SLOW_BYTES_PER_S) as slow_host:
+                with Link(host, bytes_per_s=SLOW_BYTES_PER_S) as link:
                     measure(
                         f"Pull of {arguments.slow_size} MiB at 20 MB/s per connection",
-                        lambda scratch, _: pull_peers(slow_host, digest, scratch),
+                        lambda scratch, _: pull_peers(link.host, digest, scratch),
                         folder,
                         1,
                     )

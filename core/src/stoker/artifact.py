@@ -63,6 +63,8 @@ class Layer:
     media_type: MediaType | None
     """Canonical type; None when no rule could tell."""
     role: Role
+    remark: str | None = None
+    """What people should hear of it when no backend runs it: a sentence that says why."""
 
 
 @attrs.frozen

@@ -22,6 +22,12 @@ DOCKER_FILE = MediaType(f"{_DOCKER}model.file")
 """Any file of a model, which its path tells from others."""
 
 _OLLAMA = "application/vnd.ollama.image."
+_REMARKS = {
+    "tensor": (
+        "The model was published with one blob per tensor, which only its publisher's own program"
+        " puts together: look for a GGUF or safetensors edition of it."
+    )
+}
 _MODELPACK = ("application/vnd.cncf.model.", "application/vnd.cnai.model.")
 _PACKED = ("tar", "tar+gzip", "tar+zstd")
 
@@ -75,7 +81,14 @@ def _docker() -> Iterator[FormatRule]:
 
 def _weights(media_type: str) -> Iterator[FormatRule]:
     """What the config or the path says, for a type that only says "weights"."""
-    yield FormatRule(Role.WEIGHTS, media_type=media_type)
+    yield FormatRule(
+        Role.WEIGHTS,
+        media_type=media_type,
+        remark=(
+            "Neither the artifact's config nor the weights' path says a format that stoker knows;"
+            " its publisher has to package it again."
+        ),
+    )
     for name, canonical in _WEIGHT_FORMATS:
         yield FormatRule(Role.WEIGHTS, canonical, media_type=media_type, config_format=name)
         yield FormatRule(Role.WEIGHTS, canonical, media_type=media_type, path=f"*.{name}")
@@ -128,7 +141,7 @@ def _ollama() -> Iterator[FormatRule]:
         ("license", Role.LICENSE, None),
     )
     for kind, role, canonical in rows:
-        yield FormatRule(role, canonical, media_type=f"{_OLLAMA}{kind}")
+        yield FormatRule(role, canonical, media_type=f"{_OLLAMA}{kind}", remark=_REMARKS.get(kind))
 
 
 FORMAT_RULES: tuple[FormatRule, ...] = (

@@ -2,7 +2,9 @@
 
 A blob goes in one PATCH with all of it, as docker sends it, because every registry is used to that;
 when it is cut, a registry that says how far it came is sent the rest, and any other one all of it
-again.
+again. Parts would not help there: distribution forgets an upload with a broken part, since the size
+on its disk is then another than the offset in the upload's address.
+https://github.com/distribution/distribution/blob/v2.8.2/registry/handlers/blobupload.go
 
 https://github.com/opencontainers/distribution-spec/blob/v1.1.0/spec.md#pushing-blobs
 """

@@ -177,3 +177,19 @@ def test_foreign_layers_are_kept() -> None:
     found = TABLE.layer(layer("application/vnd.example", "x"))
 
     assert (None, Role.OTHER) == (found.media_type, found.role)
+
+
+@pytest.mark.parametrize(
+    ("media_type", "reason"),
+    [
+        (f"{OLLAMA}tensor", "one blob per tensor"),
+        (f"{DOCKER}dduf", "makes images"),
+        (f"{CNCF}weight.v1.raw", "package it again"),
+    ],
+)
+def test_weights_that_nothing_here_runs_say_why(media_type: str, reason: str) -> None:
+    """Such a model can be pulled; whoever wants to run it hears why that cannot be."""
+    found = TABLE.layer(layer(media_type, None))
+
+    assert Role.WEIGHTS == found.role
+    assert reason in (found.remark or "")
