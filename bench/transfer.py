@@ -159,8 +159,8 @@ def push_peers(host: str, weights: Path, home: Path, layout: Path, number: int) 
         source = f"oci:{layout}:v1"
         peers.append(Peer("skopeo", (skopeo, *flags, source, f"docker://{target}/skopeo:v1")))
     if oras := shutil.which("oras"):
-        flags = ("push", "--plain-http", "--disable-path-validation", f"{target}/oras:v1")
-        peers.append(Peer("oras", (oras, *flags, f"{weights}:{GGUF}")))
+        command = [oras, "push", "--plain-http", "--disable-path-validation"]
+        peers.append(Peer("oras", (*command, f"{target}/oras:v1", f"{weights}:{GGUF}")))
     sdk = (sys.executable, "-c", _ORAS_PUSH, f"{target}/oras-py:v1", str(weights))
     peers.append(Peer("oras (SDK)", sdk, is_verified=False))
     return peers
