@@ -85,6 +85,40 @@ def test_one_stoker_pulls_from_another(server: Server, make_home: MakeHome) -> N
     assert "llama.cpp" == why["backend"]
 
 
+@pytest.mark.registry
+def test_skopeo_pulls_from_a_running_server(server: Server, registry: Registry) -> None:
+    """The server is a registry for other clients: what they copy has the same digest."""
+    copy = f"{registry.host}/from-stoker/smollm2:135m"
+
+    _skopeo(
+        *("copy", "--src-tls-verify=false", "--dest-tls-verify=false"),
+        *(f"docker://{server.registry}/{MODEL}", f"docker://{copy}"),
+    )
+
+    assert _digest(server.home, MODEL) == _remote_digest(server.home, copy)
+
+
+def _remote_digest(home: Home, name: str) -> str:
+    document = msgspec.json.decode(home.ok("inspect", name, "--remote", "--json"))
+    return str(document["model"]["digest"])
+
+
+def test_every_spelling_of_a_name_is_one_model(server: Server) -> None:
+    """The command line reads names as registries and servers do."""
+    home = server.home
+    digest = _digest(home, MODEL)
+
+    for name in (
+        "smollm2:135m",
+        "AI/SmolLM2:135m",
+        "docker.io/ai/smollm2:135m",
+        "index.docker.io/smollm2:135m",
+        "Registry-1.Docker.io/ai/smollm2:135m",
+        f"smollm2@{digest}",
+    ):
+        assert digest == _digest(home, name)
+
+
 def test_a_model_is_there_until_its_last_name_is_removed(
     model_home: Home, model_file: Path, make_home: MakeHome
 ) -> None:

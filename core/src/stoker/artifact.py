@@ -25,6 +25,19 @@ class ModelFacts:
     quantization: str | None = None
     context_length: int | None = None
     """The trained maximum, in tokens; what is loaded is decided elsewhere."""
+    has_chat_template: bool | None = None
+    """Whether a chat template came with it, in the weights or beside them."""
+    license: str | None = None
+    """Its name, as the publisher wrote it (`apache-2.0`)."""
+
+    def or_else(self, other: ModelFacts) -> ModelFacts:
+        """The same, and what only the other one says."""
+        gaps = {
+            field.name: getattr(other, field.name)
+            for field in attrs.fields(ModelFacts)
+            if getattr(self, field.name) is None
+        }
+        return attrs.evolve(self, **gaps)
 
 
 @attrs.frozen
@@ -50,6 +63,8 @@ class Layer:
     media_type: MediaType | None
     """Canonical type; None when no rule could tell."""
     role: Role
+    remark: str | None = None
+    """What people should hear of it when no backend runs it: a sentence that says why."""
 
 
 @attrs.frozen

@@ -41,7 +41,8 @@ from stoker.manifest import Descriptor, Manifest
 from stoker.reference import Reference
 from stoker.store import Removal, ReportProgress, Store
 from stoker.wire.manifest import decode_manifest, encode_manifest
-from stoker.wire.model_folder import CONFIG, NameRecord, decode_config, encode_config
+from stoker.wire.model_config import DOCKER_CONFIG_V01
+from stoker.wire.model_folder import NameRecord, decode_config, encode_config
 
 _PUBLISH_ATTEMPTS = 3
 """More than two processes have to change one model in the same instant to need more."""
@@ -311,7 +312,7 @@ def _write_manifest(model: Path, fetched: FetchedModel) -> tuple[Manifest, Diges
     """Write the manifest and the config as a registry would hold them."""
     config = encode_config(fetched.facts, fetched.layers)
     manifest = Manifest(
-        config=Descriptor(CONFIG, Digest.of(config), len(config)),
+        config=Descriptor(DOCKER_CONFIG_V01, Digest.of(config), len(config)),
         layers=fetched.layers,
         annotations=fetched.annotations,
     )

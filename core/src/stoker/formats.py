@@ -34,6 +34,8 @@ class FormatRule:
     """The format that the artifact's config names (`gguf`)."""
     path: str | None = None
     """Pattern for the layer's file path or, with no slash in the pattern, its last part."""
+    remark: str | None = None
+    """Why hardly any backend runs such weights, as a sentence; shown when indeed none does."""
 
     @property
     def condition(self) -> tuple[str, str | None, str | None]:
@@ -68,8 +70,12 @@ class FormatRule:
         return fnmatch.fnmatchcase(path, self.path.lower())
 
 
-CANONICAL_RULES = tuple(
-    FormatRule(Role.WEIGHTS, media_type=media_type) for media_type in (GGUF, SAFETENSORS, DDUF)
+CANONICAL_RULES = (
+    FormatRule(Role.WEIGHTS, media_type=GGUF),
+    FormatRule(Role.WEIGHTS, media_type=SAFETENSORS),
+    FormatRule(
+        Role.WEIGHTS, media_type=DDUF, remark="A DDUF archive holds a model that makes images."
+    ),
 )
 """Canonical types mean themselves, whatever is installed."""
 
@@ -98,7 +104,8 @@ class FormatTable:
         """Say what one layer is; a layer that no rule fits is kept as `Role.OTHER`."""
         for rule in self.rules:
             if rule.fits(descriptor, config_format):
-                return Layer(descriptor, rule.canonical or descriptor.media_type, rule.role)
+                media_type = rule.canonical or descriptor.media_type
+                return Layer(descriptor, media_type, rule.role, rule.remark)
         return Layer(descriptor, None, Role.OTHER)
 
     def layers(self, artifact: Artifact) -> tuple[Layer, ...]:

@@ -141,10 +141,12 @@ def _choose(
         return pin, Rule.REQUEST_PIN if request_pin else Rule.CONFIG_PIN
     media_type = str(decision.media_type)
     if not decision.bids:
+        remarks = {layer.remark for layer in decision.layers if layer.role is Role.WEIGHTS}
+        remark = next(iter(sorted(filter(None, remarks))), None)
         raise UnknownFormatError(
             f"No installed backend runs {media_type}"
             f" (installed backends: {', '.join(sorted(backends)) or 'none'})."
-            " Install one that does; `pip install stoker[all]` has the shipped ones."
+            f" {remark or 'Install one that does; `pip install stoker[all]` has the shipped ones.'}"
         )
     available = [bid for bid in decision.bids if bid.availability.available]
     if not available:

@@ -49,8 +49,10 @@ class ReportProgress(Protocol):
 class PackageSource:
     """What to package into an artifact."""
 
-    weights: tuple[Path, ...]
+    weights: tuple[Path, ...] = ()
     """The shards, in order."""
+    directory: Path | None = None
+    """Instead of the weights: a folder that holds the model, all of whose files are taken."""
     media_type: MediaType | None = None
     """Of the weights, which are then taken as they are; None for a type that the files show."""
     chat_template: Path | None = None

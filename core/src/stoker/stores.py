@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from typing import TypeVar
 
 from stoker.artifact import Artifact
 from stoker.backend import availability_of
@@ -15,7 +16,9 @@ from stoker.errors import ConfigError, InvalidReferenceError, UnavailableError
 from stoker.formats import FormatTable
 from stoker.plugins import PluginManager
 from stoker.reference import Reference
-from stoker.store import ContentSource, Store, StoreContext, StoreSpec, WritableStore
+from stoker.store import Store, StoreContext, StoreSpec, WritableStore
+
+AbilityT = TypeVar("AbilityT")
 
 
 class Stores:
@@ -65,12 +68,28 @@ class Stores:
             )
         return store
 
-    def content_sources(self) -> Iterator[ContentSource]:
-        """The stores from which others can pull."""
+    def general(self, ability: type[AbilityT]) -> AbilityT:
+        """The store for plain names, for what it offers besides.
+
+        Args:
+            ability: What it must be: `LoginKeeper`, `LayoutExchange`, ...
+
+        Raises:
+            UnavailableError: There is no such store, or it does not offer that.
+            ConfigError: The config's choice is none.
+        """
+        spec = self._general_spec()
+        store = self._get(spec)
+        if not isinstance(store, ability):
+            raise UnavailableError(f"Store {spec.name!r} does not offer this.")
+        return store
+
+    def having(self, ability: type[AbilityT]) -> Iterator[AbilityT]:
+        """All stores that offer something besides."""
         for spec in self._specs.values():
             if availability_of(spec).available:
                 store = self._get(spec)
-                if isinstance(store, ContentSource):
+                if isinstance(store, ability):
                     yield store
 
     def resolve(self, name: str) -> Artifact:
@@ -98,6 +117,9 @@ class Stores:
                 if reference.scheme in spec.schemes:
                     return spec
             raise UnavailableError(f"No installed store knows {reference.scheme + ':'!r} names.")
+        return self._general_spec()
+
+    def _general_spec(self) -> StoreSpec:
         general = {name: spec for name, spec in self._specs.items() if not spec.schemes}
         chosen = self._settings.config.defaults.store
         if chosen is not None:

@@ -10,11 +10,10 @@ import attrs
 
 from stoker.errors import TransferError
 
-DOCKER_HUB = "docker.io"
-# Docker Hub answers under another host than its name says:
+# Some answer under another host than their name says:
 # https://github.com/distribution/reference/blob/v0.6.0/normalize.go and
 # https://github.com/moby/moby/blob/v27.0.0/registry/config.go
-_DOCKER_HUB_HOST = "registry-1.docker.io"
+_API_HOSTS = {"docker.io": "registry-1.docker.io", "hf.co": "huggingface.co"}
 
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
@@ -27,16 +26,20 @@ class RegistryAddress:
     """As references spell it."""
     insecure: frozenset[str] = frozenset()
     """Hosts besides loopback that are spoken to over plain http."""
+    encrypted: frozenset[str] = frozenset()
+    """Hosts that never are, loopback or not: those with authorities of their own."""
 
     @classmethod
-    def of(cls, name: str, insecure: Collection[str] = ()) -> RegistryAddress:
+    def of(
+        cls, name: str, insecure: Collection[str] = (), *, encrypted: Collection[str] = ()
+    ) -> RegistryAddress:
         """The address of a registry."""
-        return cls(name, frozenset(insecure))
+        return cls(name, frozenset(insecure), frozenset(encrypted))
 
     @property
     def host(self) -> str:
         """Host and, where it is given, port of the API."""
-        return _DOCKER_HUB_HOST if self.name == DOCKER_HUB else self.name
+        return _API_HOSTS.get(self.name, self.name)
 
     @property
     def is_plain(self) -> bool:
@@ -63,11 +66,11 @@ class RegistryAddress:
             return
         raise TransferError(
             f"{self.name} wants stoker to go on at {url[:200]!r}, which is not encrypted;"
-            " if that is as it should be, add the host to `insecure` in [stores.oci]."
+            " if that is as it should be, add the host to `insecure_hosts` in [stores.oci]."
         )
 
     def _may_be_plain(self, host: str) -> bool:
-        return host in self.insecure or _is_loopback(host)
+        return host not in self.encrypted and (host in self.insecure or is_loopback(host))
 
 
 def host_of(url: str) -> str:
@@ -80,7 +83,8 @@ def host_of(url: str) -> str:
     return f"{parts.scheme}://{host}"
 
 
-def _is_loopback(netloc: str) -> bool:
+def is_loopback(netloc: str) -> bool:
+    """Whether a host, with or without a port, is this very machine."""
     try:
         host = urlsplit(f"//{netloc}").hostname or ""
     except ValueError:

@@ -17,7 +17,8 @@ from oras.auth.utils import get_basic_auth
 
 from stoker.errors import AccessDeniedError, TransferError
 from stoker_registry.address import RegistryAddress
-from stoker_registry.credentials import Credentials, CredentialSource, find_credentials
+from stoker_registry.credentials import CredentialSource, find_credentials
+from stoker_registry.login import Credentials
 from stoker_registry.transfer_errors import check_status
 
 _MAX_TOKEN_BYTES = 1024 * 1024
@@ -106,7 +107,9 @@ class Authorization:
         challenges = parse_challenges(response.headers.get("WWW-Authenticate", ""))
         response.close()
         by_scheme = {challenge.scheme: challenge for challenge in reversed(challenges)}
-        if "bearer" in by_scheme:
+        if "bearer" in by_scheme and self._registry_token:
+            self.header = f"Bearer {self._registry_token}"
+        elif "bearer" in by_scheme:
             self.header = f"Bearer {self._token(by_scheme['bearer'])}"
         elif "basic" in by_scheme:
             credentials = self._credentials()
@@ -127,17 +130,12 @@ class Authorization:
         if source.credentials is not None:
             return AccessDeniedError(
                 f"{name} refused the login of {source.credentials.username or 'the token'!r} from"
-                f" {source.path}, or that login may not do this: run `docker login {name}` again."
+                f" {source.place}, or that login may not do this: run `stoker login {name}` again."
             )
-        if source.helper is not None:
-            return AccessDeniedError(
-                f"{name} wants a login, or has no such model. {source.path} leaves logins to the"
-                f" credential helper {source.helper!r}, which stoker cannot ask: put the login"
-                " under `auths` in a config.json and set DOCKER_CONFIG to its folder."
-            )
+        reason = "" if source.problem is None else f" ({source.problem.rstrip('.')})"
         return AccessDeniedError(
-            f"{name} wants a login, or has no such model: run `docker login {name}`, or check the"
-            " name."
+            f"{name} wants a login{reason}, or has no such model: run `stoker login {name}`, or"
+            " check the name."
         )
 
     def _known(self) -> CredentialSource:
@@ -147,6 +145,11 @@ class Authorization:
 
     def _credentials(self) -> Credentials | None:
         return self._known().credentials
+
+    @property
+    def _registry_token(self) -> str:
+        credentials = self._credentials()
+        return "" if credentials is None else credentials.registry_token
 
     def _token(self, challenge: Challenge) -> str:
         realm = challenge.parameters.get("realm", "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -37,11 +38,23 @@ class TransientTransferError(TransferError):
 class Backoff:
     """How an operation is tried again."""
 
-    attempts: int = 4
+    attempts: int = 5
     first_delay_s: float = 0.5
     """Doubles from one attempt to the next."""
     max_delay_s: float = 30.0
     """Also the most that a registry's `Retry-After` can make us wait."""
+
+    def wait_s(self, failures: int, error: TransientTransferError) -> float:
+        """How long to wait after so many failures in a row.
+
+        No two clients that failed together shall come back together, so a part of it is chance.
+        What a registry asked for is never undercut, but for the maximum.
+        """
+        spread = random.random()  # noqa: S311 - no secret
+        if error.retry_after_s is not None:
+            return min(error.retry_after_s * (1 + spread / 10), self.max_delay_s)
+        delay_s = min(self.first_delay_s * 2.0 ** (failures - 1), self.max_delay_s)
+        return delay_s * (1 + spread) / 2
 
     def run(self, operation: Callable[[], _T], heartbeat: Heartbeat) -> _T:
         """Call the operation until it succeeds, fails for good, or the attempts are used up.
@@ -49,15 +62,12 @@ class Backoff:
         Raises:
             TransientTransferError: The last attempt failed like those before.
         """
-        delay_s = self.first_delay_s
-        for _ in range(self.attempts - 1):
+        for failures in range(1, self.attempts):
             try:
                 return operation()
             except TransientTransferError as exc:
-                asked_s = exc.retry_after_s
-            wait_s = delay_s if asked_s is None else asked_s
-            _sleep(min(wait_s, self.max_delay_s), heartbeat)
-            delay_s *= 2
+                wait_s = self.wait_s(failures, exc)
+            _sleep(wait_s, heartbeat)
         return operation()
 
 

@@ -1,7 +1,8 @@
 """The bundle view: a model's layers under their real names, for engines.
 
 A bundle costs no space: its files are hard links to the blobs. Where the file system has no hard
-links they are symbolic links, and where it has neither, copies.
+links they are symbolic links, and where it has neither, copies. Only what is packed in a tar has to
+be written out.
 """
 
 from __future__ import annotations
@@ -13,16 +14,27 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 
 import attrs
+import msgspec
 
 from stoker.digest import Digest
 from stoker.errors import InvalidArtifactError, InvalidDigestError
 from stoker.manifest import Descriptor
 from stoker_registry.blobs import BlobDirectory
+from stoker_registry.disk import write_atomically
+from stoker_registry.layer_paths import refuse_clashes
 from stoker_registry.lock import FileLock
+from stoker_registry.unpacking import Packing, UnpackedFile, unpack
 
 Link = Callable[[Path, Path], None]
+
+Unpacked = Mapping[str, tuple[UnpackedFile, ...]]
+"""The files of packed blobs, by the blob's digest."""
+
+_CONTENTS = ".contents.json"
+"""Ends the name of the file that lists them, beside the bundle."""
 
 _STALE_S = 24 * 3600.0
 """Past this age an unfinished bundle is one whose maker died; its links would keep blobs alive."""
@@ -42,6 +54,14 @@ LINKS: tuple[Link, ...] = (os.link, _symlink, _copy)
 
 
 @attrs.frozen
+class Bundle:
+    """A bundle on disk."""
+
+    folder: Path
+    unpacked: Unpacked
+
+
+@attrs.frozen
 class BundleDirectory:
     """All bundles of a store, by the digest of their manifest."""
 
@@ -54,46 +74,88 @@ class BundleDirectory:
         """Where a model's bundle is, or would be."""
         return self.directory / f"{digest.algorithm}-{digest.encoded}"
 
-    def lay_out(self, digest: Digest, files: Mapping[PurePosixPath, Descriptor]) -> Path:
+    def lay_out(
+        self,
+        digest: Digest,
+        files: Mapping[PurePosixPath, Descriptor],
+        packed: Mapping[Descriptor, Packing] = MappingProxyType({}),
+    ) -> Bundle:
         """Make a bundle, or repair it; a whole one is a no-op.
 
         Args:
             digest: The manifest's digest.
             files: The blobs by their checked paths.
+            packed: The blobs whose files belong into the bundle in their place.
 
         Returns:
-            The bundle's folder.
+            The bundle's folder, and what came out of the packed blobs.
 
         Raises:
-            InvalidArtifactError: A blob is missing.
+            InvalidArtifactError: A blob is missing, or cannot be unpacked.
+            UnavailableError: The disk has no room.
             InUseError: Another process keeps the store locked.
         """
         target = self.path(digest)
-        if _is_whole(target, files):
-            return target
+        known = self._read_contents(digest) if packed else {}
+        if known is not None and _is_whole(target, files, known):
+            return Bundle(target, known)
+        unpacked: dict[str, tuple[UnpackedFile, ...]] = {}
         # Made aside and renamed, so that nobody ever opens half a bundle.
         aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=self.directory))
         try:
             aside.chmod(0o755)
             for path, descriptor in files.items():
                 self._link(descriptor, aside / path)
+            for descriptor, packing in packed.items():
+                name = descriptor.file_path or descriptor.digest.short
+                blob = self._blob(descriptor)
+                unpacked[str(descriptor.digest)] = unpack(blob, packing, aside, name=name)
+            everything = [item.path for items in unpacked.values() for item in items]
+            refuse_clashes([*files, *everything])
             with self.lock.hold():
+                if packed:
+                    self._write_contents(digest, unpacked)
                 # Somebody else may have been faster; theirs is as good, and may be in use.
-                if not _is_whole(target, files):
+                if not _is_whole(target, files, unpacked):
                     if target.exists():
                         target.replace(aside / ".damaged")
                     aside.rename(target)
             shutil.rmtree(target / ".damaged", ignore_errors=True)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
-        return target
+        return Bundle(target, unpacked)
 
-    def _link(self, descriptor: Descriptor, target: Path) -> None:
-        source = self.blobs.path(descriptor.digest)
+    def _contents_path(self, digest: Digest) -> Path:
+        return self.directory / f"{digest.algorithm}-{digest.encoded}{_CONTENTS}"
+
+    def _read_contents(self, digest: Digest) -> Unpacked | None:
+        """What came out of the packed blobs before; None when nobody wrote it down."""
+        try:
+            data = self._contents_path(digest).read_bytes()
+            listed = msgspec.json.decode(data, type=dict[str, list[tuple[str, int]]])
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+            return None
+        return {
+            blob: tuple(UnpackedFile(PurePosixPath(path), size) for path, size in items)
+            for blob, items in listed.items()
+        }
+
+    def _write_contents(self, digest: Digest, unpacked: Unpacked) -> None:
+        listed = {
+            blob: [(str(item.path), item.size_bytes) for item in items]
+            for blob, items in unpacked.items()
+        }
+        write_atomically(self._contents_path(digest), msgspec.json.encode(listed))
+
+    def _blob(self, descriptor: Descriptor) -> Path:
         if not self.blobs.has(descriptor):
             raise InvalidArtifactError(
                 f"The store has lost blob {descriptor.digest}; pull the model again."
             )
+        return self.blobs.path(descriptor.digest)
+
+    def _link(self, descriptor: Descriptor, target: Path) -> None:
+        source = self._blob(descriptor)
         target.parent.mkdir(parents=True, exist_ok=True)
         for link in self.links[:-1]:
             with contextlib.suppress(OSError, NotImplementedError):
@@ -112,23 +174,26 @@ class BundleDirectory:
             if folder.name.startswith(".") and time.time() - folder.stat().st_mtime > _STALE_S:
                 shutil.rmtree(folder)
                 continue
-            algorithm, _, encoded = folder.name.partition("-")
+            algorithm, _, encoded = folder.name.removesuffix(_CONTENTS).partition("-")
             try:
                 digest = Digest(algorithm, encoded)
             except InvalidDigestError:
                 continue
-            if digest not in keep:
+            if digest in keep:
+                continue
+            if folder.is_file():
+                folder.unlink()
+            else:
                 freed_bytes += sum(_own_bytes(file) for file in folder.rglob("*"))
                 shutil.rmtree(folder)
         return freed_bytes
 
 
-def _is_whole(folder: Path, files: Mapping[PurePosixPath, Descriptor]) -> bool:
+def _is_whole(folder: Path, files: Mapping[PurePosixPath, Descriptor], unpacked: Unpacked) -> bool:
+    sizes = {path: descriptor.size_bytes for path, descriptor in files.items()}
+    sizes |= {item.path: item.size_bytes for items in unpacked.values() for item in items}
     try:
-        return all(
-            (folder / path).stat().st_size == descriptor.size_bytes
-            for path, descriptor in files.items()
-        )
+        return all((folder / path).stat().st_size == size for path, size in sizes.items())
     except OSError:
         return False
 

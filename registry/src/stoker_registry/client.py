@@ -21,10 +21,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+import threading
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
-from urllib.parse import quote, urljoin
+from urllib.parse import urljoin, urlsplit
 
 import oras.container
 import oras.provider
@@ -32,7 +32,7 @@ import requests
 
 from stoker.digest import Digest
 from stoker.errors import (
-    ConfigError,
+    AccessDeniedError,
     IntegrityError,
     InvalidArtifactError,
     InvalidDigestError,
@@ -44,20 +44,22 @@ from stoker.reference import Reference
 from stoker.store import StoredManifest
 from stoker.version import __version__
 from stoker.wire.manifest import INDEX_TYPES, MANIFEST_TYPES, MAX_MANIFEST_BYTES, media_type_of
-from stoker_registry.address import RegistryAddress, host_of
+from stoker_registry.address import RegistryAddress, host_of, is_loopback
+from stoker_registry.authorities import Authorities
 from stoker_registry.authorization import Authorization
 from stoker_registry.backoff import Backoff, Heartbeat, no_heartbeat
-from stoker_registry.blobs import CHUNK_BYTES, PartialBlob
+from stoker_registry.blob_stream import BlobStream
+from stoker_registry.credentials import CredentialSource, find_credentials
 from stoker_registry.options import OciOptions
 from stoker_registry.transfer_errors import check_status, foreign_errors
+from stoker_registry.upload_session import UploadSession, with_query
 
 _ACCEPT = ", ".join((*MANIFEST_TYPES, *INDEX_TYPES))
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_REDIRECTS = 5
+# Nobody's proxy is on the way to this very machine, whatever HTTP_PROXY says.
+_NO_PROXY = {"no_proxy": "*"}
 _T = TypeVar("_T")
-
-ReportBytes = Callable[[int], None]
-"""Told how many bytes of a blob have passed so far; may raise `OperationCancelledError`."""
 
 
 class _Repository(oras.container.Container):  # type: ignore[misc] # oras has no types
@@ -70,33 +72,17 @@ class _Repository(oras.container.Container):  # type: ignore[misc] # oras has no
         self.digest = None
 
 
-class _UploadBody:
-    """A file as a request's body: read in chunks, and again from the start when sent again."""
-
-    def __init__(self, path: Path, size_bytes: int, report: ReportBytes) -> None:
-        self._path = path
-        self._size_bytes = size_bytes
-        self._report = report
-
-    def __len__(self) -> int:
-        return self._size_bytes
-
-    def __iter__(self) -> Iterator[bytes]:
-        sent_bytes = 0
-        with self._path.open("rb") as file:
-            while chunk := file.read(CHUNK_BYTES):
-                yield chunk
-                sent_bytes += len(chunk)
-                self._report(sent_bytes)
-
-
 def _with_own_headers(request: requests.PreparedRequest) -> requests.PreparedRequest:
     """An `auth` that does nothing, for without one requests sends logins from ~/.netrc."""
     return request
 
 
 class RepositoryClient(oras.provider.Registry):  # type: ignore[misc] # oras has no types
-    """Speaks with one registry about one repository. Used by one thread."""
+    """Speaks with one registry about one repository.
+
+    Any number of threads may use it. `_logging_in` guards the login; requests' session keeps no
+    cookies, so there is nothing else that changes.
+    """
 
     def __init__(
         self,
@@ -105,6 +91,7 @@ class RepositoryClient(oras.provider.Registry):  # type: ignore[misc] # oras has
         *,
         backoff: Backoff | None = None,
         heartbeat: Heartbeat = no_heartbeat,
+        find: Callable[[str], CredentialSource] = find_credentials,
     ) -> None:
         """Make a client; nothing is sent yet.
 
@@ -113,20 +100,16 @@ class RepositoryClient(oras.provider.Registry):  # type: ignore[misc] # oras has
             options: Timeouts, authorities, and who may be spoken to in plain http.
             backoff: How failed transfers are tried again.
             heartbeat: Called while the client waits to try again; raises to give up.
+            find: Looks up the login, should the registry want one.
 
         Raises:
-            ConfigError: The file of authorities is not there.
+            ConfigError: A file of authorities is not there.
         """
-        self._address = RegistryAddress.of(reference.registry, options.insecure)
-        if options.ca_file is not None and not Path(options.ca_file).is_file():
-            raise ConfigError(
-                source="[stores.oci]", key="ca_file", problem=f"there is no {options.ca_file}"
-            )
-        super().__init__(
-            hostname=self._address.host,
-            insecure=self._address.is_plain,
-            tls_verify=options.ca_file or True,
+        self._authorities = Authorities.of(options)
+        self._address = RegistryAddress.of(
+            reference.registry, options.insecure_hosts, encrypted=self._authorities.by_host
         )
+        super().__init__(hostname=self._address.host, insecure=self._address.is_plain)
         # Blobs are wanted as they are: a compressed transfer has neither their size nor digest.
         self.headers = {"Accept-Encoding": "identity", "User-Agent": f"stoker/{__version__}"}
         self._reference = reference
@@ -134,11 +117,31 @@ class RepositoryClient(oras.provider.Registry):  # type: ignore[misc] # oras has
         self._backoff = backoff or Backoff()
         self._heartbeat = heartbeat
         self._urls = _Repository(self._address, reference.repository)
-        self._authorization = Authorization(self._address, self._send)
+        self._authorization = Authorization(self._address, self._send, find)
+        self._logging_in = threading.Lock()
+        # Otherwise connections beyond the tenth would be closed after each request.
+        adapter = requests.adapters.HTTPAdapter(pool_maxsize=options.connections)
+        self.session.mount("https://", adapter)
+        self.session.mount("http://", adapter)
 
     def close(self) -> None:
         """Close all connections."""
         self.session.close()
+
+    def check_login(self) -> bool:
+        """Ask for nothing but whether we may ask.
+
+        Returns:
+            Whether the registry wanted to know who we are.
+
+        Raises:
+            TransferError: There is no registry.
+            AccessDeniedError: The registry refused.
+        """
+        response = self.do_request(f"{self._address.origin}/v2/")
+        self._expect(response, {200}, "the distribution API")
+        response.close()
+        return self._authorization.header is not None
 
     def fetch_manifest(self, target: Digest | str) -> StoredManifest:
         """Fetch the manifest or index of a digest or tag.
@@ -167,7 +170,8 @@ class RepositoryClient(oras.provider.Registry):  # type: ignore[misc] # oras has
             )
 
         def attempt() -> bytes:
-            data = b"".join(self._receive(descriptor))
+            with self.open_blob(descriptor, 0, descriptor.size_bytes) as stream:
+                data = b"".join(iter(stream.read, b""))
             if hashlib.new(descriptor.digest.algorithm, data).hexdigest() != (
                 descriptor.digest.encoded
             ):
@@ -179,45 +183,95 @@ class RepositoryClient(oras.provider.Registry):  # type: ignore[misc] # oras has
 
         return self._retry(attempt)
 
-    def fetch_blob(self, descriptor: Descriptor, partial: PartialBlob, report: ReportBytes) -> None:
-        """Fetch a blob, and check it.
+    def open_blob(self, descriptor: Descriptor, start: int, end: int) -> BlobStream:
+        """Ask for a range of a blob, once. Any number of threads may do so at a time.
+
+        Args:
+            descriptor: The blob.
+            start: Where the range begins.
+            end: Where it ends; the byte there is not part of it.
 
         Raises:
-            IntegrityError: It is not what the descriptor says.
+            IntegrityError: The registry has another size than the descriptor, or sends another
+                range.
             TransferError: The transfer failed.
             AccessDeniedError: The registry refused.
         """
+        # Some registries know no open-ended ranges, so the end is always named.
+        asked = {"Range": f"bytes={start}-{end - 1}"} if end - start < descriptor.size_bytes else {}
+        url = self._url(self._urls.get_blob_url(str(descriptor.digest)))
+        response = self.do_request(url, headers=asked)
+        if asked and response.status_code == requests.codes.requested_range_not_satisfiable:
+            # The whole blob, or the size that the registry has it in.
+            response.close()
+            response = self.do_request(url)
+        if response.status_code == requests.codes.not_found:
+            response.close()
+            raise TransferError(
+                f"{self._address.name} has lost blob {descriptor.digest} of"
+                f" {self._reference.familiar}."
+            )
+        self._expect(response, {200, 206} if asked else {200}, "a blob")
+        try:
+            return BlobStream(
+                response,
+                descriptor,
+                (start, end),
+                registry=self._address.name,
+                model=self._reference.familiar,
+            )
+        except BaseException:
+            response.close()
+            raise
 
-        def attempt() -> None:
-            partial.restart()
-            for chunk in self._receive(descriptor):
-                partial.write(chunk)
-                report(partial.size_bytes)
+    def has_blob(self, descriptor: Descriptor) -> bool:
+        """Whether the registry has a blob in this repository.
 
-        self._retry(attempt)
-        partial.check(descriptor)
+        Raises:
+            TransferError: The transfer failed.
+            AccessDeniedError: The registry refused.
+        """
+        return bool(self.blob_exists({"digest": str(descriptor.digest)}, self._urls))
 
-    def upload_blob(
-        self,
-        descriptor: Descriptor,
-        path: Path,
-        report: ReportBytes,
-        *,
-        mount_from: str | None = None,
-    ) -> None:
-        """Send a blob, unless the registry has it.
+    def start_upload(
+        self, descriptor: Descriptor, *, mount_from: str | None = None, data: bytes | None = None
+    ) -> UploadSession | None:
+        """Start to send a blob, once. Any number of threads may do so at a time.
 
         Args:
             descriptor: What is sent.
-            path: The file to send.
-            report: Told how much was sent.
             mount_from: A repository of the same registry that may have the blob.
+            data: The blob itself, for registries that take a small one in the first request.
+
+        Returns:
+            The upload; None when the registry has the blob now.
 
         Raises:
             TransferError: The transfer failed.
             AccessDeniedError: The registry refused.
         """
-        self._retry(lambda: self._upload_blob(descriptor, path, report, mount_from))
+        url = start = self._url(self._urls.upload_blob_url())
+        digest = str(descriptor.digest)
+        if mount_from is not None:
+            start = with_query(url, mount=digest, **{"from": mount_from})
+        elif data:
+            start = with_query(url, digest=digest)
+        headers = {"Content-Type": "application/octet-stream"} if data else {"Content-Length": "0"}
+        try:
+            response = self.do_request(start, "POST", data=data or None, headers=headers)
+        except AccessDeniedError:
+            if mount_from is None:
+                raise
+            # We may not read the neighbour; that says nothing of this repository.
+            return self.start_upload(descriptor)
+        self._expect(response, {201, 202}, "an upload")
+        response.close()
+        if response.status_code == requests.codes.created:
+            return None
+        location = response.headers.get("Location")
+        if not location:
+            raise TransferError(f"{self._address.name} started an upload, but did not say where.")
+        return UploadSession(self.do_request, self._join(url, location), self._join)
 
     def upload_manifest(self, stored: StoredManifest, target: Digest | str) -> None:
         """Send a manifest, byte for byte, under a tag or its digest.
@@ -247,10 +301,13 @@ class RepositoryClient(oras.provider.Registry):  # type: ignore[misc] # oras has
         headers: Mapping[str, str] | None = None,
         json: Any = None,
         stream: bool = False,
+        *,
+        more_time_s: float = 0.0,
     ) -> requests.Response:
         """The gate that every request to the registry passes.
 
-        The signature is oras's. A login is sent when the registry asks for one, and once.
+        The signature is oras's, but for the time that an answer may take beyond the usual. A login
+        is sent when the registry asks for one, and once.
 
         Returns:
             A success or a 404, its body unread.
@@ -262,13 +319,15 @@ class RepositoryClient(oras.provider.Registry):  # type: ignore[misc] # oras has
         del stream  # a body is never read by the session: that would be without a bound
         is_home = self._address.is_home(url)
         for is_last in (False, True):
+            sent_header = self._authorization.header if is_home else None
             response = self._send(
                 method,
                 url,
-                authorization=self._authorization.header if is_home else None,
+                authorization=sent_header,
                 headers=headers or {},
                 data=data,
                 json=json,
+                more_time_s=more_time_s,
             )
             if response.status_code != requests.codes.unauthorized:
                 break
@@ -282,7 +341,11 @@ class RepositoryClient(oras.provider.Registry):  # type: ignore[misc] # oras has
             if is_last:
                 response.close()
                 raise self._authorization.denied()
-            self._authorization.answer(response)
+            with self._logging_in:
+                # Of several threads that were refused, one logs in for all.
+                if self._authorization.header == sent_header:
+                    self._authorization.answer(response)
+            response.close()
         check_status(response, self._address.name)
         if method == "HEAD":
             response.close()
@@ -304,6 +367,7 @@ class RepositoryClient(oras.provider.Registry):  # type: ignore[misc] # oras has
         params: Mapping[str, Any] | None = None,
         data: Any = None,
         json: Any = None,
+        more_time_s: float = 0.0,
     ) -> requests.Response:
         """Send once, and follow the redirects of reads; a login stays with the first host."""
         first_host = host_of(url)
@@ -321,8 +385,9 @@ class RepositoryClient(oras.provider.Registry):  # type: ignore[misc] # oras has
                     json=json,
                     headers=sent,
                     auth=_with_own_headers,
-                    timeout=self._timeout_s,
-                    verify=self._tls_verify,
+                    timeout=(self._timeout_s, self._timeout_s + more_time_s),
+                    verify=self._authorities.of_url(url),
+                    proxies=_NO_PROXY if is_loopback(urlsplit(url).netloc) else None,
                     allow_redirects=False,
                     stream=True,
                 )
@@ -382,63 +447,6 @@ class RepositoryClient(oras.provider.Registry):  # type: ignore[misc] # oras has
             )
         return digest
 
-    def _receive(self, descriptor: Descriptor) -> Iterator[bytes]:
-        """The bytes of a blob as they come, and never more of them than announced."""
-        response = self.get_blob(self._urls, str(descriptor.digest), stream=True)
-        with contextlib.closing(response):
-            if response.status_code == requests.codes.not_found:
-                raise TransferError(
-                    f"{self._address.name} has lost blob {descriptor.digest} of"
-                    f" {self._reference.familiar}."
-                )
-            self._expect(response, {200}, "a blob")
-            length = response.headers.get("Content-Length", "")
-            # Python itself refuses to convert thousands of digits.
-            promised_bytes = int(length[:20]) if length.isdecimal() else None
-            if promised_bytes not in {None, descriptor.size_bytes}:
-                raise self._wrong_size(descriptor, f"{promised_bytes}")
-            received_bytes = 0
-            while chunk := self._read(response):
-                received_bytes += len(chunk)
-                if received_bytes > descriptor.size_bytes:
-                    raise self._wrong_size(descriptor, "more")
-                yield chunk
-            if received_bytes < descriptor.size_bytes:
-                raise self._wrong_size(descriptor, f"{received_bytes}")
-
-    def _read(self, response: requests.Response) -> bytes:
-        with foreign_errors(self._address.name):
-            # read1 gives what has come, so that a slow transfer can be watched and cancelled.
-            chunk: bytes = response.raw.read1(CHUNK_BYTES, decode_content=False)
-        return chunk
-
-    def _upload_blob(
-        self, descriptor: Descriptor, path: Path, report: ReportBytes, mount_from: str | None
-    ) -> None:
-        digest = str(descriptor.digest)
-        if self.blob_exists({"digest": digest}, self._urls):
-            return
-        url = self._url(self._urls.upload_blob_url())
-        if mount_from is not None:
-            url = _with_query(url, mount=digest, **{"from": mount_from})
-        response = self.do_request(url, "POST", headers={"Content-Length": "0"})
-        self._expect(response, {201, 202}, "an upload")
-        response.close()
-        if response.status_code == requests.codes.created:
-            return
-        location = response.headers.get("Location")
-        if not location:
-            raise TransferError(f"{self._address.name} started an upload, but did not say where.")
-        body = _UploadBody(path, descriptor.size_bytes, report) if descriptor.size_bytes else b""
-        response = self.do_request(
-            _with_query(self._join(url, location), digest=digest),
-            "PUT",
-            data=body,
-            headers={"Content-Type": "application/octet-stream"},
-        )
-        self._expect(response, {200, 201, 202, 204}, "a blob")
-        response.close()
-
     def _expect(self, response: requests.Response, statuses: set[int], what: str) -> None:
         if response.status_code == requests.codes.not_found and 404 not in statuses:  # noqa: PLR2004
             response.close()
@@ -452,15 +460,3 @@ class RepositoryClient(oras.provider.Registry):  # type: ignore[misc] # oras has
     def _not_found(self) -> ModelNotFoundError:
         name = self._reference.familiar
         return ModelNotFoundError(f"{self._address.name} has no model {name!r}.", model=name)
-
-    def _wrong_size(self, descriptor: Descriptor, came: str) -> IntegrityError:
-        return IntegrityError(
-            f"Blob {descriptor.digest} should have {descriptor.size_bytes} bytes, but"
-            f" {self._address.name} sends {came}."
-        )
-
-
-def _with_query(url: str, **parameters: str) -> str:
-    """Append to a URL whose own query, opaque to us, must stay as it is."""
-    query = "&".join(f"{key}={quote(value, safe=':')}" for key, value in parameters.items())
-    return f"{url}{'&' if '?' in url else '?'}{query}"

@@ -6,8 +6,8 @@ ModelPack's (whose older name was `cnai`); `manifest/` of https://github.com/oll
 Ollama's.
 
 A rule without a canonical type keeps the layer's own. That is on purpose for weights that no
-backend can open as they are (packed in a tar, one tensor per blob): the selection then names that
-media type as what nobody runs.
+backend can open as they are (one tensor per blob): the selection then names that media type as what
+nobody runs. Weights in a tar have the type of what is in it, for they are unpacked for the engine.
 """
 
 from __future__ import annotations
@@ -18,7 +18,16 @@ from stoker.formats import FormatRule
 from stoker.media_types import DDUF, GGUF, SAFETENSORS, MediaType, Role
 
 _DOCKER = "application/vnd.docker.ai."
+DOCKER_FILE = MediaType(f"{_DOCKER}model.file")
+"""Any file of a model, which its path tells from others."""
+
 _OLLAMA = "application/vnd.ollama.image."
+_REMARKS = {
+    "tensor": (
+        "The model was published with one blob per tensor, which only its publisher's own program"
+        " puts together: look for a GGUF or safetensors edition of it."
+    )
+}
 _MODELPACK = ("application/vnd.cncf.model.", "application/vnd.cnai.model.")
 _PACKED = ("tar", "tar+gzip", "tar+zstd")
 
@@ -67,15 +76,27 @@ def _docker() -> Iterator[FormatRule]:
     yield FormatRule(Role.LICENSE, media_type=f"{_DOCKER}license")
     yield FormatRule(Role.CONFIG, media_type=f"{_DOCKER}vllm.config.tar")
     yield FormatRule(Role.CONFIG, media_type=f"{_DOCKER}dir.tar")
-    yield from _files(f"{_DOCKER}model.file", Role.OTHER)
+    yield from _files(DOCKER_FILE, Role.OTHER)
+
+
+def _weights(media_type: str) -> Iterator[FormatRule]:
+    """What the config or the path says, for a type that only says "weights"."""
+    yield FormatRule(
+        Role.WEIGHTS,
+        media_type=media_type,
+        remark=(
+            "Neither the artifact's config nor the weights' path says a format that stoker knows;"
+            " its publisher has to package it again."
+        ),
+    )
+    for name, canonical in _WEIGHT_FORMATS:
+        yield FormatRule(Role.WEIGHTS, canonical, media_type=media_type, config_format=name)
+        yield FormatRule(Role.WEIGHTS, canonical, media_type=media_type, path=f"*.{name}")
 
 
 def _modelpack(prefix: str) -> Iterator[FormatRule]:
     raw = f"{prefix}weight.v1.raw"
-    yield FormatRule(Role.WEIGHTS, media_type=raw)
-    for name, canonical in _WEIGHT_FORMATS:
-        yield FormatRule(Role.WEIGHTS, canonical, media_type=raw, config_format=name)
-        yield FormatRule(Role.WEIGHTS, canonical, media_type=raw, path=f"*.{name}")
+    yield from _weights(raw)
     for name, canonical in _WEIGHT_FORMATS[:2]:
         # Spellings of early tools, read only.
         yield FormatRule(Role.WEIGHTS, canonical, media_type=f"{prefix}weight.v1.{name}")
@@ -90,7 +111,7 @@ def _modelpack(prefix: str) -> Iterator[FormatRule]:
                 path="*mmproj*",
             )
     for packing in _PACKED:
-        yield FormatRule(Role.WEIGHTS, media_type=f"{prefix}weight.v1.{packing}")
+        yield from _weights(f"{prefix}weight.v1.{packing}")
         yield FormatRule(Role.CONFIG, media_type=f"{prefix}weight.config.v1.{packing}")
         yield FormatRule(Role.DOC, media_type=f"{prefix}doc.v1.{packing}")
     yield from _files(f"{prefix}weight.config.v1.raw", Role.CONFIG)
@@ -120,7 +141,7 @@ def _ollama() -> Iterator[FormatRule]:
         ("license", Role.LICENSE, None),
     )
     for kind, role, canonical in rows:
-        yield FormatRule(role, canonical, media_type=f"{_OLLAMA}{kind}")
+        yield FormatRule(role, canonical, media_type=f"{_OLLAMA}{kind}", remark=_REMARKS.get(kind))
 
 
 FORMAT_RULES: tuple[FormatRule, ...] = (

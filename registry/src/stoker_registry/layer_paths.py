@@ -45,8 +45,8 @@ def layer_paths(layers: Sequence[Layer]) -> tuple[PurePosixPath, ...]:
         if text is None:
             paths.append(_default_path(layer, next(counters[layer.role]), totals[layer.role]))
         else:
-            paths.append(_checked_path(text))
-    _refuse_clashes(paths)
+            paths.append(check_path(text))
+    refuse_clashes(paths)
     return tuple(paths)
 
 
@@ -60,7 +60,12 @@ def _default_path(layer: Layer, number: int, total: int) -> PurePosixPath:
     return PurePosixPath(stem + extension)
 
 
-def _checked_path(text: str) -> PurePosixPath:
+def check_path(text: str) -> PurePosixPath:
+    """A path that stays in its folder.
+
+    Raises:
+        InvalidArtifactError: It leaves the folder or is malformed.
+    """
     # `./model.gguf` is what `tar` and `find` print, and means no harm.
     relative = text.removeprefix("./")
     parts = relative.split("/")
@@ -78,7 +83,12 @@ def _checked_path(text: str) -> PurePosixPath:
     return PurePosixPath(relative)
 
 
-def _refuse_clashes(paths: Sequence[PurePosixPath]) -> None:
+def refuse_clashes(paths: Sequence[PurePosixPath]) -> None:
+    """See that all files can stand side by side, on any file system.
+
+    Raises:
+        InvalidArtifactError: Two of them want one path.
+    """
     files: set[tuple[str, ...]] = set()
     folders: set[tuple[str, ...]] = set()
     for path in paths:

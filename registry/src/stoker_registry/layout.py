@@ -2,7 +2,9 @@
 
     oci-layout, index.json, blobs/   the image layout, as skopeo and others read it
     bundles/                         models as files under their real names
-    leases/                          who is busy, and blobs that are not whole yet
+    facts/                           what the models' files say, written down
+    leases/                          who is busy, and what is being packaged
+    partials/                        blobs that are being fetched, or were until it broke off
     lock                             held for every change of index.json and every collection
 
 Other tools may read the folder at any time. Writing is stoker's alone, for nobody else takes the
@@ -32,9 +34,11 @@ from stoker.wire.manifest import (
 from stoker_registry.blobs import BlobDirectory
 from stoker_registry.bundles import BundleDirectory
 from stoker_registry.disk import write_atomically
+from stoker_registry.facts_cache import FactsCache
 from stoker_registry.leases import Lease, LeaseDirectory
 from stoker_registry.lock import FileLock
 from stoker_registry.names import Entry, NameIndex
+from stoker_registry.partials import PartialDirectory
 
 _log = logging.getLogger(__name__)
 
@@ -61,7 +65,9 @@ class ImageLayout:
     blobs: BlobDirectory
     names: NameIndex
     leases: LeaseDirectory
+    partials: PartialDirectory
     bundles: BundleDirectory
+    facts: FactsCache
 
     @classmethod
     def open(cls, directory: Path, *, lock_timeout_s: float = 30.0) -> ImageLayout:
@@ -78,7 +84,9 @@ class ImageLayout:
             blobs=blobs,
             names=NameIndex(directory / "index.json"),
             leases=LeaseDirectory(directory / "leases", lock),
+            partials=PartialDirectory(directory / "partials"),
             bundles=BundleDirectory(directory / "bundles", blobs, lock),
+            facts=FactsCache(directory / "facts"),
         )
         layout._prepare()
         return layout
@@ -87,7 +95,9 @@ class ImageLayout:
         for folder in (
             self.blobs.directory / "sha256",
             self.leases.directory,
+            self.partials.directory,
             self.bundles.directory,
+            self.facts.directory,
         ):
             folder.mkdir(parents=True, exist_ok=True)
         if (self.directory / "oci-layout").exists():
@@ -146,7 +156,9 @@ class ImageLayout:
         needed = {digest for entry in kept for digest in self._needs(entry)}
         needed |= self.leases.protected()
         self.names.write(kept)
-        freed_bytes = self.bundles.remove_all_but(frozenset(entry.digest for entry in kept))
+        manifests = frozenset(entry.digest for entry in kept)
+        freed_bytes = self.bundles.remove_all_but(manifests)
+        self.facts.remove_all_but(manifests)
         deleted = []
         for digest in self.blobs.digests():
             if digest not in needed:

@@ -6,16 +6,19 @@ is asked for. What is there but of the wrong shape makes the artifact invalid.
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from stoker.artifact import ModelFacts
 from stoker.errors import InvalidArtifactError
 from stoker.media_types import MediaType
+from stoker.wire.model_config import (
+    DOCKER_CONFIG_V01,
+    DOCKER_CONFIG_V02,
+    DockerConfig,
+    Text,
+    text_or_none,
+)
 
-DOCKER_CONFIG_V01 = MediaType("application/vnd.docker.ai.model.config.v0.1+json")
-DOCKER_CONFIG_V02 = MediaType("application/vnd.docker.ai.model.config.v0.2+json")
 MODELPACK_CONFIG = MediaType("application/vnd.cncf.model.config.v1+json")
 MODELPACK_CONFIG_OLD = MediaType("application/vnd.cnai.model.config.v1+json")
 MODELPACK_ARTIFACT = "application/vnd.cncf.model.manifest.v1+json"
@@ -23,67 +26,15 @@ OLLAMA_CONFIG = MediaType("application/vnd.docker.container.image.v1+json")
 
 MAX_CONFIG_BYTES = 4 * 1024 * 1024
 
-EPOCH = "1970-01-01T00:00:00Z"
-"""The time that packaged artifacts carry: with a real one, no two packagings had one digest."""
-
-_Text = str | int | float | None
-
-
-class DockerModel(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The key `config` of Docker's config."""
-
-    format: str | None = None
-    quantization: _Text = None
-    parameters: _Text = None
-    architecture: str | None = None
-    size: _Text = None
-    context_size: int | None = None
-    gguf: dict[str, Any] | None = None
-
-
-class DockerDescriptor(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The key `descriptor` of Docker's config."""
-
-    created: str | None = None
-
-
-class DockerRootfs(msgspec.Struct, frozen=True):
-    """The key `rootfs` of Docker's config."""
-
-    type: str = "rootfs"
-    diff_ids: tuple[str, ...] | None = None
-
-
-class DockerConfig(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Docker's config, v0.1 and v0.2.
-
-    https://github.com/docker/model-spec/blob/main/config.md
-    """
-
-    config: DockerModel | None = None
-    descriptor: DockerDescriptor | None = None
-    rootfs: DockerRootfs | None = None
-
-    def to_domain(self) -> ModelFacts:
-        """What it says of the model."""
-        model = self.config or DockerModel()
-        return ModelFacts(
-            format=model.format or None,
-            architecture=model.architecture or None,
-            parameters=_text(model.parameters),
-            quantization=_text(model.quantization),
-            context_length=model.context_size or None,
-        )
-
 
 class ModelPackModel(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
     """The key `config` of ModelPack's config."""
 
     architecture: str | None = None
     format: str | None = None
-    param_size: _Text = None
-    precision: _Text = None
-    quantization: _Text = None
+    param_size: Text = None
+    precision: Text = None
+    quantization: Text = None
 
 
 class ModelPackDescriptor(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
@@ -91,6 +42,7 @@ class ModelPackDescriptor(msgspec.Struct, frozen=True, omit_defaults=True, renam
 
     created_at: str | None = None
     name: str | None = None
+    licenses: tuple[str, ...] | None = None
 
 
 class ModelPackFs(msgspec.Struct, frozen=True, rename="camel"):
@@ -113,11 +65,13 @@ class ModelPackConfig(msgspec.Struct, frozen=True, omit_defaults=True):
     def to_domain(self) -> ModelFacts:
         """What it says of the model."""
         model = self.config or ModelPackModel()
+        descriptor = self.descriptor or ModelPackDescriptor()
         return ModelFacts(
             format=model.format or None,
             architecture=model.architecture or None,
-            parameters=_text(model.param_size),
-            quantization=_text(model.quantization),
+            parameters=text_or_none(model.param_size),
+            quantization=text_or_none(model.quantization) or text_or_none(model.precision),
+            license=", ".join(descriptor.licenses or ()) or None,
         )
 
 
@@ -126,8 +80,8 @@ class OllamaConfig(msgspec.Struct, frozen=True, omit_defaults=True):
 
     model_format: str | None = None
     model_family: str | None = None
-    model_type: _Text = None
-    file_type: _Text = None
+    model_type: Text = None
+    file_type: Text = None
     context_length: int | None = None
 
     def to_domain(self) -> ModelFacts:
@@ -135,8 +89,8 @@ class OllamaConfig(msgspec.Struct, frozen=True, omit_defaults=True):
         return ModelFacts(
             format=self.model_format or None,
             architecture=self.model_family or None,
-            parameters=_text(self.model_type),
-            quantization=_text(self.file_type),
+            parameters=text_or_none(self.model_type),
+            quantization=text_or_none(self.file_type),
             context_length=self.context_length or None,
         )
 
@@ -151,11 +105,11 @@ _KINDS: dict[str, type[DockerConfig | ModelPackConfig | OllamaConfig]] = {
 
 
 def knows_config(media_type: MediaType) -> bool:
-    """Whether `read_facts` can say anything about such a config."""
+    """Whether `read_config` can say anything about such a config."""
     return media_type in _KINDS
 
 
-def read_facts(media_type: MediaType, data: bytes) -> ModelFacts:
+def read_config(media_type: MediaType, data: bytes) -> ModelFacts:
     """Read a config; one of an unknown type says nothing.
 
     Raises:
@@ -177,7 +131,3 @@ def _decode(
         return msgspec.json.decode(data, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
         raise InvalidArtifactError(f"The artifact's config is malformed: {exc}") from exc
-
-
-def _text(value: _Text) -> str | None:
-    return None if value is None or value == "" else str(value)

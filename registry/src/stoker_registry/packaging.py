@@ -1,12 +1,14 @@
 """Packaging: from files of a user to the layers and the config of an artifact.
 
-Two forms can be written: Docker's (config v0.1) and ModelPack's. Nothing of the machine or the
-moment goes in, so the same files give the same digest.
+Two forms can be written: Docker's (config v0.1 for weights and what belongs to them, v0.2 for the
+files of a folder) and ModelPack's. Nothing of the machine or the moment goes in, so the same files
+give the same digest.
 """
 
 from __future__ import annotations
 
 import fnmatch
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,41 +21,49 @@ from stoker.errors import InvalidArtifactError, InvalidInputError
 from stoker.manifest import ANNOTATION_FILE_PATH, Descriptor, Manifest
 from stoker.media_types import GGUF, MediaType, Role
 from stoker.store import PackageSource
-from stoker_registry.gguf_header import GgufHeader, read_gguf_header
+from stoker.weights import GgufHeader, ModelFile, read_facts, read_gguf_header
+from stoker.wire.model_config import (
+    DOCKER_CONFIG_V01,
+    DOCKER_CONFIG_V02,
+    EPOCH,
+    DockerConfig,
+)
+from stoker_registry.formats import DOCKER_FILE
 from stoker_registry.layer_paths import layer_paths
 from stoker_registry.model_config import (
-    DOCKER_CONFIG_V01,
-    EPOCH,
     MODELPACK_ARTIFACT,
     MODELPACK_CONFIG,
-    DockerConfig,
-    DockerDescriptor,
-    DockerModel,
-    DockerRootfs,
     ModelPackConfig,
     ModelPackDescriptor,
     ModelPackFs,
     ModelPackModel,
     encode_config,
 )
+from stoker_registry.model_directory import read_directory
 
 # https://github.com/modelpack/model-spec/blob/v0.0.7/docs/annotations.md
 ANNOTATION_FILE_METADATA = "org.cncf.model.file.metadata+json"
 ANNOTATION_UNTESTED = "org.cncf.model.file.mediatype.untested"
 
+_log = logging.getLogger(__name__)
+
 _DOCKER_TYPES = {
-    Role.WEIGHTS: GGUF,
     Role.PROJECTOR: MediaType("application/vnd.docker.ai.mmproj"),
     Role.CHAT_TEMPLATE: MediaType("application/vnd.docker.ai.chat.template.jinja"),
     Role.LICENSE: MediaType("application/vnd.docker.ai.license"),
 }
+_MODELPACK_WEIGHTS = MediaType("application/vnd.cncf.model.weight.v1.raw")
 _MODELPACK_TYPES = {
-    Role.WEIGHTS: MediaType("application/vnd.cncf.model.weight.v1.raw"),
     Role.PROJECTOR: MediaType("application/vnd.cncf.model.weight.v1.raw"),
-    Role.CHAT_TEMPLATE: MediaType("application/vnd.cncf.model.weight.config.v1.raw"),
     Role.LICENSE: MediaType("application/vnd.cncf.model.doc.v1.raw"),
+    Role.DOC: MediaType("application/vnd.cncf.model.doc.v1.raw"),
 }
 _TYPES = {"docker": _DOCKER_TYPES, "modelpack": _MODELPACK_TYPES}
+_OTHER_TYPES = {
+    "docker": DOCKER_FILE,
+    "modelpack": MediaType("application/vnd.cncf.model.weight.config.v1.raw"),
+}
+"""Of files with any other role: what is in a file says its name."""
 
 _LICENSE_NAMES = ("license*", "licence*", "copying*", "notice*")
 
@@ -94,10 +104,14 @@ class PackagePlan:
 
     def layer(self, file: SourceFile, digest: Digest, size_bytes: int) -> Descriptor:
         """The layer that a file becomes."""
-        metadata = _FileMetadata(name=file.name, size=size_bytes)
+        # The path is its own annotation; this one holds what a folder would list.
+        metadata = _FileMetadata(name=file.name.rpartition("/")[2], size=size_bytes)
+        types = _TYPES[self.format]
         return Descriptor(
             media_type=(
-                self.weights_type if file.role is Role.WEIGHTS else _TYPES[self.format][file.role]
+                self.weights_type
+                if file.role is Role.WEIGHTS
+                else types.get(file.role, _OTHER_TYPES[self.format])
             ),
             digest=digest,
             size_bytes=size_bytes,
@@ -115,7 +129,11 @@ class PackagePlan:
         if self.format == "modelpack":
             return encode_config(
                 ModelPackConfig(
-                    descriptor=ModelPackDescriptor(created_at=EPOCH, name=self.name),
+                    descriptor=ModelPackDescriptor(
+                        created_at=EPOCH,
+                        name=self.name,
+                        licenses=(facts.license,) if facts.license else None,
+                    ),
                     config=ModelPackModel(
                         architecture=facts.architecture,
                         format=facts.format,
@@ -128,28 +146,17 @@ class PackagePlan:
         weights_bytes = sum(
             layer.size_bytes for layer in layers if layer.media_type == self.weights_type
         )
-        return encode_config(
-            DockerConfig(
-                config=DockerModel(
-                    format=facts.format,
-                    quantization=facts.quantization,
-                    parameters=facts.parameters,
-                    architecture=facts.architecture,
-                    size=f"{weights_bytes / 1024**2:.2f} MiB",
-                    context_size=facts.context_length,
-                    gguf={"general.name": self.name} if self.name else None,
-                ),
-                descriptor=DockerDescriptor(created=EPOCH),
-                rootfs=DockerRootfs(diff_ids=diff_ids),
-            )
-        )
+        size = f"{weights_bytes / 1024**2:.2f} MiB"
+        return encode_config(DockerConfig.from_domain(facts, layers, name=self.name, size=size))
 
     def manifest(self, config: bytes, layers: Sequence[Descriptor]) -> Manifest:
         """The manifest over the config and the layers."""
         modelpack = self.format == "modelpack"
+        has_files = any(layer.media_type == DOCKER_FILE for layer in layers)
+        docker_type = DOCKER_CONFIG_V02 if has_files else DOCKER_CONFIG_V01
         return Manifest(
             config=Descriptor(
-                media_type=MODELPACK_CONFIG if modelpack else DOCKER_CONFIG_V01,
+                media_type=MODELPACK_CONFIG if modelpack else docker_type,
                 digest=Digest.of(config),
                 size_bytes=len(config),
             ),
@@ -170,14 +177,65 @@ def plan_package(source: PackageSource) -> PackagePlan:
             f"{source.format!r} is not a form of artifact that can be written: use"
             f" {' or '.join(_TYPES)}."
         )
-    if not source.weights:
+    if source.directory is not None:
+        files, facts, model_name, weights_type = _of_directory(source, source.directory)
+    elif not source.weights:
         raise InvalidInputError("There is nothing to package: name the files of the weights.")
-    if source.media_type is None:
-        facts, model_name = _gguf_facts(source.weights)
     else:
-        _check_own_type(source)
-        facts, model_name = ModelFacts(), None
+        files, facts, model_name, weights_type = _of_weights(source)
+    if source.format == "modelpack":
+        weights_type = _MODELPACK_WEIGHTS
+    files += _additions(source)
+    plan = PackagePlan(tuple(files), facts, model_name, source.format, weights_type)
+    # Names that nobody could unpack are refused here, not when somebody has pulled the model.
+    nothing = Digest.of(b"")
+    layer_paths([Layer(plan.layer(file, nothing, 0), None, file.role) for file in files])
+    return plan
+
+
+_Found = tuple[list[SourceFile], ModelFacts, str | None, MediaType]
+"""The files, what they say of the model, its name, and the weights' canonical type."""
+
+
+def _of_weights(source: PackageSource) -> _Found:
     files = [SourceFile(path, Role.WEIGHTS, path.name) for path in source.weights]
+    if source.media_type is not None:
+        _check_own_type(source)
+        return files, ModelFacts(), None, source.media_type
+    headers = tuple(read_gguf_header(path) for path in source.weights)
+    _check_shards(source.weights, headers)
+    facts = read_facts(ModelFile(file.name, file.path, file.role, GGUF) for file in files)
+    return files, facts, headers[0].text("general.name"), GGUF
+
+
+def _of_directory(source: PackageSource, directory: Path) -> _Found:
+    if source.weights or source.media_type is not None:
+        raise InvalidInputError("Weights are either in a folder or named one by one, not both.")
+    found = read_directory(directory)
+    if found.left_out:
+        _log.warning("Not packaged, for it is no part of a model: %s", ", ".join(found.left_out))
+    replaced = {
+        role
+        for role, path in (
+            (Role.CHAT_TEMPLATE, source.chat_template),
+            (Role.PROJECTOR, source.projector),
+        )
+        if path is not None
+    }
+    kept = [file for file in found.files if file.role not in replaced]
+    weights = [file for file in kept if file.role is Role.WEIGHTS]
+    name = None
+    if weights[0].media_type == GGUF:
+        headers = [read_gguf_header(file.path) for file in weights]
+        _check_shards([file.path for file in weights], headers)
+        name = headers[0].text("general.name")
+    files = [SourceFile(file.path, file.role, file.name) for file in kept]
+    return files, read_facts(kept), name, weights[0].media_type or GGUF
+
+
+def _additions(source: PackageSource) -> list[SourceFile]:
+    """The files that are named one by one besides the weights."""
+    files = []
     if source.projector is not None:
         read_gguf_header(source.projector)
         files.append(SourceFile(source.projector, Role.PROJECTOR, _projector_name(source)))
@@ -187,30 +245,7 @@ def plan_package(source: PackageSource) -> PackagePlan:
     for path in source.licenses:
         _check_text(path)
         files.append(SourceFile(path, Role.LICENSE, _license_name(path)))
-    weights_type = source.media_type or _TYPES[source.format][Role.WEIGHTS]
-    plan = PackagePlan(tuple(files), facts, model_name, source.format, weights_type)
-    # Names that nobody could unpack are refused here, not when somebody has pulled the model.
-    nothing = Digest.of(b"")
-    layer_paths([Layer(plan.layer(file, nothing, 0), None, file.role) for file in files])
-    return plan
-
-
-def _gguf_facts(weights: Sequence[Path]) -> tuple[ModelFacts, str | None]:
-    """What GGUF files say of their model, and its name."""
-    headers = tuple(read_gguf_header(path) for path in weights)
-    _check_shards(weights, headers)
-    first = headers[0]
-    count = sum(header.parameter_count for header in headers)
-    # The publisher's label ("135M"), else the count.
-    label = first.text("general.size_label") or (_short_count(count) if count else None)
-    facts = ModelFacts(
-        format="gguf",
-        architecture=first.architecture,
-        parameters=label,
-        quantization=first.quantization,
-        context_length=first.context_length,
-    )
-    return facts, first.text("general.name")
+    return files
 
 
 def _check_own_type(source: PackageSource) -> None:
@@ -256,10 +291,3 @@ def _check_text(path: Path) -> None:
         raise InvalidInputError(f"{path} cannot be read: {exc.strerror or exc}.") from exc
     except UnicodeDecodeError as exc:
         raise InvalidInputError(f"{path} is not a text in UTF-8.") from exc
-
-
-def _short_count(count: int) -> str:
-    for unit, letter in ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "K")):
-        if count >= unit:
-            return f"{count / unit:.2f}{letter}"
-    return str(count)

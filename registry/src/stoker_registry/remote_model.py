@@ -12,7 +12,7 @@ from stoker.reference import Reference
 from stoker.store import StoredManifest
 from stoker.wire.manifest import INDEX_TYPES, decode_index, decode_manifest
 from stoker_registry.client import RepositoryClient
-from stoker_registry.model_config import MAX_CONFIG_BYTES, read_facts
+from stoker_registry.model_config import MAX_CONFIG_BYTES, read_config
 
 
 @attrs.frozen
@@ -41,7 +41,7 @@ def fetch_model(client: RepositoryClient, reference: Reference) -> RemoteModel:
             raise InvalidArtifactError(f"{reference.familiar} is an index within an index.")
     manifest = decode_manifest(stored.data)
     config = client.fetch_bytes(manifest.config, limit_bytes=MAX_CONFIG_BYTES)
-    return RemoteModel(stored, manifest, config, read_facts(manifest.config.media_type, config))
+    return RemoteModel(stored, manifest, config, read_config(manifest.config.media_type, config))
 
 
 def _only_manifest(index: StoredManifest, reference: Reference) -> Digest:

@@ -8,9 +8,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, cast
 
-from stoker.artifact import Artifact, BundleFile, ModelBundle, ModelFacts
+import attrs
+
+from stoker.artifact import Artifact, BundleFile, Layer, ModelBundle, ModelFacts
 from stoker.digest import Digest
 from stoker.errors import (
+    AccessDeniedError,
     ConflictError,
     InvalidArtifactError,
     InvalidInputError,
@@ -18,7 +21,8 @@ from stoker.errors import (
     ModelNotFoundError,
     NotFoundError,
 )
-from stoker.manifest import Descriptor, Manifest
+from stoker.logins import Login, LoginKeeper
+from stoker.manifest import ANNOTATION_FILE_PATH, Descriptor, Manifest
 from stoker.media_types import DOCKER_MANIFEST, OCI_MANIFEST
 from stoker.reference import DEFAULT_REGISTRY, Reference
 from stoker.store import (
@@ -31,18 +35,23 @@ from stoker.store import (
     StoredManifest,
     WritableStore,
 )
+from stoker.weights import ModelFile, read_facts
 from stoker.wire.manifest import decode_manifest, encode_manifest
 from stoker_registry.backoff import Backoff
 from stoker_registry.blobs import CHUNK_BYTES
+from stoker_registry.credentials import CredentialSource, erase_credentials, store_credentials
 from stoker_registry.disk import disk_errors
 from stoker_registry.layer_paths import layer_paths
 from stoker_registry.layout import ImageLayout
 from stoker_registry.leases import Lease
+from stoker_registry.login import Credentials
 from stoker_registry.meter import Meter
-from stoker_registry.model_config import MAX_CONFIG_BYTES, knows_config, read_facts
+from stoker_registry.mirrors import read_from_any
+from stoker_registry.model_config import MAX_CONFIG_BYTES, knows_config, read_config
 from stoker_registry.names import Entry
 from stoker_registry.options import OciOptions
 from stoker_registry.packaging import PackagePlan, SourceFile, plan_package
+from stoker_registry.unpacking import Packing, packing_of
 
 if TYPE_CHECKING:
     from stoker_registry.client import RepositoryClient
@@ -52,7 +61,7 @@ NAME = "oci"
 _log = logging.getLogger(__name__)
 
 
-class OciStore(WritableStore, ContentSource):
+class OciStore(WritableStore, ContentSource, LoginKeeper):
     """Models in an image layout, and the way to and from registries.
 
     Holds no state of its own but what is in the folder, so any thread may call anything.
@@ -90,10 +99,13 @@ class OciStore(WritableStore, ContentSource):
             TransferError: The registry cannot be reached.
             AccessDeniedError: The registry refused.
         """
-        from stoker_registry.remote_model import fetch_model  # noqa: PLC0415 - as in _client
+        from stoker_registry.remote_model import RemoteModel, fetch_model  # noqa: PLC0415
 
-        with self._client(reference, _no_progress) as client:
-            model = fetch_model(client, reference)
+        def look(source: Reference) -> RemoteModel:
+            with self._client(source, _no_progress) as client:
+                return fetch_model(client, source)
+
+        model = read_from_any(reference, self._options, look)
         return Artifact(reference, model.stored.digest, model.manifest, model.facts, NAME)
 
     def pull(self, reference: Reference, progress: ReportProgress) -> Artifact:
@@ -108,20 +120,29 @@ class OciStore(WritableStore, ContentSource):
             AccessDeniedError: The registry refused.
             UnavailableError: The disk is full, or not writable.
         """
+        return read_from_any(
+            reference, self._options, lambda source: self._pull(reference, source, progress)
+        )
+
+    def _pull(self, reference: Reference, source: Reference, progress: ReportProgress) -> Artifact:
+        """Fetch a model from one place, and keep it under its own name."""
         from stoker_registry.remote_model import fetch_model  # noqa: PLC0415 - as in _client
 
-        with disk_errors(self._directory), self._client(reference, progress) as client:
-            model = fetch_model(client, reference)
+        with disk_errors(self._directory), self._client(source, progress) as client:
+            model = fetch_model(client, source)
             stored, manifest = model.stored, model.manifest
             artifact = Artifact(reference, stored.digest, manifest, model.facts, NAME)
             # What could not be opened later is refused before gigabytes of it are fetched.
-            paths = layer_paths(self._formats.layers(artifact))
+            layers = self._formats.layers(artifact)
+            paths = iter(layer_paths([layer for layer in layers if _packing(layer) is None]))
             with self._layout.leases.take() as lease:
                 lease.protect((stored.digest, *_digests(manifest)))
                 self._layout.add_blob(model.config, manifest.config.digest, lease)
-                for layer, path in zip(manifest.layers, paths, strict=True):
-                    meter = Meter(progress, "pulling", str(path), layer.size_bytes)
-                    self._fetch_blob(client, layer, lease, meter)
+                names = [
+                    layer.descriptor.digest.short if _packing(layer) else str(next(paths))
+                    for layer in layers
+                ]
+                self._fetch_blobs(client, manifest.layers, names, progress)
                 return self._commit(reference, stored, lease)
 
     def list(self) -> Sequence[Artifact]:
@@ -145,21 +166,40 @@ class OciStore(WritableStore, ContentSource):
             InvalidArtifactError: It cannot be laid out (clashing or escaping paths).
         """
         layers = self._formats.layers(artifact)
-        paths = layer_paths(layers)
+        packed = {
+            layer.descriptor: packing
+            for layer in layers
+            if (packing := _packing(layer)) is not None
+        }
+        plain = [layer for layer in layers if layer.descriptor not in packed]
+        paths = layer_paths(plain)
         with disk_errors(self._directory):
             if all(entry.digest != artifact.digest for entry in self._layout.names.entries()):
                 raise _not_here(artifact.reference)
-            files: dict[PurePosixPath, Descriptor] = {
-                path: layer.descriptor for path, layer in zip(paths, layers, strict=True)
+            links: dict[PurePosixPath, Descriptor] = {
+                path: layer.descriptor for path, layer in zip(paths, plain, strict=True)
             }
-            folder = self._layout.bundles.lay_out(artifact.digest, files)
+            bundle = self._layout.bundles.lay_out(artifact.digest, links, packed)
+        files = [
+            BundleFile(bundle.folder / path, layer.role, layer.media_type)
+            for path, layer in zip(paths, plain, strict=True)
+        ]
+        for descriptor, packing in packed.items():
+            for item in bundle.unpacked.get(str(descriptor.digest), ()):
+                layer = self._formats.layer(
+                    Descriptor(
+                        packing.inner,
+                        descriptor.digest,
+                        item.size_bytes,
+                        {ANNOTATION_FILE_PATH: str(item.path)},
+                    ),
+                    config_format=artifact.facts.format,
+                )
+                files.append(BundleFile(bundle.folder / item.path, layer.role, layer.media_type))
         return ModelBundle(
             reference=artifact.reference,
             digest=artifact.digest,
-            files=tuple(
-                BundleFile(folder / path, layer.role, layer.media_type)
-                for path, layer in zip(paths, layers, strict=True)
-            ),
+            files=tuple(files),
             facts=artifact.facts,
         )
 
@@ -235,6 +275,8 @@ class OciStore(WritableStore, ContentSource):
         """
         with disk_errors(self._directory):
             stored = self._layout.manifest(self._entry(reference))
+        from stoker_registry.upload import BlobToSend, Upload  # noqa: PLC0415 - as in _client
+
         manifest = decode_manifest(stored.data)
         blobs = {item.digest: item for item in (manifest.config, *manifest.layers)}
         for descriptor in blobs.values():
@@ -245,19 +287,63 @@ class OciStore(WritableStore, ContentSource):
                 )
         neighbours = self._neighbours(reference)
         with disk_errors(self._directory), self._client(reference, progress) as client:
-            for descriptor in blobs.values():
-                item = descriptor.file_path or descriptor.digest.short
-                meter = Meter(progress, "pushing", item, descriptor.size_bytes)
-                meter(0)
-                client.upload_blob(
-                    descriptor,
-                    self._layout.blobs.path(descriptor.digest),
-                    meter,
-                    mount_from=neighbours.get(descriptor.digest),
+            Upload(
+                client,
+                backoff=self._backoff,
+                connections=self._options.connections,
+                max_bytes_per_s=self._options.max_bytes_per_s,
+                report=progress,
+            ).run(
+                tuple(
+                    BlobToSend(
+                        descriptor=descriptor,
+                        path=self._layout.blobs.path(descriptor.digest),
+                        item=descriptor.file_path or descriptor.digest.short,
+                        mount_from=neighbours.get(descriptor.digest),
+                    )
+                    for descriptor in blobs.values()
                 )
-                meter(descriptor.size_bytes)
+            )
             client.upload_manifest(stored, reference.tag or stored.digest)
         return stored.digest
+
+    def log_in(self, registry: str, *, username: str, password: str) -> Login:
+        """Try a login, and keep it where docker's config wants logins kept.
+
+        Raises:
+            InvalidInputError: The user name has a colon.
+            AccessDeniedError: The registry refuses it.
+            TransferError: There is no registry, or it cannot be reached.
+            ConfigError: Docker's config cannot be read.
+            UnavailableError: The login cannot be kept.
+        """
+        from stoker_registry.client import RepositoryClient  # noqa: PLC0415 - as in _client
+
+        if ":" in username:
+            raise InvalidInputError(f"{username!r} is no user name: it has a colon in it.")
+        credentials = Credentials(username, password)
+        client = RepositoryClient(
+            Reference(registry, ""),
+            self._options,
+            find=lambda _name: CredentialSource("the command line", credentials),
+        )
+        with contextlib.closing(client):
+            try:
+                is_verified = client.check_login()
+            except AccessDeniedError as exc:
+                raise AccessDeniedError(
+                    f"{registry} does not take this password of {username!r}; nothing was kept."
+                ) from exc
+        return Login(registry, store_credentials(registry, credentials), is_verified)
+
+    def log_out(self, registry: str) -> bool:
+        """Forget a login, in docker's config and with the helper that it names.
+
+        Raises:
+            ConfigError: Docker's config cannot be read.
+            UnavailableError: The login cannot be forgotten.
+        """
+        return erase_credentials(registry)
 
     def manifest(self, repository: str, reference: str) -> StoredManifest:
         """The manifest of a tag or digest in a repository, byte for byte.
@@ -308,7 +394,7 @@ class OciStore(WritableStore, ContentSource):
 
     def _artifact(self, entry: Entry, reference: Reference) -> Artifact:
         manifest = decode_manifest(self._layout.manifest(entry).data)
-        return Artifact(
+        artifact = Artifact(
             reference=reference,
             digest=entry.digest,
             manifest=manifest,
@@ -316,12 +402,33 @@ class OciStore(WritableStore, ContentSource):
             store=NAME,
             created_s=self._layout.blobs.path(entry.digest).stat().st_mtime,
         )
+        try:
+            facts = self._layout.facts.get(entry.digest, lambda: self._facts_of_files(artifact))
+        except InvalidInputError as exc:
+            _log.info("The files of %s say nothing: %s", reference, exc)
+            facts = ModelFacts()
+        # The format chooses what layers are, so it stays what the publisher said.
+        added = attrs.evolve(facts, format=artifact.facts.format)
+        return attrs.evolve(artifact, facts=artifact.facts.or_else(added))
+
+    def _facts_of_files(self, artifact: Artifact) -> ModelFacts:
+        """What the model's own files say, for configs that say little."""
+        layers = [layer for layer in self._formats.layers(artifact) if _packing(layer) is None]
+        return read_facts(
+            ModelFile(
+                str(path),
+                self._layout.blobs.path(layer.descriptor.digest),
+                layer.role,
+                layer.media_type,
+            )
+            for layer, path in zip(layers, layer_paths(layers), strict=True)
+        )
 
     def _facts(self, config: Descriptor) -> ModelFacts:
         if not knows_config(config.media_type):
             return ModelFacts()
         data = self._layout.blobs.read(config.digest, limit_bytes=MAX_CONFIG_BYTES)
-        return read_facts(config.media_type, data)
+        return read_config(config.media_type, data)
 
     def _commit(self, reference: Reference, stored: StoredManifest, lease: Lease) -> Artifact:
         """Give blobs that are all here a name."""
@@ -336,16 +443,28 @@ class OciStore(WritableStore, ContentSource):
             self._layout.name(entry)
         return self._artifact(entry, reference)
 
-    def _fetch_blob(
-        self, client: RepositoryClient, descriptor: Descriptor, lease: Lease, meter: Meter
+    def _fetch_blobs(
+        self,
+        client: RepositoryClient,
+        layers: Sequence[Descriptor],
+        names: Sequence[str],
+        progress: ReportProgress,
     ) -> None:
-        """Fetch one blob, unless it is here. Blobs do not depend on each other."""
-        meter(0)
-        if not self._layout.blobs.has(descriptor):
-            with lease.partial(algorithm=descriptor.digest.algorithm) as partial:
-                client.fetch_blob(descriptor, partial, meter)
-                partial.publish(self._layout.blobs)
-        meter(descriptor.size_bytes)
+        """Fetch layers, or what is missing of them."""
+        from stoker_registry.download import (  # noqa: PLC0415 - as in _client
+            Download,
+            Fetching,
+            wanted_blobs,
+        )
+
+        fetching = Fetching(
+            partials=self._layout.partials,
+            blobs=self._layout.blobs,
+            backoff=self._backoff,
+            connections=self._options.connections,
+            max_bytes_per_s=self._options.max_bytes_per_s,
+        )
+        Download(client.open_blob, fetching, progress).run(wanted_blobs(layers, names))
 
     def _copy(
         self, file: SourceFile, plan: PackagePlan, lease: Lease, progress: ReportProgress
@@ -432,6 +551,10 @@ def _matching(entries: Iterable[Entry], reference: Reference) -> Sequence[Entry]
         and entry.reference.registry == name.registry
         and entry.reference.repository == name.repository
     )
+
+
+def _packing(layer: Layer) -> Packing | None:
+    return packing_of(layer.descriptor.media_type)
 
 
 def _descriptors(manifest: Manifest) -> Sequence[Descriptor]:

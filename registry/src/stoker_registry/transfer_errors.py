@@ -16,7 +16,8 @@ from stoker.errors import AccessDeniedError, TransferError
 from stoker_registry.backoff import TransientTransferError
 
 _MAX_ERROR_BYTES = 64 * 1024
-_TRANSIENT = frozenset({429, 502, 503, 504})
+_TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
+_PASSED = frozenset({404, 416})
 
 
 class _Problem(msgspec.Struct, frozen=True):
@@ -65,7 +66,7 @@ def foreign_errors(registry: str) -> Iterator[None]:
 
 
 def check_status(response: requests.Response, registry: str) -> None:
-    """Let success, redirects and 404 pass; their meaning is for the caller to say.
+    """Let success, redirects, 404 and 416 pass; their meaning is for the caller to say.
 
     Raises:
         AccessDeniedError: 403.
@@ -73,7 +74,7 @@ def check_status(response: requests.Response, registry: str) -> None:
         TransferError: Any other failure.
     """
     status = response.status_code
-    if status < 400 or status == 404:  # noqa: PLR2004 - the first digit of HTTP
+    if status < 400 or status in _PASSED:  # noqa: PLR2004 - the first digit of HTTP
         return
     said = _said(response)
     if status == 403:  # noqa: PLR2004

@@ -16,7 +16,8 @@ import msgspec
 import stoker
 from stoker.artifact import Artifact, BundleFile, ModelBundle, ModelFacts
 from stoker.digest import Digest
-from stoker.errors import ModelNotFoundError, TransferError
+from stoker.errors import AccessDeniedError, ModelNotFoundError, TransferError
+from stoker.logins import Login, LoginKeeper
 from stoker.manifest import ANNOTATION_FILE_PATH, Descriptor, Manifest
 from stoker.media_types import MediaType
 from stoker.reference import Reference
@@ -42,7 +43,7 @@ class ShelfOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the weights are said to be."""
 
 
-class ShelfStore(WritableStore):
+class ShelfStore(WritableStore, LoginKeeper):
     """Text files, named by their references."""
 
     def __init__(self, context: StoreContext) -> None:
@@ -95,6 +96,20 @@ class ShelfStore(WritableStore):
         shutil.copyfile(_file(self._here, reference), _file(self._far(), reference))
         progress(Progress("pushing", reference.repository, 1, 1))
         return artifact.digest
+
+    def log_in(self, registry: str, *, username: str, password: str) -> Login:
+        if password == "wrong":
+            raise AccessDeniedError(f"{registry} does not take this password.")
+        self._here.mkdir(parents=True, exist_ok=True)
+        place = self._here / f"{registry}.login"
+        place.write_text(f"{username}:{password}")
+        return Login(registry, "the shelf", is_verified=registry != "open.example")
+
+    def log_out(self, registry: str) -> bool:
+        place = self._here / f"{registry}.login"
+        was_kept = place.exists()
+        place.unlink(missing_ok=True)
+        return was_kept
 
     def _far(self) -> Path:
         if self._remote is None:

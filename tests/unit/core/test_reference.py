@@ -24,6 +24,15 @@ HEX = "0123456789abcdef" * 4
         (f"ai/x@sha256:{HEX}", f"docker.io/ai/x@sha256:{HEX}"),
         (f"ai/x:t@sha256:{HEX}", f"docker.io/ai/x:t@sha256:{HEX}"),
         ("  ai/x  ", "docker.io/ai/x:latest"),
+        ("index.docker.io/ai/x", "docker.io/ai/x:latest"),
+        ("registry-1.docker.io/x", "docker.io/ai/x:latest"),
+        ("https.example/x", "https.example/x:latest"),
+        ("huggingface.co/Org/Repo:Q4_K_M", "hf.co/org/repo:Q4_K_M"),
+        ("REG.Example:5000/Team/X:V1", "reg.example:5000/team/x:V1"),
+        ("LocalHost/x", "localhost/x:latest"),
+        ("localhost:5000", "docker.io/ai/localhost:5000"),
+        ("docker.io/a.b/x", "docker.io/a.b/x:latest"),
+        ("docker.io/localhost/x", "docker.io/localhost/x:latest"),
     ],
 )
 def test_parse_completes(text: str, complete: str) -> None:
@@ -39,6 +48,8 @@ def test_parse_completes(text: str, complete: str) -> None:
         ("smollm2", "ai/smollm2"),
         ("docker.io/ai/smollm2:135m", "ai/smollm2:135m"),
         ("localhost:5000/x", "localhost:5000/x"),
+        ("docker.io/a.b/x", "docker.io/a.b/x"),
+        ("docker.io/localhost/x", "docker.io/localhost/x"),
         (f"ai/x@sha256:{HEX}", f"ai/x@sha256:{HEX}"),
     ],
 )
@@ -65,6 +76,15 @@ def test_familiar_is_short_and_reads_back(text: str, familiar: str) -> None:
         "ai/x@sha256:12",
         "-x",
         "a/../b",
+        "./model.gguf",
+        "/model.gguf",
+        "host:0/x",
+        "host:65536/x",
+        "host:\u0663/x",
+        "ai/\u212aelvin",
+        "https://ghcr.io/x",
+        "ai/x@sha256:" + "A" * 64,
+        "x" * 100_000,
     ],
 )
 def test_nonsense_is_refused(text: str) -> None:
@@ -104,7 +124,19 @@ def test_with_digest_pins() -> None:
     assert f"docker.io/ai/x:t@sha256:{HEX}" == str(pinned)
 
 
-@given(st.text(max_size=60))
+def test_a_path_belongs_to_the_store_that_claims_paths() -> None:
+    """What begins like a path is one where a store takes paths; elsewhere that is said."""
+
+    for text in ("./m.gguf", "../m", "/m", "~/m", "."):
+        assert ("file", text) == (
+            (reference := Reference.parse(text, schemes={"file"})).scheme,
+            reference.repository,
+        )
+    with pytest.raises(InvalidReferenceError, match="is a path"):
+        Reference.parse("./m.gguf")
+
+
+@given(st.text("aA.:/@-_0 localhst", max_size=30) | st.text(max_size=60))
 def test_any_text_gives_a_reference_or_a_domain_error(text: str) -> None:
     """No text makes the parser crash, and what it accepts it reads back the same."""
 

@@ -117,6 +117,16 @@ def test_a_pin_that_cannot_be_honoured_is_an_error(pin: str, message: str) -> No
         decide(_layers(GGUF), backends, request_pin=pin).require()
 
 
+def test_a_format_that_nobody_runs_says_why() -> None:
+    """What the format rule remarks is the end of the error, in the place of general advice."""
+
+    layers = [attrs.evolve(layer, remark="It holds images.") for layer in _layers(SAFETENSORS)]
+
+    problem = decide(layers, _backends(_backend("a"))).problem
+
+    assert str(problem).endswith("(installed backends: a). It holds images.")
+
+
 def test_nobody_runs_the_type() -> None:
     """Without any bid the error names the media type and what is installed."""
 

@@ -122,6 +122,6 @@ def test_a_store_that_cannot_work_here_is_left_out_of_lists(tmp_path: Path) -> N
     stores = _stores(tmp_path, PLAIN, off)
 
     assert [] == stores.list()
-    assert 1 == len(list(stores.content_sources()))
+    assert 1 == len(list(stores.having(ContentSource)))
     with pytest.raises(UnavailableError, match="no disk today"):
         stores.of(stores.parse("off:x"))

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import http.server
 import json
+import math
 import os
 import re
 import shutil
 import socket
 import ssl
-import struct
 import subprocess
+import sys
 import threading
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,18 +20,27 @@ from urllib.parse import parse_qs, urlsplit
 
 import attrs
 import pytest
+import trustme
+from debian_registry import debian_registry
+from gguf_file import gguf_bytes
+from token_server import TokenServer
 
 from stoker.digest import Digest
 from stoker.formats import FormatTable
 from stoker.manifest import Descriptor, Manifest
 from stoker.media_types import GGUF, OCI_MANIFEST, MediaType
 from stoker.reference import Reference
-from stoker.store import Progress, StoreContext
+from stoker.store import Progress, ReportProgress, StoreContext
 from stoker.wire.manifest import encode_manifest
 from stoker_registry.backoff import Backoff
+from stoker_registry.blobs import BlobDirectory
+from stoker_registry.client import RepositoryClient
+from stoker_registry.download import Download, Fetching, WantedBlob
 from stoker_registry.formats import FORMAT_RULES
 from stoker_registry.options import OciOptions
+from stoker_registry.partials import PartialDirectory
 from stoker_registry.store import OciStore
+from stoker_registry.upload import BlobToSend, Upload
 
 QUICK = Backoff(attempts=3, first_delay_s=0.01, max_delay_s=0.05)
 DOCKER_CONFIG_TYPE = MediaType("application/vnd.docker.ai.model.config.v0.1+json")
@@ -41,45 +48,6 @@ DOCKER_CONFIG_TYPE = MediaType("application/vnd.docker.ai.model.config.v0.1+json
 
 def ignore(_progress: Progress) -> None:
     """Take a report of progress and do nothing with it."""
-
-
-def gguf_bytes(
-    metadata: Mapping[str, Any] | None = None,
-    tensors: Sequence[tuple[str, Sequence[int]]] = (("token_embd.weight", (4, 2)),),
-    *,
-    version: int = 3,
-    padding: bytes = b"",
-) -> bytes:
-    """A small GGUF file: str, int, float, bool and lists of str or int as values."""
-    metadata = {"general.architecture": "llama"} if metadata is None else metadata
-
-    def text(value: str) -> bytes:
-        return struct.pack("<Q", len(value.encode())) + value.encode()
-
-    def value(item: Any) -> bytes:
-        if isinstance(item, bool):
-            return struct.pack("<I?", 7, item)
-        if isinstance(item, int):
-            return struct.pack("<II", 4, item)
-        if isinstance(item, float):
-            return struct.pack("<If", 6, item)
-        if isinstance(item, str):
-            return struct.pack("<I", 8) + text(item)
-        kind = 8 if item and isinstance(item[0], str) else 4
-        body = b"".join(text(i) if kind == 8 else struct.pack("<I", i) for i in item)
-        return struct.pack("<IIQ", 9, kind, len(item)) + body
-
-    data = b"GGUF" + struct.pack("<IQQ", version, len(tensors), len(metadata))
-    for key, item in metadata.items():
-        data += text(key) + value(item)
-    offset = 0
-    for name, shape in tensors:
-        data += text(name) + struct.pack("<I", len(shape))
-        data += b"".join(struct.pack("<Q", size) for size in shape)
-        data += struct.pack("<IQ", 0, offset)
-        offset += 32
-    data += bytes(-len(data) % 32) + bytes(offset)
-    return data + padding
 
 
 @pytest.fixture(autouse=True)
@@ -91,6 +59,51 @@ def docker_config(
     monkeypatch.setenv("DOCKER_CONFIG", str(folder))
     monkeypatch.setenv("NO_PROXY", "*")
     return folder / "config.json"
+
+
+MakeHelper = Callable[..., Path]
+
+_HELPER = """#!{python}
+import json, pathlib, sys
+safe = pathlib.Path({safe!r})
+logins = json.loads(safe.read_text())
+text = sys.stdin.read().strip()
+if sys.argv[1] == "store":
+    entry = json.loads(text)
+    logins[entry["ServerURL"]] = [entry["Username"], entry["Secret"]]
+    safe.write_text(json.dumps(logins))
+elif text not in logins:
+    sys.exit("credentials not found in native keychain")
+elif sys.argv[1] == "erase":
+    del logins[text]
+    safe.write_text(json.dumps(logins))
+else:
+    print(json.dumps(dict(zip(("Username", "Secret"), logins[text]), ServerURL=text)))
+"""
+
+
+@pytest.fixture
+def make_helper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeHelper:
+    """Makes credential helpers, by name and logins, and puts them into the path."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
+
+    def make(
+        name: str, logins: Mapping[str, tuple[str, str]], *, script: str | None = None
+    ) -> Path:
+        safe = tmp_path / f"{name}.json"
+        safe.write_text(json.dumps(logins))
+        program = folder / f"docker-credential-{name}"
+        program.write_text(
+            f"#!/bin/sh\n{script}\n"
+            if script
+            else _HELPER.format(python=sys.executable, safe=str(safe))
+        )
+        program.chmod(0o755)
+        return program
+
+    return make
 
 
 @pytest.fixture
@@ -136,6 +149,33 @@ def store(make_store: MakeStore) -> OciStore:
     return make_store()
 
 
+def fetch_blob(
+    client: RepositoryClient, folder: Path, descriptor: Descriptor, report: ReportProgress = ignore
+) -> bytes:
+    """Fetch a blob below a folder, as a store does; returns it, checked."""
+    fetching = Fetching(
+        PartialDirectory(folder / "partials"), BlobDirectory(folder / "blobs"), QUICK, 4
+    )
+    fetching.partials.directory.mkdir(exist_ok=True)
+    fetching.blobs.directory.mkdir(exist_ok=True)
+    Download(client.open_blob, fetching, report).run((WantedBlob(descriptor, "blob"),))
+    return fetching.blobs.path(descriptor.digest).read_bytes()
+
+
+def send_blob(
+    client: RepositoryClient,
+    path: Path,
+    descriptor: Descriptor,
+    report: ReportProgress = ignore,
+    *,
+    mount_from: str | None = None,
+) -> None:
+    """Send a blob, as a store does."""
+    Upload(client, backoff=QUICK, connections=4, max_bytes_per_s=None, report=report).run(
+        (BlobToSend(descriptor, path, "blob", mount_from),)
+    )
+
+
 # An in-process registry ---------------------------------------------------------------------
 
 
@@ -146,6 +186,9 @@ class Seen:
     method: str
     path: str
     headers: Mapping[str, str]
+
+
+_SENT_AT_ONCE_BYTES = 64 * 1024
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -175,13 +218,34 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(announced))
         self.end_headers()
         self.wfile.write(body)
-        self.wfile.flush()
-        self.connection.shutdown(socket.SHUT_RDWR)
-        self.close_connection = True
+        self.hang_up()
 
     def body(self) -> bytes:
         """The request's whole body."""
         return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+
+    def send_blob(self, data: bytes) -> None:
+        """Send a blob or the range of it that was asked for, as far as `cut_at_bytes` allows."""
+        registry = self.server.registry
+        match = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range") or "")
+        start, end = (int(match[1]), int(match[2]) + 1) if match else (0, len(data))
+        self.send_response(206 if match else 200)
+        self.send_header("Content-Length", str(end - start))
+        if match:
+            self.send_header("Content-Range", f"bytes {start}-{end - 1}/{len(data)}")
+        self.end_headers()
+        for place in range(start, end, _SENT_AT_ONCE_BYTES):
+            size_bytes = min(_SENT_AT_ONCE_BYTES, end - place)
+            if not registry.may_send(size_bytes):
+                self.hang_up()
+                return
+            self.wfile.write(memoryview(data)[place : place + size_bytes])
+
+    def hang_up(self) -> None:
+        """End the connection in the middle of things."""
+        self.wfile.flush()
+        self.connection.shutdown(socket.SHUT_RDWR)
+        self.close_connection = True
 
     def _serve(self) -> None:
         registry = self.server.registry
@@ -191,7 +255,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 return
         registry.answer(self)
 
-    do_GET = do_HEAD = do_POST = do_PUT = _serve  # noqa: N815 - names of http.server
+    # In many small writes a blob would wait for acknowledgements.
+    disable_nagle_algorithm = True
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = _serve  # noqa: N815 - names of http.server
 
 
 Fault = Callable[[Handler], bool]
@@ -207,14 +273,32 @@ class _Server(http.server.ThreadingHTTPServer):
 
 
 class FakeRegistry:
-    """A registry of a few lines, that can be told to misbehave."""
+    """A registry of a few lines, that can be told to misbehave.
 
-    def __init__(self) -> None:
+    `_counting` guards `sent_bytes`.
+    """
+
+    def __init__(self, port: int = 0) -> None:
         self.manifests: dict[tuple[str, str], tuple[str, bytes]] = {}
         self.blobs: dict[str, bytes] = {}
         self.seen: list[Seen] = []
         self.faults: list[tuple[str, str, Fault]] = []
-        self._server = _Server(("127.0.0.1", 0), Handler)
+        self.sent_bytes = 0
+        """Of blobs, all answers together."""
+        self.cut_at_bytes: float = math.inf
+        """From here on, connections are cut in the middle of a blob."""
+        self.on_cut: Callable[[], None] = lambda: None
+        """Called before each such cut; may wait, and so make a stall of it."""
+        self.uploads: dict[str, bytearray] = {}
+        """What came of blobs, by the number of the upload."""
+        self.received_bytes = 0
+        """Of blobs that came in parts."""
+        self.cut_upload_at_bytes: float = math.inf
+        """From here on, the connection of the upload is cut, once."""
+        self.knows_uploads = True
+        """Whether it can be asked how far an upload is."""
+        self._counting = threading.Lock()
+        self._server = _Server(("127.0.0.1", port), Handler)
         self._server.registry = self
         self.host = f"127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
@@ -225,6 +309,15 @@ class FakeRegistry:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(5)
+
+    def may_send(self, size_bytes: int) -> bool:
+        """Count what is about to be sent of a blob; False when that is where the cut is."""
+        with self._counting:
+            if self.sent_bytes + size_bytes <= self.cut_at_bytes:
+                self.sent_bytes += size_bytes
+                return True
+        self.on_cut()
+        return False
 
     def speak_tls(self, folder: Path) -> str:
         """Speak TLS from now on, with a certificate of its own for 0.0.0.0; returns the port.
@@ -308,22 +401,58 @@ class FakeRegistry:
             return
         name, kind, target = match.groups()
         if handler.command == "POST":
-            location = f"/v2/{name}/blobs/uploads/1?_state=a%3D%3D&empty="
-            handler.reply(202, headers={"Location": location})
+            number = str(len(self.uploads) + 1)
+            self.uploads[number] = bytearray()
+            handler.reply(202, headers={"Location": self._location(name, number)})
+        elif kind == "blobs/uploads" and handler.command == "PATCH":
+            self._patch(handler, name, target)
+        elif kind == "blobs/uploads" and handler.command == "GET" and self.knows_uploads:
+            handler.reply(204, headers=self._so_far(name, target))
         elif handler.command == "PUT":
             self._put(handler, name, kind, target, parse_qs(parts.query))
         elif kind == "manifests" and (name, target) in self.manifests:
             media_type, data = self.manifests[name, target]
             handler.reply(200, data, {"Content-Type": media_type})
         elif kind == "blobs" and target in self.blobs:
-            handler.reply(200, self.blobs[target])
+            if handler.command == "HEAD":
+                handler.reply(200, self.blobs[target])
+            else:
+                handler.send_blob(self.blobs[target])
         else:
             handler.reply(404, b'{"errors":[{"code":"UNKNOWN","message":"not here"}]}')
+
+    @staticmethod
+    def _location(name: str, number: str) -> str:
+        return f"/v2/{name}/blobs/uploads/{number}?_state=a%3D%3D&empty="
+
+    def _so_far(self, name: str, number: str) -> Mapping[str, str]:
+        last = max(len(self.uploads[number]) - 1, 0)
+        return {"Location": self._location(name, number), "Range": f"0-{last}"}
+
+    def _patch(self, handler: Handler, name: str, number: str) -> None:
+        """Take a part of a blob; refuse one that does not follow."""
+        have = self.uploads[number]
+        start, _, _ = (handler.headers.get("Content-Range") or "0-").partition("-")
+        if int(start) != len(have):
+            handler.body()
+            handler.reply(416)
+            return
+        left_bytes = int(handler.headers["Content-Length"])
+        while left_bytes:
+            data = handler.rfile.read(min(left_bytes, _SENT_AT_ONCE_BYTES))
+            left_bytes -= len(data)
+            have += data
+            self.received_bytes += len(data)
+            if not data or self.received_bytes >= self.cut_upload_at_bytes:
+                self.cut_upload_at_bytes = math.inf
+                handler.hang_up()
+                return
+        handler.reply(202, headers=self._so_far(name, number))
 
     def _put(
         self, handler: Handler, name: str, kind: str, target: str, query: dict[str, list[str]]
     ) -> None:
-        data = handler.body()
+        data = bytes(self.uploads.get(target, b"")) + handler.body()
         if kind == "manifests":
             self.add_manifest(
                 data, name=name, tag=target, media_type=handler.headers["Content-Type"]
@@ -354,9 +483,6 @@ def other_registry() -> Iterator[FakeRegistry]:
 
 # Debian's registry --------------------------------------------------------------------------
 
-# `htpasswd -Bbn alice s3cret`
-HTPASSWD = "alice:$2b$04$T6/YyyVMldpg7sbsOWlgdeHDv3BGfCuAYTOoCNSlPRmgqyBl9QExC\n"
-
 
 def need(binary: str) -> str:
     """The path of a program; without it the test is skipped, or fails where CI demands it."""
@@ -369,52 +495,17 @@ def need(binary: str) -> str:
     return path
 
 
-def serve_registry(folder: Path, *, htpasswd: bool = False) -> Iterator[str]:
+def serve_registry(
+    folder: Path,
+    *,
+    htpasswd: bool = False,
+    auth: Mapping[str, Any] | None = None,
+    tls: Mapping[str, str] | None = None,
+) -> Iterator[str]:
     """Run Debian's registry on a free loopback port while the generator is open."""
-    binary = need("docker-registry")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        host = f"127.0.0.1:{probe.getsockname()[1]}"
-    config: dict[str, Any] = {
-        "version": "0.1",
-        "log": {"level": "error"},
-        "storage": {
-            "filesystem": {"rootdirectory": str(folder / "data")},
-            "delete": {"enabled": True},
-        },
-        "http": {"addr": host},
-    }
-    if htpasswd:
-        (folder / "htpasswd").write_text(HTPASSWD)
-        path = str(folder / "htpasswd")
-        config["auth"] = {"htpasswd": {"realm": "basic-realm", "path": path}}
-    # YAML is a superset of JSON.
-    (folder / "config.yml").write_text(json.dumps(config))
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [binary, "serve", str(folder / "config.yml")], stdout=log, stderr=log
-        )
-    try:
-        _wait_for(host, process, folder / "log")
+    need("docker-registry")
+    with debian_registry(folder, htpasswd=htpasswd, auth=auth, tls=tls) as host:
         yield host
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-def _wait_for(host: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 20
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            opener.open(f"http://{host}/v2/", timeout=1).close()
-        except urllib.error.HTTPError:
-            return
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    pytest.fail(f"docker-registry did not start: {log.read_text()[-2000:]}")
 
 
 @pytest.fixture(scope="session")
@@ -427,3 +518,43 @@ def real_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def real_registry_with_login(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The host of Debian's registry that wants alice's password, s3cret."""
     yield from serve_registry(tmp_path_factory.mktemp("registry-login"), htpasswd=True)
+
+
+@pytest.fixture(scope="session")
+def token_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TokenServer]:
+    """The token server of `real_registry_with_tokens`."""
+    server = TokenServer.start(tmp_path_factory.mktemp("tokens"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def real_registry_with_tokens(
+    tmp_path_factory: pytest.TempPathFactory, token_server: TokenServer
+) -> Iterator[str]:
+    """The host of Debian's registry that wants tokens; reading is for everybody."""
+    folder = tmp_path_factory.mktemp("registry-tokens")
+    yield from serve_registry(folder, auth=token_server.registry_config)
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a private authority: `ca.pem`, and a server's `cert.pem` and `key.pem`."""
+    folder = tmp_path_factory.mktemp("authority")
+    root = trustme.CA()
+    certificate = root.issue_cert("127.0.0.1", "localhost")
+    root.cert_pem.write_to_path(folder / "ca.pem")
+    certificate.private_key_pem.write_to_path(folder / "key.pem")
+    for blob in certificate.cert_chain_pems:
+        blob.write_to_path(folder / "cert.pem", append=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def real_registry_with_tls(
+    tmp_path_factory: pytest.TempPathFactory, authority: Path
+) -> Iterator[str]:
+    """The host of Debian's registry behind TLS of a private authority, with alice's password."""
+    folder = tmp_path_factory.mktemp("registry-tls")
+    tls = {"certificate": str(authority / "cert.pem"), "key": str(authority / "key.pem")}
+    yield from serve_registry(folder, htpasswd=True, tls=tls)

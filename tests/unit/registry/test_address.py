@@ -70,5 +70,5 @@ def test_check() -> None:
         "",
         "file:///etc/passwd",
     ):
-        with pytest.raises(TransferError, match="insecure"):
+        with pytest.raises(TransferError, match="insecure_hosts"):
             address.check(url)

@@ -20,7 +20,7 @@ from stoker_registry.authorization import Challenge, parse_challenges
 from stoker_registry.client import RepositoryClient
 from stoker_registry.options import OciOptions
 
-from .conftest import QUICK, FakeRegistry, Handler
+from .conftest import QUICK, FakeRegistry, Handler, MakeHelper, send_blob
 
 
 def make_client(registry: FakeRegistry, name: str = "ai/tiny:v1") -> RepositoryClient:
@@ -162,7 +162,7 @@ def test_no_login(registry: FakeRegistry, other_registry: FakeRegistry, scheme: 
     else:
         TokenServer(registry, other_registry, "alice:s3cret")
 
-    with pytest.raises(AccessDeniedError, match=f"docker login {registry.host}"):
+    with pytest.raises(AccessDeniedError, match=f"stoker login {registry.host}"):
         make_client(registry).fetch_manifest("v1")
 
 
@@ -179,16 +179,43 @@ def test_a_login_for_another_host_stays(
 
 
 @pytest.mark.parametrize("key", ["credsStore", "credHelpers"])
-def test_credential_helpers_are_named(
-    registry: FakeRegistry, docker_config: Path, key: str
+def test_the_login_of_a_credential_helper(
+    registry: FakeRegistry, docker_config: Path, make_helper: MakeHelper, key: str
 ) -> None:
-    """A login that only a credential helper knows is not passed over in silence."""
+    """A login that a credential helper keeps is asked for and sent."""
+    registry.add()
     want_basic(registry)
-    value: Any = "desktop" if key == "credsStore" else {registry.host: "desktop"}
+    make_helper("safe", {registry.host: ("alice", "s3cret")})
+    value: Any = "safe" if key == "credsStore" else {registry.host: "safe"}
     docker_config.write_text(json.dumps({"auths": {registry.host: {}}, key: value}))
 
-    with pytest.raises(AccessDeniedError, match="credential helper 'desktop'"):
-        make_client(registry).fetch_manifest("v1")
+    assert OCI_MANIFEST == make_client(registry).fetch_manifest("v1").media_type
+
+
+def test_a_helper_that_fails_is_named_when_it_matters(
+    registry: FakeRegistry, other_registry: FakeRegistry, docker_config: Path
+) -> None:
+    """A public model comes without it; where a login is wanted the reason is given."""
+    registry.add()
+    docker_config.write_text(json.dumps({"credsStore": "absent"}))
+    TokenServer(registry, other_registry, None)
+    assert OCI_MANIFEST == make_client(registry).fetch_manifest("v1").media_type
+
+    want_basic(other_registry)
+    with pytest.raises(AccessDeniedError, match="docker-credential-absent is not installed"):
+        make_client(other_registry).fetch_manifest("v1")
+
+
+def test_a_registry_token(
+    registry: FakeRegistry, other_registry: FakeRegistry, docker_config: Path
+) -> None:
+    """A bearer token for the registry itself goes there and nowhere else."""
+    registry.add()
+    TokenServer(registry, other_registry, None).valid["mine"] = "repository:ai/tiny:pull"
+    docker_config.write_text(json.dumps({"auths": {registry.host: {"registrytoken": "mine"}}}))
+
+    assert OCI_MANIFEST == make_client(registry).fetch_manifest("v1").media_type
+    assert [] == other_registry.seen
 
 
 def test_anonymous_token(registry: FakeRegistry, other_registry: FakeRegistry) -> None:
@@ -224,9 +251,7 @@ def test_push_after_pull_gets_a_wider_token(
     (tmp_path / "x").write_bytes(b"weights")
     client = make_client(registry)
 
-    client.upload_blob(
-        Descriptor(GGUF, Digest.of(b"weights"), 7), tmp_path / "x", lambda done_bytes: None
-    )
+    send_blob(client, tmp_path / "x", Descriptor(GGUF, Digest.of(b"weights"), 7))
     client.upload_manifest(StoredManifest(OCI_MANIFEST, Digest.of(b"{}"), b"{}"), "v1")
 
     assert b"weights" == registry.blobs[str(Digest.of(b"weights"))]
@@ -241,9 +266,7 @@ def test_a_token_server_on_the_registrys_own_host(
     log_in(docker_config, registry.host)
     (tmp_path / "x").write_bytes(b"weights")
 
-    make_client(registry).upload_blob(
-        Descriptor(GGUF, Digest.of(b"weights"), 7), tmp_path / "x", lambda done_bytes: None
-    )
+    send_blob(make_client(registry), tmp_path / "x", Descriptor(GGUF, Digest.of(b"weights"), 7))
 
     assert b"weights" == registry.blobs[str(Digest.of(b"weights"))]
     assert [basic("alice:s3cret")] * 2 == [

@@ -43,7 +43,7 @@ def bundles(tmp_path: Path) -> BundleDirectory:
 
 def test_files_are_hard_links(bundles: BundleDirectory) -> None:
     """A bundle has the real names and costs no space."""
-    folder = bundles.lay_out(MODEL, FILES)
+    folder = bundles.lay_out(MODEL, FILES).folder
 
     assert f"sha256-{MODEL.encoded}" == folder.name
     assert b"b" == (folder / "sub/b").read_bytes()
@@ -55,7 +55,7 @@ def test_files_are_hard_links(bundles: BundleDirectory) -> None:
 def test_symbolic_links_come_next(bundles: BundleDirectory) -> None:
     """Without hard links a bundle still costs no space."""
     bundles = attrs.evolve(bundles, links=(no_link, *LINKS[1:]))
-    folder = bundles.lay_out(MODEL, FILES)
+    folder = bundles.lay_out(MODEL, FILES).folder
 
     assert (folder / "a.gguf").is_symlink()
     assert b"aa" == (folder / "a.gguf").read_bytes()
@@ -66,7 +66,7 @@ def test_symbolic_links_come_next(bundles: BundleDirectory) -> None:
 def test_copies_come_last(bundles: BundleDirectory) -> None:
     """Without any links there are copies, and removing them frees their bytes."""
     bundles = attrs.evolve(bundles, links=(no_link, no_link, LINKS[2]))
-    folder = bundles.lay_out(MODEL, FILES)
+    folder = bundles.lay_out(MODEL, FILES).folder
 
     assert b"aa" == (folder / "a.gguf").read_bytes()
     assert 1 == (folder / "a.gguf").stat().st_nlink
@@ -75,16 +75,16 @@ def test_copies_come_last(bundles: BundleDirectory) -> None:
 
 def test_a_whole_bundle_stays_as_it_is(bundles: BundleDirectory) -> None:
     """Laying out again changes nothing, so that paths which an engine has open stay good."""
-    folder = bundles.lay_out(MODEL, FILES)
+    folder = bundles.lay_out(MODEL, FILES).folder
     before = folder.stat()
 
-    assert folder == bundles.lay_out(MODEL, FILES)
+    assert folder == bundles.lay_out(MODEL, FILES).folder
     assert before.st_ino == folder.stat().st_ino
 
 
 def test_a_damaged_bundle_is_repaired(bundles: BundleDirectory) -> None:
     """A file that is missing from a bundle comes back, and nothing is left over."""
-    folder = bundles.lay_out(MODEL, FILES)
+    folder = bundles.lay_out(MODEL, FILES).folder
     (folder / "a.gguf").unlink()
     bundles.lay_out(MODEL, FILES)
 
@@ -105,7 +105,7 @@ def test_a_missing_blob_is_named(bundles: BundleDirectory) -> None:
 def test_many_at_once(bundles: BundleDirectory) -> None:
     """Threads that lay out one bundle at the same time all get a whole one."""
     with ThreadPoolExecutor(8) as threads:
-        folders = list(threads.map(lambda _: bundles.lay_out(MODEL, FILES), range(32)))
+        folders = list(threads.map(lambda _: bundles.lay_out(MODEL, FILES).folder, range(32)))
 
     assert 1 == len(set(folders))
     assert [folders[0].name] == [path.name for path in bundles.directory.iterdir()]
@@ -115,11 +115,11 @@ def test_the_faster_one_wins(bundles: BundleDirectory) -> None:
     """A bundle that somebody else finished meanwhile is taken, and ours leaves nothing."""
 
     def overtaken(source: Path, target: Path) -> None:
-        made.append(bundles.lay_out(MODEL, FILES).stat().st_ino)
+        made.append(bundles.lay_out(MODEL, FILES).folder.stat().st_ino)
         LINKS[0](source, target)
 
     made: list[int] = []
-    folder = attrs.evolve(bundles, links=(overtaken, no_link)).lay_out(MODEL, FILES)
+    folder = attrs.evolve(bundles, links=(overtaken, no_link)).lay_out(MODEL, FILES).folder
 
     assert {folder.stat().st_ino} == set(made)
     assert [folder.name] == [path.name for path in bundles.directory.iterdir()]
@@ -137,7 +137,7 @@ def test_unfinished_bundles_are_removed_when_they_are_old(bundles: BundleDirecto
 
 def test_only_bundles_are_removed(bundles: BundleDirectory) -> None:
     """Bundles that are kept, and folders of others, stay."""
-    folder = bundles.lay_out(MODEL, FILES)
+    folder = bundles.lay_out(MODEL, FILES).folder
     (bundles.directory / "somebody's").mkdir()
 
     assert 0 == bundles.remove_all_but(frozenset([MODEL]))

@@ -82,8 +82,17 @@ MODELPACK_ROWS: list[Row] = [
     ("weight.v1.gguf", None, "mmproj.gguf", GGUF, Role.PROJECTOR),
     ("weight.v1.safetensors", None, None, SAFETENSORS, Role.WEIGHTS),
     *(
-        (f"weight.v1.{packing}", "gguf", "a.gguf", OWN, Role.WEIGHTS)
+        (f"weight.v1.{packing}", config_format, path, canonical, Role.WEIGHTS)
         for packing in ("tar", "tar+gzip", "tar+zstd")
+        for config_format, path, canonical in (
+            (None, None, OWN),
+            ("gguf", "x", GGUF),
+            ("safetensors", "x", SAFETENSORS),
+            ("dduf", "x", DDUF),
+            (None, "a.gguf", GGUF),
+            (None, "a.safetensors", SAFETENSORS),
+            (None, "a.dduf", DDUF),
+        )
     ),
     *(("weight.config.v1.raw", "gguf", path, OWN, role) for path, role in FILES),
     ("weight.config.v1.raw", None, None, OWN, Role.CONFIG),
@@ -168,3 +177,19 @@ def test_foreign_layers_are_kept() -> None:
     found = TABLE.layer(layer("application/vnd.example", "x"))
 
     assert (None, Role.OTHER) == (found.media_type, found.role)
+
+
+@pytest.mark.parametrize(
+    ("media_type", "reason"),
+    [
+        (f"{OLLAMA}tensor", "one blob per tensor"),
+        (f"{DOCKER}dduf", "makes images"),
+        (f"{CNCF}weight.v1.raw", "package it again"),
+    ],
+)
+def test_weights_that_nothing_here_runs_say_why(media_type: str, reason: str) -> None:
+    """Such a model can be pulled; whoever wants to run it hears why that cannot be."""
+    found = TABLE.layer(layer(media_type, None))
+
+    assert Role.WEIGHTS == found.role
+    assert reason in (found.remark or "")

@@ -19,7 +19,7 @@ from stoker_registry.model_config import (
     MODELPACK_CONFIG_OLD,
     OLLAMA_CONFIG,
     knows_config,
-    read_facts,
+    read_config,
 )
 
 DOCKER = {
@@ -69,7 +69,7 @@ OLLAMA = {
             for kind in (DOCKER_CONFIG_V01, DOCKER_CONFIG_V02)
         ),
         *(
-            (kind, MODELPACK, ModelFacts("safetensors", "transformer", "8b", "awq"))
+            (kind, MODELPACK, ModelFacts("safetensors", "transformer", "8b", "awq", license="MIT"))
             for kind in (MODELPACK_CONFIG, MODELPACK_CONFIG_OLD)
         ),
         (OLLAMA_CONFIG, OLLAMA, ModelFacts("gguf", "llama", "3.2B", "Q4_K_M", 131072)),
@@ -80,7 +80,7 @@ OLLAMA = {
 def test_facts(media_type: MediaType, config: dict[str, Any], facts: ModelFacts) -> None:
     """Every kind of config says the same facts in its own words; unknown kinds say nothing."""
 
-    assert facts == read_facts(media_type, json.dumps(config).encode())
+    assert facts == read_config(media_type, json.dumps(config).encode())
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_facts(media_type: MediaType, config: dict[str, Any], facts: ModelFacts)
 def test_everything_is_optional(media_type: MediaType, config: str) -> None:
     """An empty config says nothing, which is no error."""
 
-    assert ModelFacts() == read_facts(media_type, config.encode())
+    assert ModelFacts() == read_config(media_type, config.encode())
     assert knows_config(media_type)
 
 
@@ -98,7 +98,7 @@ def test_numbers_may_stand_for_texts() -> None:
     """Some publishers write parameters as a number, and empty texts for what they do not know."""
     config = {"config": {"parameters": 7000000, "quantization": "", "context_size": 0}}
 
-    assert ModelFacts(parameters="7000000") == read_facts(
+    assert ModelFacts(parameters="7000000") == read_config(
         DOCKER_CONFIG_V01, json.dumps(config).encode()
     )
 
@@ -109,7 +109,7 @@ def test_numbers_may_stand_for_texts() -> None:
 def test_malformed_configs_are_refused(data: bytes) -> None:
     """A config of the wrong shape makes the artifact invalid."""
     with pytest.raises(InvalidArtifactError, match="config"):
-        read_facts(DOCKER_CONFIG_V01, data)
+        read_config(DOCKER_CONFIG_V01, data)
 
 
 KINDS = st.sampled_from([DOCKER_CONFIG_V01, MODELPACK_CONFIG, OLLAMA_CONFIG])
@@ -133,7 +133,7 @@ VALUES = st.recursive(
 def test_any_bytes_are_read_or_refused(media_type: MediaType, data: bytes) -> None:
     """No config makes the reader raise anything but its own error."""
     try:
-        facts = read_facts(media_type, data)
+        facts = read_config(media_type, data)
     except InvalidArtifactError:
         return
 

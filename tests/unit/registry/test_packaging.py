@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 import pytest
+from gguf_file import gguf_bytes
 
 from stoker.artifact import Artifact
 from stoker.errors import (
@@ -22,7 +23,7 @@ from stoker.reference import Reference
 from stoker.store import PackageSource, Progress
 from stoker_registry.store import OciStore
 
-from .conftest import MakeStore, gguf_bytes, ignore
+from .conftest import MakeStore, ignore
 
 NAME = Reference.parse("ai/tiny")
 KNOWN = "sha256:67065f1ed17ba0bfd02179ddbe3aa45ca0e1ef9524aceaa96b5ccace60274650"

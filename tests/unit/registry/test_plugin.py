@@ -53,10 +53,10 @@ def test_a_missing_oras_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_options_are_decoded_strictly() -> None:
     """Options have their defaults, and unknown or senseless ones are refused."""
-    good = msgspec.convert({"insecure": ["a:1"], "timeout_s": 5}, OciOptions)
+    good = msgspec.convert({"insecure_hosts": ["a:1"], "timeout_s": 5}, OciOptions)
 
-    assert OciOptions(insecure=("a:1",), timeout_s=5) == good
-    for bad in ({"timeout": 5}, {"timeout_s": 0}, {"insecure": "a"}, {"ca_file": 1}):
+    assert OciOptions(insecure_hosts=("a:1",), timeout_s=5) == good
+    for bad in ({"timeout": 5}, {"timeout_s": 0}, {"insecure_hosts": "a"}, {"ca_file": 1}):
         with pytest.raises(msgspec.ValidationError):
             msgspec.convert(bad, OciOptions)
 

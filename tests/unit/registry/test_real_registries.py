@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import base64
 import json
+import random
 import subprocess
 from pathlib import Path
 
 import pytest
+from debian_registry import debian_registry, free_port
+from slow_link import Link
 
 from stoker.digest import Digest
-from stoker.errors import AccessDeniedError, ModelNotFoundError
+from stoker.errors import AccessDeniedError, ModelNotFoundError, TransferError
+from stoker.media_types import GGUF
 from stoker.reference import Reference
-from stoker.store import PackageSource
+from stoker.store import PackageSource, Progress
 from stoker_registry.store import OciStore
 
 from .conftest import MakeStore, ignore, need
@@ -133,7 +137,7 @@ def test_basic_login(
     reference = Reference.parse(f"{real_registry_with_login}/private/tiny:v1")
     digest = package(make_store("one"), reference, gguf)
 
-    with pytest.raises(AccessDeniedError, match="docker login"):
+    with pytest.raises(AccessDeniedError, match="stoker login"):
         make_store("one").push(reference, ignore)
     log_in(docker_config, real_registry_with_login, "alice:wrong")
     with pytest.raises(AccessDeniedError, match="refused the login of 'alice'"):
@@ -144,3 +148,62 @@ def test_basic_login(
     docker_config.unlink()
     with pytest.raises(AccessDeniedError):
         make_store("three").pull(reference, ignore)
+
+
+BIG_BYTES = 16 * 1024**2
+
+
+@pytest.fixture
+def big(tmp_path: Path) -> PackageSource:
+    """Weights that take several ranges."""
+    path = tmp_path / "big.gguf"
+    path.write_bytes(random.Random(2).randbytes(BIG_BYTES))
+    return PackageSource((path,), media_type=GGUF)
+
+
+def test_a_registry_that_is_restarted(
+    make_store: MakeStore, big: PackageSource, tmp_path: Path
+) -> None:
+    """When the registry ends in the middle of a pull, the next one fetches what is missing."""
+    folder = tmp_path / "registry"
+    folder.mkdir()
+    port = free_port()
+    reference = Reference.parse(f"127.0.0.1:{port}/big/restart:v1")
+    slow = make_store("two", max_bandwidth="40 MB/s", connections=2)
+    with debian_registry(folder, port=port):
+        one = make_store("one")
+        digest = one.package(reference, big, ignore).digest
+        one.push(reference, ignore)
+        weights = one.resolve(reference).manifest.layers[0]
+    registry = debian_registry(folder, port=port)
+    registry.__enter__()
+    is_up = [True]
+
+    def end_it(progress: Progress) -> None:
+        if progress.done_bytes > BIG_BYTES // 4 and is_up and is_up.pop():
+            registry.__exit__(None, None, None)
+
+    with pytest.raises(TransferError, match=str(port)):
+        slow.pull(reference, end_it)
+    have_bytes = slow._layout.partials.done_bytes(weights)
+    assert 0 < have_bytes < BIG_BYTES
+
+    with debian_registry(folder, port=port) as host, Link(host) as link:
+        through_link = Reference.parse(f"{link.host}/big/restart:v1")
+        assert digest == make_store("two").pull(through_link, ignore).digest
+        assert link.received_bytes < BIG_BYTES - have_bytes + 1024**2
+
+
+def test_a_push_through_a_link_that_breaks(
+    make_store: MakeStore, real_registry: str, big: PackageSource
+) -> None:
+    """This registry forgets an upload that was cut, so the blob is sent again, and is right."""
+    with Link(real_registry, cut_at_sent_bytes=BIG_BYTES // 2) as link:
+        reference = Reference.parse(f"{link.host}/big/cut:v1")
+        store = make_store("one")
+        digest = store.package(reference, big, ignore).digest
+        assert digest == store.push(reference, ignore)
+        assert BIG_BYTES < link.sent_bytes < 2 * BIG_BYTES
+
+    pulled = make_store("two").pull(Reference.parse(f"{real_registry}/big/cut:v1"), ignore)
+    assert digest == pulled.digest

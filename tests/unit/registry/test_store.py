@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from gguf_file import gguf_bytes
 
 from stoker.digest import Digest
 from stoker.errors import (
@@ -38,7 +39,7 @@ from stoker_registry.layout import ImageLayout
 from stoker_registry.lock import FileLock
 from stoker_registry.store import OciStore
 
-from .conftest import FakeRegistry, Handler, MakeStore, gguf_bytes, ignore
+from .conftest import FakeRegistry, Handler, MakeStore, ignore
 
 
 def blob_files(tmp_path: Path, name: str = "store") -> set[str]:
@@ -84,9 +85,10 @@ def test_blobs_that_are_here_are_not_fetched(store: OciStore, registry: FakeRegi
 
 
 def test_an_interrupted_pull_goes_on(
-    store: OciStore, registry: FakeRegistry, tmp_path: Path
+    make_store: MakeStore, registry: FakeRegistry, tmp_path: Path
 ) -> None:
     """Blobs that came whole stay for the next attempt; the model appears when it is whole."""
+    store = make_store(connections=1)
     registry.add([(GGUF, b"first", "a.gguf"), (GGUF, b"second", "b.gguf")])
     second = str(Digest.of(b"second"))
     registry.fault("GET", second, lambda handler: handler.cut(b"sec", 6))

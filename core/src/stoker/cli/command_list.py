@@ -15,6 +15,8 @@ import click
 COMMANDS = {
     "pull": "Fetch a model.",
     "push": "Send a model to the registry in its name.",
+    "login": "Log in to a registry.",
+    "logout": "Forget the login to a registry.",
     "package": "Make a model from files.",
     "list": "List the models that are here.",
     "inspect": "Show a model's manifest, facts and layers.",

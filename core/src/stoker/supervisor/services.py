@@ -54,7 +54,7 @@ class StoreCatalog:
     async def _from_any(self, ask: Callable[[ContentSource], T]) -> T:
         def first() -> T:
             error: NotFoundError = ModelNotFoundError("No store serves models here.", model="")
-            for source in self._stores.content_sources():
+            for source in self._stores.having(ContentSource):
                 try:
                     return ask(source)
                 except NotFoundError as exc:

@@ -36,6 +36,8 @@ class BundleWire(msgspec.Struct, frozen=True):
     parameters: str | None
     quantization: str | None
     context_length: int | None
+    has_chat_template: bool | None
+    license: str | None
 
     @classmethod
     def from_domain(cls, bundle: ModelBundle) -> BundleWire:
@@ -60,6 +62,8 @@ class BundleWire(msgspec.Struct, frozen=True):
             parameters=facts.parameters,
             quantization=facts.quantization,
             context_length=facts.context_length,
+            has_chat_template=facts.has_chat_template,
+            license=facts.license,
         )
 
     def to_domain(self) -> ModelBundle:
@@ -87,6 +91,8 @@ class BundleWire(msgspec.Struct, frozen=True):
                 parameters=self.parameters,
                 quantization=self.quantization,
                 context_length=self.context_length,
+                has_chat_template=self.has_chat_template,
+                license=self.license,
             ),
         )
 

@@ -105,11 +105,12 @@ def test_list_is_a_table(stoker, model: str) -> None:
         "PARAMETERS",
         "QUANTIZATION",
         "ARCHITECTURE",
+        "CONTEXT",
         "STORE",
         "CREATED",
     ]
     assert line.split()[:1] == [model]
-    assert ["25", "B", "words", "5", "-", "-", "shelf"] == line.split()[2:9]
+    assert ["25", "B", "words", "5", "-", "-", "-", "shelf"] == line.split()[2:10]
     assert line.endswith(" ago")
 
 

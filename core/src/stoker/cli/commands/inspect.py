@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import click
 
 from stoker.cli.invocation import Invocation
 from stoker.cli.layer_table import print_layers
 from stoker.cli.output import print_facts, print_json
 from stoker.cli.quantities import size_text
+from stoker.media_types import Role
+
+if TYPE_CHECKING:
+    from stoker.artifact import Layer
 
 
 @click.command("inspect")
@@ -42,8 +49,23 @@ def command(invocation: Invocation, *, name: str, remote: bool, as_json: bool) -
             "Parameters": facts.parameters,
             "Quantization": facts.quantization,
             "Context length": facts.context_length,
+            "Chat template": _yes_or_no(facts.has_chat_template),
+            "License": facts.license or _license_files(layers),
             **dict(sorted(manifest.annotations.items())),
         }
     )
     click.echo()
     print_layers(layers)
+
+
+def _yes_or_no(answer: bool | None) -> str | None:
+    return None if answer is None else "yes" if answer else "no"
+
+
+def _license_files(layers: Sequence[Layer]) -> str:
+    """Where the licence can be read, when nobody said its name."""
+    return ", ".join(
+        layer.descriptor.file_path or layer.descriptor.digest.short
+        for layer in layers
+        if layer.role is Role.LICENSE
+    )

@@ -18,6 +18,7 @@ _HEADER = (
     "PARAMETERS",
     "QUANTIZATION",
     "ARCHITECTURE",
+    "CONTEXT",
     "STORE",
     "CREATED",
 )
@@ -51,6 +52,7 @@ def command(invocation: Invocation, *, quiet: bool, as_json: bool) -> None:
                 artifact.facts.parameters or "",
                 artifact.facts.quantization or "",
                 artifact.facts.architecture or "",
+                str(artifact.facts.context_length or ""),
                 artifact.store,
                 age_text(artifact.created_s, now_s),
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 _CARRIED = (Role.WEIGHTS, Role.CHAT_TEMPLATE, Role.LICENSE, Role.PROJECTOR)
+_OF_FOLDERS = {Role.CONFIG, Role.TOKENIZER}
 _DISPENSABLE = (Role.DOC, Role.OTHER)
 """A model runs the same without these."""
 
@@ -33,6 +35,12 @@ _DISPENSABLE = (Role.DOC, Role.OTHER)
     type=_FILE,
     multiple=True,
     help="The weights; once per shard, in order.",
+)
+@click.option(
+    "--directory",
+    metavar="DIR",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="A folder with the model, instead of --weights: all its files are taken.",
 )
 @click.option(
     "--media-type",
@@ -67,6 +75,7 @@ def command(
     *,
     name: str,
     weights: tuple[Path, ...],
+    directory: Path | None,
     media_type: str | None,
     origin: str | None,
     artifact_format: str,
@@ -85,14 +94,19 @@ def command(
     from stoker.cli.wire.models import ModelDocument
     from stoker.store import PackageSource
 
-    if not weights and origin is None:
-        raise click.UsageError("Say what to package: --weights FILE or --from REF.")
+    if not weights and directory is None and origin is None:
+        raise click.UsageError(
+            "Say what to package: --weights FILE, --directory DIR or --from REF."
+        )
+    if directory is not None and origin is not None:
+        raise click.UsageError("A model is either in a --directory or taken --from another one.")
     application = invocation.application()
     reference = application.stores.parse(name)
     store = application.stores.writable(reference)
     base = PackageSource(weights=()) if origin is None else _files_of(application, origin)
     source = PackageSource(
         weights=weights or base.weights,
+        directory=directory or (None if weights else base.directory),
         media_type=MediaType(media_type) if media_type else base.media_type,
         chat_template=chat_template or base.chat_template,
         licenses=licenses or base.licenses,
@@ -120,6 +134,11 @@ def _files_of(application: Application, name: str) -> PackageSource:
 
     artifact = application.stores.resolve(name)
     bundle = application.stores.of(artifact.reference).open(artifact)
+    if bundle.weights and {item.role for item in bundle.files} & _OF_FOLDERS:
+        # Such a model is one only with all of its files, under the names that they have.
+        return PackageSource(
+            directory=Path(os.path.commonpath([f.path.parent for f in bundle.files]))
+        )
     for item in bundle.files:
         if item.role in _DISPENSABLE:
             note(f"left out {item.path.name} ({item.role}), which a package does not carry")

@@ -19,6 +19,8 @@ class FactsDocument(msgspec.Struct, frozen=True):
     parameters: str | None
     quantization: str | None
     context_length: int | None
+    has_chat_template: bool | None
+    license: str | None
 
     @classmethod
     def from_domain(cls, facts: ModelFacts) -> Self:

@@ -1,4 +1,4 @@
-"""The header of a GGUF file: what it says of the model, without reading any weights.
+"""The header of a GGUF file: what it says of its model, without reading any weights.
 
 The reader skips arrays (a vocabulary has hundreds of thousands of strings) instead of building
 lists of them, and trusts no count or length that it finds.
@@ -47,6 +47,7 @@ _MAX_TEXT_BYTES = 64 * 1024 * 1024
 _MAX_ARRAY_STRINGS = 8_000_000
 _MAX_ARRAY_DEPTH = 4
 _MAX_DIMENSIONS = 8
+_BLOCK_BYTES = 1024 * 1024
 
 # `enum llama_ftype` of
 # https://github.com/ggml-org/llama.cpp/blob/master/include/llama.h
@@ -145,7 +146,7 @@ def read_gguf_header(path: Path) -> GgufHeader:
         InvalidArtifactError: It is no GGUF file of version 2 or 3, or ends too early.
     """
     try:
-        with path.open("rb", buffering=1024 * 1024) as file:
+        with path.open("rb", buffering=_BLOCK_BYTES) as file:
             return _Reader(path, file).header()
     except OSError as exc:
         raise InvalidInputError(f"{path} cannot be read: {exc.strerror or exc}.") from exc
@@ -230,15 +231,28 @@ class _Reader:
             raise self._error(f"has an array of type {kind}, which GGUF does not know")
 
     def _skip_strings(self, count: int) -> None:
-        # The one hot loop: a vocabulary and its merges come through here, string by string.
-        read = self._file.read
-        for _ in range(count):
-            prefix = read(8)
-            length = int.from_bytes(prefix, "little")
-            if len(prefix) < 8 or length > _MAX_STRING_BYTES:  # noqa: PLR2004 - a u64's bytes
-                raise self._error("ends within its header, or has a string that is too long")
-            if len(read(length)) < length:
-                raise self._error("ends within its header")
+        # The one hot loop: a vocabulary and its merges come through here, hundreds of thousands of
+        # strings. So it hops over a block in memory, and finds its end by hopping too far.
+        length_at = struct.Struct("<Q").unpack_from
+        block = self._file.read(_BLOCK_BYTES)
+        place = 0
+        while count:
+            try:
+                while count:
+                    place += 8 + length_at(block, place)[0]
+                    count -= 1
+            except struct.error as exc:
+                if place == 0:
+                    raise self._error("ends within its header: the file is incomplete") from exc
+            self._go(place - len(block))
+            block, place = self._file.read(_BLOCK_BYTES) if count else b"", 0
+
+    def _go(self, distance: int) -> None:
+        """Move on, or back; what a string claims may lie far behind the end."""
+        position = self._file.tell() + distance
+        if position > self._size_bytes:
+            raise self._error("ends within its header: the file is incomplete")
+        self._file.seek(position)
 
     def _string(self) -> str:
         length = self._count("<Q", _MAX_STRING_BYTES, "bytes in a string")
@@ -264,9 +278,7 @@ class _Reader:
         return data
 
     def _skip(self, count: int) -> None:
-        if count > self._size_bytes - self._file.tell():
-            raise self._error("ends within its header: the file is incomplete")
-        self._file.seek(count, os.SEEK_CUR)
+        self._go(count)
 
     def _error(self, problem: str) -> InvalidArtifactError:
         return InvalidArtifactError(f"{self._path.name} {problem}.")

@@ -1,5 +1,3 @@
-"""Tests of `stoker_registry.gguf_header`."""
-
 from __future__ import annotations
 
 import contextlib
@@ -7,13 +5,12 @@ import struct
 from pathlib import Path
 
 import pytest
+from gguf_file import gguf_bytes
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stoker.errors import InvalidArtifactError, InvalidInputError
-from stoker_registry.gguf_header import GgufHeader, read_gguf_header
-
-from .conftest import gguf_bytes
+from stoker.weights.gguf import GgufHeader, read_gguf_header
 
 
 def read(tmp_path: Path, data: bytes) -> GgufHeader:
@@ -23,9 +20,20 @@ def read(tmp_path: Path, data: bytes) -> GgufHeader:
     return read_gguf_header(path)
 
 
-def test_facts_are_read(gguf: Path) -> None:
+def test_facts_are_read(tmp_path: Path) -> None:
     """Architecture, context length, quantization and parameters come out of the header."""
-    header = read_gguf_header(gguf)
+    header = read(
+        tmp_path,
+        gguf_bytes(
+            {
+                "general.architecture": "llama",
+                "general.name": "Tiny",
+                "general.file_type": 15,
+                "llama.context_length": 512,
+                "tokenizer.ggml.tokens": ["a", "b", "c"],
+            }
+        ),
+    )
 
     assert "llama" == header.architecture
     assert 512 == header.context_length

@@ -1,0 +1,64 @@
+"""What the files of models say, written down: a large vocabulary takes a tenth of a second to read.
+
+One file per manifest. A digest means the same bytes for ever, so nothing here grows old.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+
+import attrs
+import msgspec
+
+from stoker.artifact import ModelFacts
+from stoker.digest import Digest
+from stoker.errors import InvalidDigestError
+from stoker_registry.disk import write_atomically
+
+_SUFFIX = ".json"
+
+
+class _Facts(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    format: str | None = None
+    architecture: str | None = None
+    parameters: str | None = None
+    quantization: str | None = None
+    context_length: int | None = None
+    has_chat_template: bool | None = None
+    license: str | None = None
+
+
+@attrs.frozen
+class FactsCache:
+    """The folder `facts` of a store; whoever deletes it loses time only."""
+
+    directory: Path
+
+    def get(self, digest: Digest, read: Callable[[], ModelFacts]) -> ModelFacts:
+        """The facts of a model.
+
+        Args:
+            digest: Of its manifest.
+            read: Reads them from the files, when nobody wrote them down yet.
+        """
+        path = self.directory / f"{digest.algorithm}-{digest.encoded}{_SUFFIX}"
+        # A file that cannot be read, or is of another version, is written again.
+        with contextlib.suppress(OSError, msgspec.MsgspecError, UnicodeDecodeError):
+            known = msgspec.json.decode(path.read_bytes(), type=_Facts)
+            return ModelFacts(**msgspec.structs.asdict(known))
+        facts = read()
+        data = msgspec.json.encode(_Facts(**attrs.asdict(facts)))
+        # The store may be a read-only one.
+        with contextlib.suppress(OSError):
+            write_atomically(path, data)
+        return facts
+
+    def remove_all_but(self, keep: frozenset[Digest]) -> None:
+        """Forget what no other manifest needs."""
+        for path in self.directory.glob(f"*{_SUFFIX}"):
+            algorithm, _, encoded = path.name.removesuffix(_SUFFIX).partition("-")
+            with contextlib.suppress(InvalidDigestError):
+                if Digest(algorithm, encoded) not in keep:
+                    path.unlink(missing_ok=True)
