@@ -1,6 +1,6 @@
 """The header of a GGUF file: what it says of its model, without reading any weights.
 
-The reader skips arrays (a vocabulary has hundreds of thousands of strings) instead of building
+The reader skips long arrays (a vocabulary has hundreds of thousands of strings) instead of building
 lists of them, and trusts no count or length that it finds.
 
 https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
@@ -8,9 +8,11 @@ https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 
 from __future__ import annotations
 
+import itertools
+import math
 import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,6 +23,7 @@ from stoker.errors import InvalidArtifactError, InvalidInputError
 MAGIC = b"GGUF"
 
 Scalar = str | int | float | bool
+_Place = tuple[str, tuple[int, ...], int, int]
 
 _VERSIONS = (2, 3)
 _STRING = 8
@@ -41,12 +44,14 @@ _SCALARS = {
 
 # Far above any real file, and small enough that a hostile header is refused within a second or two.
 _MAX_KEYS = 65_536
-_MAX_TENSORS = 1_000_000
+_MAX_TENSORS = 100_000
 _MAX_STRING_BYTES = 16 * 1024 * 1024
 _MAX_TEXT_BYTES = 64 * 1024 * 1024
 _MAX_ARRAY_STRINGS = 8_000_000
 _MAX_ARRAY_DEPTH = 4
 _MAX_DIMENSIONS = 8
+_MAX_KEPT_NUMBERS = 1024
+"""Longer arrays are no settings of layers, but vocabularies."""
 _BLOCK_BYTES = 1024 * 1024
 
 # `enum llama_ftype` of
@@ -92,14 +97,32 @@ _FILE_TYPES = {
 
 
 @attrs.frozen
+class GgufTensor:
+    """One tensor of a file."""
+
+    name: str
+    shape: tuple[int, ...]
+    """The innermost dimension first, as the format has it: for a matrix (inputs, outputs)."""
+    kind: int
+    """Its type, an `enum ggml_type`."""
+    size_bytes: int
+    """What it takes in the file, the padding behind it included."""
+
+
+@attrs.frozen
 class GgufHeader:
-    """What a header holds, arrays left out."""
+    """What a header holds, contents of long arrays left out."""
 
     version: int
     metadata: Mapping[str, Scalar]
     tensor_count: int
     parameter_count: int
     """Elements of all tensors of this file."""
+    arrays: Mapping[str, tuple[int | float | bool, ...]] = attrs.field(factory=dict, repr=False)
+    """Short arrays of numbers, such as settings of each layer."""
+    array_lengths: Mapping[str, int] = attrs.field(factory=dict, repr=False)
+    """Lengths of all arrays, the long ones and those of strings included."""
+    tensors: tuple[GgufTensor, ...] = attrs.field(default=(), repr=False)
 
     def text(self, key: str) -> str | None:
         """A string, or None when the key is missing or holds something else."""
@@ -161,6 +184,8 @@ class _Reader:
         self._size_bytes = os.fstat(file.fileno()).st_size
         self._array_strings = 0
         self._text_bytes = 0
+        self._arrays: dict[str, tuple[int | float | bool, ...]] = {}
+        self._array_lengths: dict[str, int] = {}
 
     def header(self) -> GgufHeader:
         if self._file.read(4) != MAGIC:
@@ -173,38 +198,50 @@ class _Reader:
         metadata: dict[str, Scalar] = {}
         for _ in range(key_count):
             key = self._string()
-            value = self._value(self._number("<I"))
+            value = self._value(key, self._number("<I"))
             if value is not None:
                 metadata[key] = value
-        parameter_count, last_offset = self._tensors(tensor_count)
-        header = GgufHeader(version, metadata, tensor_count, parameter_count)
-        alignment = max(header.number("general.alignment") or 32, 1)
-        data_start = -(-self._file.tell() // alignment) * alignment
-        if tensor_count and data_start + last_offset > self._size_bytes:
+        places = [self._place() for _ in range(tensor_count)]
+        alignment = metadata.get("general.alignment")
+        alignment = max(alignment if isinstance(alignment, int) else 32, 1)
+        data_bytes = self._size_bytes - -(-self._file.tell() // alignment) * alignment
+        if any(offset > data_bytes for _, _, _, offset in places):
             raise self._error("ends before its last tensor: the file is incomplete")
-        return header
+        return GgufHeader(
+            version,
+            metadata,
+            tensor_count,
+            sum(math.prod(shape) for _, shape, _, _ in places),
+            self._arrays,
+            self._array_lengths,
+            tuple(_tensors(places, data_bytes)),
+        )
 
-    def _tensors(self, count: int) -> tuple[int, int]:
-        """Read the tensors' shapes and offsets; returns all elements and the last offset."""
-        elements = last_offset = 0
-        for _ in range(count):
-            self._string()
-            product = 1
-            for _ in range(self._count("<I", _MAX_DIMENSIONS, "dimensions")):
-                product *= self._number("<Q")
-            elements += product
-            self._number("<I")
-            last_offset = max(last_offset, self._number("<Q"))
-        return elements, last_offset
+    def _place(self) -> _Place:
+        """Read the name, shape, type and offset of a tensor."""
+        name = self._string()
+        dimensions = self._count("<I", _MAX_DIMENSIONS, "dimensions")
+        shape = tuple(self._number("<Q") for _ in range(dimensions))
+        return name, shape, self._number("<I"), self._number("<Q")
 
-    def _value(self, kind: int) -> Scalar | None:
-        """Read a value; arrays are skipped and give None."""
+    def _value(self, key: str, kind: int) -> Scalar | None:
+        """Read a value; arrays give None, and are kept by their key as far as anything is."""
         if kind == _STRING:
             return self._string()
         if kind == _ARRAY:
-            self._skip_array(1)
+            self._array(key)
             return None
         return self._scalar(kind)
+
+    def _array(self, key: str) -> None:
+        start = self._file.tell()
+        kind = self._number("<I")
+        count = self._array_lengths[key] = self._number("<Q")
+        if kind in _SCALARS and count <= _MAX_KEPT_NUMBERS:
+            self._arrays[key] = tuple(self._scalar(kind) for _ in range(count))
+        else:
+            self._file.seek(start)
+            self._skip_array(1)
 
     def _scalar(self, kind: int) -> int | float | bool:
         code = _SCALARS.get(kind)
@@ -282,3 +319,11 @@ class _Reader:
 
     def _error(self, problem: str) -> InvalidArtifactError:
         return InvalidArtifactError(f"{self._path.name} {problem}.")
+
+
+def _tensors(places: Sequence[_Place], data_bytes: int) -> Iterator[GgufTensor]:
+    """Sizes from where the next tensor begins: so no table of types can be out of date."""
+    ends = sorted({offset for _, _, _, offset in places} | {data_bytes})
+    following = dict(itertools.pairwise(ends))
+    for name, shape, kind, offset in places:
+        yield GgufTensor(name, shape, kind, following.get(offset, offset) - offset)

@@ -53,6 +53,23 @@ def test_all_kinds_of_values_are_read(tmp_path: Path) -> None:
     assert {"b": 1.5, "d": True, "e": "ü", "f": 7} == header.metadata
 
 
+def test_short_arrays_and_tensors_are_kept(tmp_path: Path) -> None:
+    """Settings of layers, lengths of all arrays, and what each tensor takes in the file."""
+    header = read(
+        tmp_path,
+        gguf_bytes(
+            {"heads": [4, 2, 0], "long": list(range(2000)), "tokens": ["a", "b"]},
+            (("token_embd.weight", (4, 2)), ("blk.0.attn_k.weight", (3, 5, 7))),
+        ),
+    )
+
+    assert {"heads": (4, 2, 0)} == header.arrays
+    assert {"heads": 3, "long": 2000, "tokens": 2} == header.array_lengths
+    assert [("token_embd.weight", (4, 2), 0, 32), ("blk.0.attn_k.weight", (3, 5, 7), 0, 32)] == [
+        (tensor.name, tensor.shape, tensor.kind, tensor.size_bytes) for tensor in header.tensors
+    ]
+
+
 @pytest.mark.parametrize("version", [2, 3])
 def test_both_current_versions_are_read(tmp_path: Path, version: int) -> None:
     """GGUF 2 and 3 have the same layout."""
