@@ -13,8 +13,9 @@ from stoker.artifact import Artifact, ModelBundle
 from stoker.backend import BackendSpec
 from stoker.config import Settings, load_settings
 from stoker.config.sources import Flag
+from stoker.memory.plan import MemoryPlan
+from stoker.memory.planner import MemoryPlanner
 from stoker.plugins import PluginManager
-from stoker.reference import Reference
 from stoker.selection import Decision, decide
 from stoker.stores import Stores
 
@@ -29,7 +30,11 @@ class LoadPlan:
     plugin: str
     """Entry-point name of the backend's plugin."""
     options: msgspec.Struct
+    """With the context length that was chosen where the config prescribes none."""
+    memory: MemoryPlan
     keep_alive_s: float
+    priority: int = 0
+    pin: bool = False
 
 
 class Application:
@@ -42,6 +47,7 @@ class Application:
         self.settings = settings
         self.plugins = plugins
         self.stores = Stores(plugins, settings)
+        self._planner = MemoryPlanner(settings.config.memory)
 
     @classmethod
     def create(
@@ -92,22 +98,19 @@ class Application:
         keep_alive_s = model.keep_alive_s
         if keep_alive_s is None:
             keep_alive_s = self.settings.config.defaults.keep_alive_s
+        bundle = self.stores.of(artifact.reference).open(artifact)
+        options = self.settings.options(
+            "backends", spec.name, spec.options_type, overlay=model.options
+        )
+        memory, options = self._planner.plan(spec, bundle, options)
         return LoadPlan(
             artifact=artifact,
-            bundle=self.stores.of(artifact.reference).open(artifact),
+            bundle=bundle,
             backend=spec,
             plugin=self.plugins.provider(spec).name,
-            options=self.options(artifact.reference, spec),
+            options=options,
+            memory=memory,
             keep_alive_s=keep_alive_s,
-        )
-
-    def options(self, reference: Reference, backend: BackendSpec) -> msgspec.Struct:
-        """The options with which a backend is to run a model; reads no disk.
-
-        Raises:
-            ConfigError: A setting is wrong.
-        """
-        model = self.settings.model(reference, schemes=self.stores.schemes)
-        return self.settings.options(
-            "backends", backend.name, backend.options_type, overlay=model.options
+            priority=model.priority,
+            pin=model.pin,
         )

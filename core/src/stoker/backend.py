@@ -14,6 +14,7 @@ import msgspec
 
 from stoker.artifact import ModelBundle
 from stoker.engine import Engine, TextEngine
+from stoker.estimate import EstimateMemory
 from stoker.media_types import MediaType
 
 
@@ -96,6 +97,8 @@ class LoadEngine(Protocol):
         Raises:
             LoadError: The model cannot be loaded; the message says why, in the library's words
                 where they help.
+            OutOfMemoryError: It cannot be loaded because memory is short. It is tried once more
+                when another model has left.
             BackendUnavailableError: The library is missing or of an untested version.
         """
 
@@ -122,5 +125,7 @@ class BackendSpec:
 
     Raises `BackendUnavailableError` when they cannot be found out.
     """
+    estimate: EstimateMemory | None = None
+    """What a model takes in memory; None counts the size of its weights' files."""
     priority: int = 0
     """Decides when the config does not; larger wins."""

@@ -23,7 +23,9 @@ The branches say who must act::
     │   ├── BackendUnavailableError
     │   ├── AddressInUseError
     │   ├── TransferError
+    │   ├── InsufficientMemoryError
     │   ├── LoadError
+    │   │   └── OutOfMemoryError
     │   ├── RunnerCrashedError
     │   ├── BrokenFrameError
     │   └── OverloadedError
@@ -173,6 +175,26 @@ class TransferError(UnavailableError):
 
 class LoadError(UnavailableError):
     """An engine could not load a model; the message carries the engine's own last words."""
+
+
+class OutOfMemoryError(LoadError):
+    """A load failed because a device had no memory left; it may work when other models leave."""
+
+
+class InsufficientMemoryError(UnavailableError):
+    """A model needs more memory than there is for all models together: it can never be loaded.
+
+    Attributes:
+        device: Whose memory it is.
+        needed_bytes: What the model takes.
+        budget_bytes: What there is.
+    """
+
+    def __init__(self, message: str, *, device: str, needed_bytes: int, budget_bytes: int) -> None:
+        self.device = device
+        self.needed_bytes = needed_bytes
+        self.budget_bytes = budget_bytes
+        super().__init__(message)
 
 
 class RunnerCrashedError(UnavailableError):

@@ -31,6 +31,8 @@ class ModelCard:
     created_s: float
     store: str
     facts: ModelFacts = ModelFacts()
+    context_length: int | None = None
+    """Tokens per sequence as it is loaded now; None while it is not."""
 
 
 class RunnerState(enum.StrEnum):
@@ -52,11 +54,15 @@ class RunnerStatus:
     pid: int | None
     active_requests: int
     context_length: int | None
-    """Tokens per sequence; None while loading."""
+    """Tokens per sequence; None where the backend tells only once it has loaded."""
     devices: tuple[str, ...]
     memory_bytes: int | None
     expires_in_s: float | None
     """Until it is unloaded for idleness; None while busy or when kept for ever."""
+    planned_bytes: int = 0
+    """What it was planned to take, of all devices, with a full context."""
+    pinned: bool = False
+    """Whether it stays loaded, idle or not."""
 
 
 class Catalog(Protocol):

@@ -175,6 +175,7 @@ def open(name: str, *, backend: str | None = None) -> Model:  # noqa: A001 - rea
 
     Raises:
         ModelNotFoundError: It is not here.
+        InsufficientMemoryError: It needs more memory than there is.
         StokerError: No backend can run it, or its engine cannot load it.
     """
     from stoker.application import Application  # noqa: PLC0415 - `import stoker` stays light
@@ -182,6 +183,7 @@ def open(name: str, *, backend: str | None = None) -> Model:  # noqa: A001 - rea
 
     application = Application.create()
     plan = application.plan(application.stores.resolve(name), backend=backend)
+    plan.memory.require(name)
     return Model(name, load_session(plan.backend, plan.bundle, plan.options, _ignore_progress))
 
 

@@ -90,6 +90,14 @@ def _checked_max_tokens(_instance: object, _attribute: object, value: int | None
         raise InvalidRequestError("max_tokens must be 1 or more.", param="max_tokens")
 
 
+def _checked_keep_alive(_instance: object, _attribute: object, value: float | None) -> None:
+    # NaN is not 0 or more either.
+    if value is not None and not value >= 0:
+        raise InvalidRequestError(
+            "keep_alive must be 0 or more seconds, or infinite.", param="keep_alive"
+        )
+
+
 @attrs.frozen
 class GenerateRequest:
     """One request for text. None means "unset" throughout."""
@@ -113,6 +121,8 @@ class GenerateRequest:
     """Pins the backend by name."""
     priority: int = 0
     """Larger goes first."""
+    keep_alive_s: float | None = attrs.field(default=None, validator=_checked_keep_alive)
+    """How long the model stays loaded when it is idle after this; unset is what the config says."""
 
 
 def _check_count(name: str, value: Sized) -> None:
@@ -142,6 +152,8 @@ class EmbedRequest:
     """Pins the backend by name."""
     priority: int = 0
     """Larger goes first."""
+    keep_alive_s: float | None = attrs.field(default=None, validator=_checked_keep_alive)
+    """How long the model stays loaded when it is idle after this; unset is what the config says."""
 
     def __attrs_post_init__(self) -> None:
         _check_count("input", self.input)
@@ -163,6 +175,8 @@ class RerankRequest:
     """Pins the backend by name."""
     priority: int = 0
     """Larger goes first."""
+    keep_alive_s: float | None = attrs.field(default=None, validator=_checked_keep_alive)
+    """How long the model stays loaded when it is idle after this; unset is what the config says."""
 
     def __attrs_post_init__(self) -> None:
         one, other = self.params

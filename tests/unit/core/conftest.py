@@ -2,14 +2,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from stoker.application import LoadPlan
 from stoker.artifact import Artifact, BundleFile, ModelBundle, ModelFacts
 from stoker.digest import Digest
+from stoker.estimate import DeviceNeed
 from stoker.manifest import Descriptor, Manifest
 from stoker.media_types import MediaType, Role
+from stoker.memory.budget import Budget
+from stoker.memory.plan import MemoryPlan
 from stoker.plugins import PluginManager
 from stoker.reference import Reference
 
@@ -36,12 +40,19 @@ def make_plan(faulty: PluginManager, tmp_path: Path) -> MakePlan:
         load: str = "ok",
         delay_s: float = 0.0,
         keep_alive_s: float = 60,
+        name: str = "test/words",
+        priority: int = 0,
+        pin: bool = False,
+        need_bytes: int = 0,
+        budget_bytes: int | None = None,
+        **options: Any,
     ) -> LoadPlan:
         spec = faulty.backends["faulty"]
         (media_type,) = spec.media_types
-        path = tmp_path / "words.txt"
+        path = tmp_path / f"{hash(text)}.txt"
         path.write_text(text)
-        reference = Reference.parse("test/words")
+        reference = Reference.parse(name)
+        limits = {} if budget_bytes is None else {"host": budget_bytes}
         layer = Descriptor(media_type, Digest.of(text.encode()), len(text))
         config = Descriptor(MediaType("application/json"), Digest.of(b"{}"), 2)
         artifact = Artifact(
@@ -53,8 +64,11 @@ def make_plan(faulty: PluginManager, tmp_path: Path) -> MakePlan:
             bundle=ModelBundle(reference, layer.digest, files),
             backend=spec,
             plugin="faulty",
-            options=spec.options_type(load=load, delay_s=delay_s),
+            options=spec.options_type(load=load, delay_s=delay_s, **options),
+            memory=MemoryPlan((DeviceNeed(weights_bytes=need_bytes),), Budget(limits)),
             keep_alive_s=keep_alive_s,
+            priority=priority,
+            pin=pin,
         )
 
     return make

@@ -10,7 +10,11 @@ from typing import Annotated, Any
 
 import msgspec
 
+from stoker.errors import InvalidInputError
+from stoker.memory.size import parse_size
+
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
+Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
 
 
 class PluginsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -30,6 +34,35 @@ class DefaultsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long an idle model stays loaded; `inf` keeps it for ever, 0 not at all."""
     load_timeout_s: Seconds = 600.0
     """How long loading may take."""
+    step_timeout_s: Annotated[float, msgspec.Meta(gt=0)] = 300.0
+    """How long an engine may be silent while it has requests, before it is taken for hung and its
+    runner is ended; `inf` waits for ever."""
+
+
+class MemoryConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[memory]`: how much of it loaded models may take together."""
+
+    budget: Share | str | None = None
+    """An amount (`"12 GiB"`), or a share of what the machine or the control group has; unset is a
+    share of 0.8."""
+    devices: dict[str, Share | str] = {}
+    """The same for other devices, by the names that `stoker plugins` shows."""
+    wait_timeout_s: Seconds = 60.0
+    """How long a request may wait for memory that busy models have."""
+
+    def __post_init__(self) -> None:
+        """Check the amounts."""
+        for amount in (self.budget, *self.devices.values()):
+            if isinstance(amount, str):
+                _check_size(amount)
+
+
+def _check_size(amount: str) -> None:
+    try:
+        parse_size(amount)
+    except InvalidInputError as exc:
+        # What msgspec expects of a check, and turns into its own error with the place.
+        raise ValueError(str(exc)) from exc
 
 
 class ServeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -45,6 +78,12 @@ class ModelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     backend: str | None = None
     """Pins the backend."""
     keep_alive_s: Seconds | None = None
+    priority: int = 0
+    """Models with a larger one keep their memory when others need some, and are loaded first."""
+    pin: bool = False
+    """Once loaded, keep it: neither idleness nor another model's need unloads it."""
+    preload: bool = False
+    """Load it when the server starts."""
     options: dict[str, Any] = {}
     """Laid over the backend's own table for this model."""
 
@@ -54,6 +93,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     plugins: PluginsConfig = PluginsConfig()
     defaults: DefaultsConfig = DefaultsConfig()
+    memory: MemoryConfig = MemoryConfig()
     serve: ServeConfig = ServeConfig()
     selection: dict[str, tuple[str, ...]] = {}
     """Backends by canonical media type, best first."""

@@ -214,6 +214,7 @@ class GenerateRequestWire(_Wire, frozen=True, tag="generate"):
     ignore_end: bool = False
     backend: str | None = None
     priority: int = 0
+    keep_alive_s: float | None = None
 
     @classmethod
     def from_domain(cls, item: GenerateRequest) -> GenerateRequestWire:
@@ -234,6 +235,7 @@ class GenerateRequestWire(_Wire, frozen=True, tag="generate"):
             ignore_end=item.ignore_end,
             backend=item.backend,
             priority=item.priority,
+            keep_alive_s=item.keep_alive_s,
         )
 
     def to_domain(self) -> GenerateRequest:
@@ -259,6 +261,7 @@ class GenerateRequestWire(_Wire, frozen=True, tag="generate"):
             ignore_end=self.ignore_end,
             backend=self.backend,
             priority=self.priority,
+            keep_alive_s=self.keep_alive_s,
         )
 
 
@@ -271,6 +274,7 @@ class EmbedRequestWire(_Wire, frozen=True, tag="embed"):
     normalize: bool = True
     backend: str | None = None
     priority: int = 0
+    keep_alive_s: float | None = None
 
     @classmethod
     def from_domain(cls, item: EmbedRequest) -> EmbedRequestWire:
@@ -287,6 +291,7 @@ class EmbedRequestWire(_Wire, frozen=True, tag="embed"):
             normalize=item.normalize,
             backend=item.backend,
             priority=item.priority,
+            keep_alive_s=item.keep_alive_s,
         )
 
     def to_domain(self) -> EmbedRequest:
@@ -307,6 +312,7 @@ class EmbedRequestWire(_Wire, frozen=True, tag="embed"):
             normalize=self.normalize,
             backend=self.backend,
             priority=self.priority,
+            keep_alive_s=self.keep_alive_s,
         )
 
 
@@ -320,6 +326,7 @@ class RerankRequestWire(_Wire, frozen=True, tag="rerank"):
     params: tuple[str, str] = ("query", "documents")
     backend: str | None = None
     priority: int = 0
+    keep_alive_s: float | None = None
 
     @classmethod
     def from_domain(cls, item: RerankRequest) -> RerankRequestWire:

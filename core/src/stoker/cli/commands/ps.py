@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from stoker.cli.failure import note
 from stoker.cli.invocation import Invocation
 from stoker.cli.output import print_json, print_table
-from stoker.cli.quantities import duration_text, size_text
+from stoker.cli.quantities import duration_text
+from stoker.memory.size import memory_text
+
+if TYPE_CHECKING:
+    from stoker.host import RunnerStatus
 
 _HEADER = (
     "MODEL",
@@ -44,14 +50,18 @@ def command(invocation: Invocation, *, as_json: bool) -> None:
                     runner.backend,
                     runner.state,
                     str(runner.context_length or ""),
-                    "" if runner.memory_bytes is None else size_text(runner.memory_bytes),
+                    memory_text(runner.planned_bytes),
                     str(runner.active_requests),
                     ", ".join(runner.devices),
                     str(runner.pid or ""),
-                    ""
-                    if runner.expires_in_s is None
-                    else f"in {duration_text(runner.expires_in_s)}",
+                    _until(runner),
                 )
                 for runner in server.runners
             ],
         )
+
+
+def _until(runner: RunnerStatus) -> str:
+    if runner.expires_in_s is not None:
+        return f"in {duration_text(runner.expires_in_s)}"
+    return "pinned" if runner.pinned else ""

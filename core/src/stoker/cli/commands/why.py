@@ -9,11 +9,14 @@ import click
 from stoker.cli.failure import note
 from stoker.cli.invocation import Invocation
 from stoker.cli.layer_table import print_layers
+from stoker.cli.memory_table import print_memory
 from stoker.cli.output import print_facts, print_json, print_table
-from stoker.errors import ModelNotFoundError
+from stoker.errors import ModelNotFoundError, StokerError
 
 if TYPE_CHECKING:
+    from stoker.application import Application
     from stoker.artifact import Artifact
+    from stoker.memory.plan import MemoryPlan
     from stoker.selection import Decision
 
 
@@ -23,10 +26,11 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print the decision as JSON.")
 @click.pass_obj
 def command(invocation: Invocation, *, name: str, backend: str | None, as_json: bool) -> None:
-    """Show which backend a model gets, and why.
+    """Show which backend a model gets, and what it will take in memory, and why.
 
     Shows the model's layers, what they truly are, every backend that could run them, which one
-    won and by which rule. A model that is not here is looked up where `pull` would take it from.
+    won and by which rule; then the length of its context and its memory against the budget. A
+    model that is not here is looked up where `pull` would take it from, and has no memory plan.
     """
     from stoker.cli.wire.decision import WhyDocument
 
@@ -41,15 +45,29 @@ def command(invocation: Invocation, *, name: str, backend: str | None, as_json: 
         artifact = store.resolve_remote(reference)
         local = False
     decision = application.decide(artifact, backend=backend)
+    memory = _memory(application, artifact, backend) if local and decision.backend else None
     if as_json:
-        print_json(WhyDocument.from_domain(artifact, decision, local=local))
+        print_json(WhyDocument.from_domain(artifact, decision, memory, local=local))
     else:
-        _print(artifact, decision, local=local)
+        _print(artifact, decision, memory, local=local)
     if decision.problem is not None:
         raise decision.problem
+    if memory is not None:
+        memory.require(reference.familiar)
 
 
-def _print(artifact: Artifact, decision: Decision, *, local: bool) -> None:
+def _memory(application: Application, artifact: Artifact, backend: str | None) -> MemoryPlan | None:
+    """The plan, if one can be made; what keeps it from being made is said."""
+    try:
+        return application.plan(artifact, backend=backend).memory
+    except StokerError as exc:
+        note(f"its memory cannot be planned: {exc.message}")
+        return None
+
+
+def _print(
+    artifact: Artifact, decision: Decision, memory: MemoryPlan | None, *, local: bool
+) -> None:
     print_facts(
         {
             "Model": str(artifact.reference),
@@ -81,3 +99,6 @@ def _print(artifact: Artifact, decision: Decision, *, local: bool) -> None:
         click.echo(f"Chosen: {decision.backend.name} ({decision.rule})")
     else:
         click.echo("Chosen: none")
+    if memory is not None:
+        click.echo()
+        print_memory(memory)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Self
 
+import attrs
 import msgspec
 
 from stoker.artifact import Artifact
 from stoker.cli.wire.models import LayerDocument
+from stoker.memory.plan import MemoryPlan
 from stoker.selection import Bid, Decision
 
 
@@ -26,6 +28,41 @@ class BidDocument(msgspec.Struct, frozen=True):
         return cls(bid.backend, availability.available, availability.reason, bid.priority)
 
 
+class DeviceNeedDocument(msgspec.Struct, frozen=True):
+    """See `stoker.estimate.DeviceNeed`."""
+
+    device: str
+    weights_bytes: int
+    mapped_bytes: int
+    cache_bytes: int
+    buffer_bytes: int
+    process_bytes: int
+    total_bytes: int
+    budget_bytes: int | None
+    """None when there is no limit."""
+
+
+class MemoryDocument(msgspec.Struct, frozen=True):
+    """See `stoker.memory.plan.MemoryPlan`."""
+
+    context_length: int | None
+    rule: str
+    devices: tuple[DeviceNeedDocument, ...]
+
+    @classmethod
+    def from_domain(cls, plan: MemoryPlan) -> Self:
+        """Convert for printing."""
+        devices = tuple(
+            DeviceNeedDocument(
+                **attrs.asdict(need),
+                total_bytes=need.total_bytes,
+                budget_bytes=plan.budget.limit(need.device),
+            )
+            for need in plan.needs
+        )
+        return cls(plan.context_length, str(plan.rule), devices)
+
+
 class WhyDocument(msgspec.Struct, frozen=True):
     """What `stoker why` shows."""
 
@@ -39,9 +76,13 @@ class WhyDocument(msgspec.Struct, frozen=True):
     backend: str | None
     rule: str | None
     problem: str | None
+    memory: MemoryDocument | None
+    """None when the model is not here, or its memory cannot be planned."""
 
     @classmethod
-    def from_domain(cls, artifact: Artifact, decision: Decision, *, local: bool) -> Self:
+    def from_domain(
+        cls, artifact: Artifact, decision: Decision, memory: MemoryPlan | None, *, local: bool
+    ) -> Self:
         """Convert for printing."""
         return cls(
             reference=str(artifact.reference),
@@ -53,4 +94,5 @@ class WhyDocument(msgspec.Struct, frozen=True):
             backend=decision.backend.name if decision.backend else None,
             rule=str(decision.rule) if decision.rule else None,
             problem=decision.problem.message if decision.problem else None,
+            memory=MemoryDocument.from_domain(memory) if memory else None,
         )

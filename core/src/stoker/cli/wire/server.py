@@ -23,6 +23,8 @@ class RunnerDocument(msgspec.Struct, frozen=True):
     devices: tuple[str, ...]
     memory_bytes: int | None
     expires_in_s: float | None
+    planned_bytes: int
+    pinned: bool
 
     @classmethod
     def from_domain(cls, status: RunnerStatus) -> Self:

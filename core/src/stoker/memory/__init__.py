@@ -1,0 +1,3 @@
+"""Memory: what there is, what a model takes of it, and how long its context may be."""
+
+from __future__ import annotations
