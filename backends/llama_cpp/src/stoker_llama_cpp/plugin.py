@@ -10,9 +10,11 @@ import stoker
 from stoker.artifact import ModelBundle
 from stoker.backend import Availability, BackendSpec, Device, LoadProgress
 from stoker.engine import Engine
+from stoker.estimate import MemoryEstimate
 from stoker.media_types import GGUF
 from stoker_llama_cpp import binding
 from stoker_llama_cpp.options import LlamaCppOptions
+from stoker_llama_cpp.shortage import told_apart
 
 
 def load(bundle: ModelBundle, options: msgspec.Struct, progress: LoadProgress) -> Engine:
@@ -21,14 +23,16 @@ def load(bundle: ModelBundle, options: msgspec.Struct, progress: LoadProgress) -
     Raises:
         BackendUnavailableError: llama-cpp-python is missing, untested or broken.
         LoadError: llama.cpp cannot load or run the model.
+        OutOfMemoryError: It cannot because memory is short.
         OperationCancelledError: `progress` raised it.
     """
     binding.load()
     from stoker_llama_cpp.loading import load_engine  # noqa: PLC0415 - imports llama.cpp
 
-    return load_engine(
-        bundle, msgspec.convert(options, LlamaCppOptions, from_attributes=True), progress
-    )
+    with told_apart():
+        return load_engine(
+            bundle, msgspec.convert(options, LlamaCppOptions, from_attributes=True), progress
+        )
 
 
 def probe() -> Availability:
@@ -47,6 +51,18 @@ def devices() -> Sequence[Device]:
     return ask_devices()
 
 
+def estimate(bundle: ModelBundle, options: msgspec.Struct) -> MemoryEstimate:
+    """What a model takes, by its files' headers; see `stoker.estimate.EstimateMemory`.
+
+    Raises:
+        InvalidInputError: A file is missing or no GGUF file.
+        BackendUnavailableError: The GPUs cannot be found out.
+    """
+    from stoker_llama_cpp import estimate as estimating  # noqa: PLC0415 - only planning needs it
+
+    return estimating.estimate(bundle, options)
+
+
 @stoker.hookimpl
 def stoker_register_backends() -> Iterable[BackendSpec]:
     """Offer llama.cpp."""
@@ -58,6 +74,7 @@ def stoker_register_backends() -> Iterable[BackendSpec]:
             probe=probe,
             options_type=LlamaCppOptions,
             devices=devices,
+            estimate=estimate,
             priority=100,
         )
     ]

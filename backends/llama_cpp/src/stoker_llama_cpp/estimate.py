@@ -1,0 +1,231 @@
+"""What a model will take in memory, from the headers of its files alone.
+
+`bench/memory_estimate.py` compares it with what is measured; `docs/reference/memory.md` has the
+table.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+
+import attrs
+import msgspec
+
+from stoker.artifact import ModelBundle
+from stoker.backend import Device
+from stoker.errors import InvalidArtifactError
+from stoker.estimate import HOST, DeviceMemory, DeviceNeed, MemoryEstimate
+from stoker.weights import read_gguf_header
+from stoker_llama_cpp.model_shape import LayerShape, ModelShape
+from stoker_llama_cpp.options import MAX_SEQUENCES, LlamaCppOptions
+
+_MIB = 1024 * 1024
+
+# Numbers in llama.cpp's blocks take so many bytes: `block_*` in ggml/src/ggml-common.h.
+_NUMBER_BYTES = {
+    "f32": 4.0,
+    "f16": 2.0,
+    "q8_0": 34 / 32,
+    "q5_1": 24 / 32,
+    "q5_0": 22 / 32,
+    "q4_1": 20 / 32,
+    "q4_0": 18 / 32,
+}
+_FLOAT_BYTES = 4
+# As `stoker_llama_cpp.context` has them, which cannot be imported without the engine. A test
+# compares.
+CELLS_MULTIPLE = 256
+KEPT_SLOTS = 16
+DRAFT_ROWS = 16
+
+# Measured: a runner with numpy and llama.cpp loaded; tables of tokens, of which llama.cpp has one,
+# and what prepares masks for constraints the others.
+_PROCESS_BYTES = 58 * _MIB
+_TOKEN_BYTES = 580
+# Measured: intermediate numbers of a token, in widths of the model. While llama.cpp computes the
+# feed-forward part it holds its inner numbers three times.
+_WIDTHS = 4.8
+_INNER_WIDTHS = 3
+_WIDTHS_OF_ATTENTION = 9
+_WIDTHS_OF_OUTPUT = 3
+LONGEST_POOLED_TEXT = 2048
+"""The context that is useful for a model that pools: it reads a text at once, with memory for all
+of its tokens."""
+
+
+def estimate(bundle: ModelBundle, options: msgspec.Struct) -> MemoryEstimate:
+    """Estimate a model's memory; see `stoker.estimate.EstimateMemory`.
+
+    Raises:
+        InvalidInputError: A file is missing.
+        InvalidArtifactError: A file is no GGUF file, or there is none.
+        BackendUnavailableError: The GPUs cannot be found out.
+    """
+    if not bundle.weights:
+        raise InvalidArtifactError(f"{bundle.reference.familiar} has no weights.")
+    settings = msgspec.convert(options, LlamaCppOptions, from_attributes=True)
+    shape = ModelShape.from_headers([read_gguf_header(path) for path in bundle.weights])
+    gpus = () if settings.gpu_layers == 0 else _gpus()
+    return MemoryEstimate(
+        needs=lambda length: _Needs(shape, settings, gpus).of(length),
+        max_context_length=shape.trained_context_length,
+        context_length=settings.context_length,
+        preferred_context_length=LONGEST_POOLED_TEXT if shape.pools else settings.cache_tokens,
+        configure=_with_context_length,
+        devices=tuple(DeviceMemory(gpu.name, gpu.memory_bytes) for gpu in gpus),
+    )
+
+
+def _with_context_length(options: msgspec.Struct, context_length: int) -> msgspec.Struct:
+    return msgspec.structs.replace(options, context_length=context_length)
+
+
+@functools.cache
+def _gpus() -> tuple[Device, ...]:
+    """The GPUs with memory of their own.
+
+    A library without any GPU code is told by its files, and the process that looks is saved.
+    """
+    found = importlib.util.find_spec("llama_cpp")
+    places = (found.submodule_search_locations if found else None) or ()
+    folders = [Path(place) / "lib" for place in places]
+    names = {path.name.split(".")[0] for folder in folders for path in folder.glob("*ggml-*")}
+    if names <= {"libggml-base", "libggml-cpu", "ggml-base", "ggml-cpu"}:
+        return ()
+    from stoker_llama_cpp.devices import ask_devices  # noqa: PLC0415 - only this needs it
+
+    # Metal's memory is the host's.
+    return tuple(item for item in ask_devices() if item.kind not in {"cpu", "metal", "blas"})
+
+
+@attrs.frozen
+class _Needs:
+    """The needs of one model with one set of options."""
+
+    shape: ModelShape
+    options: LlamaCppOptions
+    gpus: Sequence[Device]
+
+    def of(self, context_length: int) -> tuple[DeviceNeed, ...]:
+        shape = self.shape
+        homes = self._homes()
+        host = self._on(HOST, homes, context_length)
+        inputs = shape.input_bytes
+        if homes[-1] == HOST:
+            inputs += shape.output_bytes
+        host = attrs.evolve(
+            host,
+            mapped_bytes=(host.mapped_bytes + inputs) * self.options.mmap,
+            weights_bytes=host.weights_bytes + inputs * (not self.options.mmap),
+            process_bytes=_PROCESS_BYTES + shape.vocabulary_size * _TOKEN_BYTES,
+        )
+        others = []
+        for gpu in self.gpus:
+            need = self._on(gpu.name, homes, context_length)
+            if gpu.name == homes[-1]:
+                last = shape.output_bytes + shape.input_bytes * shape.tied
+                need = attrs.evolve(need, weights_bytes=need.weights_bytes + last)
+            if need.total_bytes:
+                others.append(need)
+        return (host, *others)
+
+    def _on(self, device: str, homes: Sequence[str], context_length: int) -> DeviceNeed:
+        """What the layers need that are on a device."""
+        layers = [
+            layer for layer, home in zip(self.shape.layers, homes, strict=False) if home == device
+        ]
+        tensors = sum(layer.tensor_bytes for layer in layers)
+        copied = sum(layer.copied_bytes for layer in layers)
+        on_host = device == HOST
+        maps = on_host and self.options.mmap
+        # What is arranged anew is read from the mapped file first, and else is there only once.
+        weights = copied if maps else tensors
+        buffers = self._buffers(context_length) if layers or homes[-1] == device else 0
+        if on_host:
+            # Logits come back to it, and are kept until the next step.
+            buffers += self._slots * self.shape.vocabulary_size * _FLOAT_BYTES
+        return DeviceNeed(
+            device=device,
+            mapped_bytes=tensors if maps else 0,
+            weights_bytes=weights,
+            cache_bytes=round(sum(self._cache(layer, context_length) for layer in layers)),
+            buffer_bytes=buffers,
+        )
+
+    def _homes(self) -> list[str]:
+        """The device of each layer, and of the output as one more.
+
+        llama.cpp puts the last ones on GPUs, in shares of their memory.
+        """
+        count = len(self.shape.layers) + 1
+        wanted = count if self.options.gpu_layers is None else self.options.gpu_layers
+        offloaded = min(wanted, count) if self.gpus else 0
+        homes = [HOST] * (count - offloaded)
+        sizes = [gpu.memory_bytes or 1 for gpu in self.gpus]
+        filled = 0
+        for index, gpu in enumerate(self.gpus):
+            until = round(offloaded * sum(sizes[: index + 1]) / sum(sizes))
+            homes += [gpu.name] * (until - filled)
+            filled = until
+        return homes
+
+    def _cells(self, context_length: int) -> int:
+        cells = max(self.options.cache_tokens or 0, context_length)
+        return -(-cells // CELLS_MULTIPLE) * CELLS_MULTIPLE
+
+    def _cache(self, layer: LayerShape, context_length: int) -> float:
+        """A layer's cache.
+
+        Layers with a sliding window keep the whole context here, too (`swa_full` in llama.cpp's
+        words), so that sequences can go on from any prefix.
+        """
+        key_bytes = layer.key_width * _NUMBER_BYTES[self.options.cache_type_k]
+        value_width = layer.value_width
+        if self.options.flash_attention == "off":
+            # Values are stored transposed then, and as wide as the widest.
+            value_width = max(item.value_width for item in self.shape.layers) if value_width else 0
+        value_bytes = value_width * _NUMBER_BYTES[self.options.cache_type_v]
+        states = layer.state_width * _FLOAT_BYTES * self.options.max_sequences
+        return self._cells(context_length) * (key_bytes + value_bytes) + states
+
+    @property
+    def _is_recurrent(self) -> bool:
+        return any(layer.state_width for layer in self.shape.layers)
+
+    @property
+    def _slots(self) -> int:
+        """How many sequences llama.cpp knows, each of which has a row of logits kept."""
+        running = self.options.max_sequences
+        keeps = self.options.prefix_cache and not self._is_recurrent
+        return min(running + KEPT_SLOTS, MAX_SEQUENCES) if keeps else running
+
+    @property
+    def _rows(self) -> int:
+        """Rows of logits that are computed at once."""
+        options = self.options
+        drafts = DRAFT_ROWS if options.speculation and not self._is_recurrent else 0
+        return max(self._slots, min(options.max_sequences + drafts, options.batch_size))
+
+    def _buffers(self, context_length: int) -> int:
+        """Room to compute in: the largest of the stages of a step, one after the other."""
+        shape, options = self.shape, self.options
+        tokens = min(options.ubatch_size, options.batch_size)
+        if shape.pools:
+            tokens = max(options.batch_size, context_length)
+        cells = self._cells(context_length)
+        masks = cells * tokens * (1 + shape.windows)
+        inner = shape.inner_width * _INNER_WIDTHS
+        feed_forward = tokens * (shape.width * _WIDTHS + inner) * _FLOAT_BYTES
+        logits = self._rows * shape.vocabulary_size + tokens * shape.width * _WIDTHS_OF_OUTPUT
+        stages = [feed_forward, logits * _FLOAT_BYTES]
+        if options.flash_attention == "off":
+            mask_bytes = masks * _FLOAT_BYTES
+            scores = tokens * (shape.heads * cells + shape.width * _WIDTHS_OF_ATTENTION)
+            stages.append(scores * _FLOAT_BYTES + mask_bytes)
+        else:
+            mask_bytes = masks * 2
+        stages[0] += mask_bytes
+        return round(max(stages))

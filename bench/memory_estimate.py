@@ -1,0 +1,137 @@
+"""The estimate of a model's memory against what its runner takes: models x contexts x KV types.
+
+Run by name: `make bench NAME=memory_estimate`, with further GGUF files as arguments
+(`ARGS="a.gguf b.gguf"`). For each combination a runner is started and asked to read as many tokens
+as its context holds; then, when it does not change any more, its resident memory is compared with
+the estimate that was made before anything was loaded. Contexts above `FULL_TOKENS` are asked for
+`FEW_TOKENS` only, because reading them takes minutes: their buffers are not all touched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+from stoker_process import ROOT, Home
+
+from stoker.application import Application, LoadPlan
+from stoker.config.sources import Flag
+from stoker.events import Failed
+from stoker.request import GenerateRequest, TokenPrompt
+from stoker.sampling import SamplingParams
+from stoker.supervisor.runner import Runner
+
+MIB = 1024 * 1024
+CONTEXTS = (512, 2048, 8192)
+CACHE_TYPES = ("f16", "q8_0", "q4_0")
+FULL_TOKENS = 2048
+FEW_TOKENS = 64
+STILL_S = 3.0
+MOST_S = 40.0
+LOAD_TIMEOUT_S = 120.0
+ANSWER_TOKENS = 4
+
+
+def _ignore(stage: str, fraction: float | None) -> None:
+    """Nobody watches."""
+
+
+async def _read(runner: Runner, model: str, count: int) -> None:
+    tokens = tuple(100 + number * 7919 % 1000 for number in range(count - ANSWER_TOKENS))
+    request = GenerateRequest(
+        model,
+        TokenPrompt(tokens),
+        sampling=SamplingParams(temperature=0.0),
+        max_tokens=ANSWER_TOKENS,
+        ignore_end=True,
+    )
+    async for event in runner.generate(request):
+        if isinstance(event, Failed):
+            raise event.error
+
+
+async def _settled(pid: int) -> int:
+    """Resident bytes, when they have stopped to change: masks are prepared in the background."""
+    process = psutil.Process(pid)
+    deadline_s = time.monotonic() + MOST_S
+    found: int = process.memory_info().rss
+    since_s = time.monotonic()
+    while time.monotonic() < min(since_s + STILL_S, deadline_s):
+        await asyncio.sleep(0.2)
+        now: int = process.memory_info().rss
+        if abs(now - found) > MIB:
+            found, since_s = now, time.monotonic()
+    return found
+
+
+async def _measure(plan: LoadPlan) -> tuple[int, int, str]:
+    """What the runner takes, what llama.cpp says that it has set aside, and how it was measured."""
+    runner = await Runner.start(plan, timeout_s=LOAD_TIMEOUT_S, report=_ignore)
+    try:
+        length = plan.memory.context_length or 0
+        count = length if length <= FULL_TOKENS else FEW_TOKENS
+        await _read(runner, str(plan.artifact.reference), count)
+        taken = await _settled(runner.pid)
+        told = runner.info.memory_bytes if runner.info else None
+        return taken, told or 0, f"{count} tokens read"
+    finally:
+        await runner.close()
+
+
+def _flags(context_length: int, cache_type: str) -> list[Flag]:
+    options = {
+        "context_length": context_length,
+        "cache_type_k": cache_type,
+        "cache_type_v": cache_type,
+    }
+    return [Flag("bench", ("backends", "llama.cpp", key), value) for key, value in options.items()]
+
+
+def main() -> None:
+    """Package the models into a home of its own, and print the table."""
+    paths = [
+        ROOT / ".cache" / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf",
+        *map(Path, sys.argv[1:]),
+    ]
+    heads = ("model", "context", "KV type", "estimate", "resident", "error", "state")
+    print("|", " | ".join((*heads, "without the process", "told by llama.cpp")), "|")
+    print("|---" * (len(heads) + 2) + "|")
+    with tempfile.TemporaryDirectory() as folder:
+        home = Home(Path(folder))
+        environ = os.environ | {"STOKER_HOME": folder}
+        for path in paths:
+            name = f"bench/{path.stem.lower()}"
+            home.ok("package", name, "--weights", str(path))
+            for context_length in CONTEXTS:
+                for cache_type in CACHE_TYPES:
+                    application = Application.create(
+                        flags=_flags(context_length, cache_type), environ=environ
+                    )
+                    plan = application.plan(application.stores.resolve(name))
+                    (need,) = plan.memory.needs
+                    taken, told, state = asyncio.run(_measure(plan))
+                    cells = (
+                        path.stem,
+                        str(context_length),
+                        cache_type,
+                        _mib(need.total_bytes),
+                        _mib(taken),
+                        f"{100 * (need.total_bytes / taken - 1):+.1f} %",
+                        state,
+                        _mib(need.total_bytes - need.process_bytes),
+                        _mib(told),
+                    )
+                    print("|", " | ".join(cells), "|", flush=True)
+
+
+def _mib(size_bytes: int) -> str:
+    return f"{size_bytes / MIB:.0f} MiB"
+
+
+if __name__ == "__main__":
+    main()
