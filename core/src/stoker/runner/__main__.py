@@ -6,15 +6,19 @@ import socket
 import sys
 
 from stoker.runner.channel import Channel
-from stoker.runner.loop import run
-from stoker.runner.orphan import end_with_peer
+from stoker.runner.loop import ORPHANED, run
+from stoker.runner.orphan import end_group, end_with_peer
 
 
 def main() -> int:
     """Serve the supervisor at the other end of the socket until it says enough."""
     connection = socket.socket(fileno=int(sys.argv[1]))
     end_with_peer(connection)
-    return run(Channel(connection))
+    code = run(Channel(connection))
+    if code == ORPHANED:
+        # Nobody else would end what the engine started.
+        end_group()
+    return code
 
 
 if __name__ == "__main__":

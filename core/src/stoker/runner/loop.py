@@ -36,6 +36,12 @@ _FINISH_TIMEOUT_S = 5.0
 _TEXT_INTERVAL_S = 0.015
 """Text alone is sent no more often. A reader sees no difference, and where the engine computes on
 the processor, each frame takes time from it: the supervisor wakes up, and so does the client."""
+_HEARTBEAT_S = 1.0
+"""A frame is sent at least so often while there is work, so that a hang can be told from a step in
+which nothing happened."""
+
+ORPHANED = 3
+"""The exit code of a runner whose supervisor is gone."""
 
 
 def run(channel: Channel) -> int:
@@ -49,7 +55,7 @@ def run(channel: Channel) -> int:
         finally:
             session.close()
     except PeerGoneError:
-        return 1
+        return ORPHANED
     channel.finish(_FINISH_TIMEOUT_S)
     return 0
 
@@ -111,7 +117,9 @@ def _serve(channel: Channel, session: Session) -> None:
                     raise LoadError("A runner loads one model only.")
         events += session.step()
         now_s = time.monotonic()
-        if events and (session.idle or now_s - sent_s > _TEXT_INTERVAL_S or not _can_wait(events)):
+        silent_s = now_s - sent_s
+        due = session.idle or silent_s > _TEXT_INTERVAL_S or not _can_wait(events)
+        if (events and due) or silent_s > _HEARTBEAT_S:
             channel.send(Step.from_domain(events))
             events, sent_s = [], now_s
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
+import signal
 import socket
 import threading
 
@@ -27,4 +29,12 @@ def _watch(descriptor: int) -> None:
     poll.register(descriptor, 0)
     poll.poll()
     threading.Event().wait(GRACE_S)
+    end_group()
     os._exit(1)
+
+
+def end_group() -> None:
+    """End this process and all that it started, unless it is part of somebody else's group."""
+    if os.getpgrp() == os.getpid():
+        with contextlib.suppress(OSError):
+            os.killpg(os.getpid(), signal.SIGKILL)

@@ -11,104 +11,64 @@ import logging
 import math
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
 
-import attrs
-import msgspec
-
 from stoker.application import LoadPlan
-from stoker.backend import BackendSpec
+from stoker.artifact import Artifact
 from stoker.digest import Digest
-from stoker.errors import OperationCancelledError, StokerError
-from stoker.events import Event, Failed, Loading
-from stoker.host import RunnerState, RunnerStatus
+from stoker.errors import OperationCancelledError, OutOfMemoryError, StokerError
+from stoker.events import Event, Failed, Finished, Loading
+from stoker.host import RunnerStatus
 from stoker.request import Request
+from stoker.supervisor.admission import Admission
+from stoker.supervisor.failures import Failures
+from stoker.supervisor.resident import Key, Resident, key_of
 from stoker.supervisor.runner import ReportLoading, Runner
 
 _log = logging.getLogger(__name__)
 
-Key = tuple[Digest, str, bytes]
-"""What makes two requests share one runner: the model's digest, the backend's name and its options.
-
-A model may have other options by another name: one to generate and one to embed, say.
-"""
-
 Start = Callable[[LoadPlan, ReportLoading], Awaitable[Runner]]
 
-
-@attrs.define(eq=False)
-class Resident:
-    """A model that is loaded or being loaded."""
-
-    plan: LoadPlan
-    users: int = 0
-    """Requests that wait for it or run in it."""
-    runner: Runner | None = None
-    load: asyncio.Task[Runner] = attrs.field(init=False)
-    """Set right after construction: the task needs the resident."""
-    progress: Loading = Loading("starting")
-    progressed: asyncio.Event = attrs.field(factory=asyncio.Event)
-    """Set, and replaced by a new one, whenever `progress` changes."""
-    expiry: asyncio.TimerHandle | None = None
-    unloading: bool = False
-    gone: asyncio.Event = attrs.field(factory=asyncio.Event)
-    """Set when it is no longer among the residents."""
-
-    @property
-    def key(self) -> Key:
-        """What it is found by."""
-        plan = self.plan
-        return (plan.artifact.digest, plan.backend.name, msgspec.msgpack.encode(plan.options))
-
-    @property
-    def name(self) -> str:
-        """The model's familiar name."""
-        return self.plan.artifact.reference.familiar
-
-    def report(self, stage: str, fraction: float | None) -> None:
-        """Take loading progress, and wake who waits for it."""
-        self.progress = Loading(stage, fraction)
-        self.progressed.set()
-        self.progressed = asyncio.Event()
+DEFAULT_WAIT_TIMEOUT_S = 60.0
 
 
 class Residency:
     """The loaded models."""
 
-    def __init__(self, start: Start) -> None:
+    def __init__(self, start: Start, *, wait_timeout_s: float = DEFAULT_WAIT_TIMEOUT_S) -> None:
         """Make an empty residency.
 
         Args:
             start: Starts a runner and loads a plan's model in it.
+            wait_timeout_s: How long a model may wait for memory that busy ones have.
         """
         self._start = start
         self._residents: dict[Key, Resident] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._failures = Failures()
+        self._admission = Admission(
+            self._residents.values, self._unload, wait_timeout_s=wait_timeout_s
+        )
 
-    def plan_of(
-        self,
-        digest: Digest,
-        backend: str | None,
-        options: Callable[[BackendSpec], msgspec.Struct],
-    ) -> LoadPlan | None:
-        """The plan of a model that is loaded or being loaded; None when there is no such one.
+    def plan_of(self, artifact: Artifact, backend: str | None) -> LoadPlan | None:
+        """The plan of a model that is loaded or being loaded under this name; else None.
 
         Args:
-            digest: The model.
-            backend: Only in this backend; None takes any.
-            options: What it is to run with, for a backend.
-
-        Raises:
-            StokerError: `options` raised it.
+            artifact: The model, with the name that it was asked for by.
+            backend: The backend that the request pins, if it does.
         """
         for resident in self._residents.values():
-            plan = resident.plan
-            if (
-                plan.artifact.digest == digest
-                and backend in {None, plan.backend.name}
-                and not resident.unloading
-                and options(plan.backend) == plan.options
-            ):
-                return plan
+            plan = resident.plans.get((artifact.reference, backend))
+            if plan is not None and plan.artifact.digest == artifact.digest:
+                return None if resident.unloading else plan
         return None
+
+    def context_length(self, digest: Digest) -> int | None:
+        """The longest context with which a model is loaded; None when it is not."""
+        infos = [
+            resident.runner.info
+            for key, resident in self._residents.items()
+            if key[0] == digest and resident.runner is not None
+        ]
+        return max((info.context_length for info in infos if info is not None), default=None)
 
     async def answer(self, plan: LoadPlan, request: Request) -> AsyncGenerator[Event, None]:
         """Answer a request, loading its model first where needed.
@@ -116,7 +76,11 @@ class Residency:
         Concurrent first requests share one load. A load goes on when the client that began it
         leaves, as long as another one waits.
         """
-        resident = await self._resident(plan)
+        try:
+            resident = await self._resident(plan, request.backend)
+        except StokerError as exc:
+            yield Failed(exc)
+            return
         self._use(resident)
         try:
             async with contextlib.aclosing(_watch(resident)) as stages:
@@ -125,22 +89,42 @@ class Residency:
             runner = await _loaded(resident)
             async with contextlib.aclosing(runner.answer(request)) as events:
                 async for event in events:
+                    if isinstance(event, Finished) and not resident.answered:
+                        resident.answered = True
+                        self._failures.forget(resident.key)
                     yield event
         except StokerError as exc:
             yield Failed(exc)
         finally:
-            self._leave(resident)
+            self._leave(resident, request.keep_alive_s)
+
+    async def preload(self, plan: LoadPlan) -> None:
+        """Load a model although nobody asks for it yet.
+
+        Raises:
+            StokerError: It cannot be loaded.
+        """
+        resident = await self._resident(plan, None)
+        self._use(resident)
+        try:
+            await _loaded(resident)
+        finally:
+            self._leave(resident, None)
 
     def statuses(self) -> list[RunnerStatus]:
         """What is loaded, sorted by name."""
-        now = asyncio.get_running_loop().time()
+        now_s = asyncio.get_running_loop().time()
         return sorted(
-            (_status(resident, now) for resident in self._residents.values()),
+            (resident.status(now_s) for resident in self._residents.values()),
             key=lambda status: (status.model, status.backend),
         )
 
     async def unload(self, digest: Digest) -> bool:
-        """Unload a model from every backend; requests inside fail. False when it was not loaded."""
+        """Unload a model from every backend; requests inside fail. False when it was not loaded.
+
+        A model that failed again and again may be tried again at once after this.
+        """
+        self._failures.forget_model(digest)
         residents = [found for key, found in self._residents.items() if key[0] == digest]
         await self._unload_all(residents)
         return bool(residents)
@@ -157,35 +141,65 @@ class Residency:
         for resident in residents:
             await resident.gone.wait()
 
-    async def _resident(self, plan: LoadPlan) -> Resident:
-        wanted = Resident(plan)
-        while (resident := self._residents.get(wanted.key)) is not None and resident.unloading:
+    async def _resident(self, plan: LoadPlan, backend: str | None) -> Resident:
+        """Find a plan's resident, or make it and begin to load it.
+
+        Raises:
+            LoadError: It failed too often just now.
+        """
+        key = key_of(plan)
+        while (resident := self._residents.get(key)) is not None and resident.unloading:
             await resident.gone.wait()
-        if resident is not None:
-            return resident
-        self._residents[wanted.key] = wanted
-        wanted.load = asyncio.create_task(self._load(wanted))
-        return wanted
+        if resident is None:
+            self._failures.check(
+                key, plan.artifact.reference.familiar, asyncio.get_running_loop().time()
+            )
+            resident = self._residents[key] = Resident(plan)
+            resident.load = asyncio.create_task(self._load(resident))
+        resident.plans[plan.artifact.reference, backend] = plan
+        return resident
 
     async def _load(self, resident: Resident) -> Runner:
-        started_s = asyncio.get_running_loop().time()
-        _log.info("Loading %s with %s", resident.name, resident.plan.backend.name)
+        clock = asyncio.get_running_loop().time
         try:
-            runner = resident.runner = await self._start(resident.plan, resident.report)
+            await self._admission.admit(resident)
+            _log.info("Loading %s with %s", resident.name, resident.plan.backend.name)
+            started_s = clock()
+            runner = resident.runner = await self._started(resident)
         except BaseException:
             self._forget(resident)
             raise
         finally:
             resident.progressed.set()
-        loading_s = asyncio.get_running_loop().time() - started_s
-        _log.info("Loaded %s in %.1f s, process %d", resident.name, loading_s, runner.pid)
+        resident.idle_since_s = clock()
+        resident.loading_s = resident.idle_since_s - started_s
+        _log.info("Loaded %s in %.1f s, process %d", resident.name, resident.loading_s, runner.pid)
         self._spawn(self._mourn(resident, runner))
         return runner
+
+    async def _started(self, resident: Resident) -> Runner:
+        """Start the runner; once more, after others have left, when memory was short."""
+        try:
+            try:
+                return await self._start(resident.plan, resident.report)
+            except OutOfMemoryError as exc:
+                _log.warning("%s ran out of memory while it loaded: %s", resident.name, exc)
+                if not await self._admission.make_room(resident):
+                    raise
+                return await self._start(resident.plan, resident.report)
+        except OperationCancelledError:
+            raise
+        except StokerError as exc:
+            self._failures.note(resident.key, exc, asyncio.get_running_loop().time())
+            raise
 
     async def _mourn(self, resident: Resident, runner: Runner) -> None:
         """Forget a resident whose runner is gone, so that the next request loads it again."""
         await runner.ended.wait()
         _log.info("The runner of %s has ended, process %d", resident.name, runner.pid)
+        if not resident.unloading and not resident.answered:
+            now_s = asyncio.get_running_loop().time()
+            self._failures.note(resident.key, runner.crash, now_s)
         self._forget(resident)
 
     def _use(self, resident: Resident) -> None:
@@ -194,17 +208,21 @@ class Residency:
             resident.expiry.cancel()
             resident.expiry = None
 
-    def _leave(self, resident: Resident) -> None:
+    def _leave(self, resident: Resident, keep_alive_s: float | None) -> None:
+        """A request has ended; the last one's keep-alive counts, if it brought one."""
         resident.users -= 1
         if resident.users or resident.gone.is_set():
             return
+        loop = asyncio.get_running_loop()
+        resident.idle_since_s = loop.time()
+        if keep_alive_s is None:
+            keep_alive_s = resident.keep_alive_s
         if resident.runner is None:
             # Nobody waits for this load any more.
             self._unload(resident)
-        elif not math.isinf(resident.plan.keep_alive_s):
-            resident.expiry = asyncio.get_running_loop().call_later(
-                resident.plan.keep_alive_s, self._expire, resident
-            )
+        elif not math.isinf(keep_alive_s) and not resident.pinned:
+            resident.expiry = loop.call_later(keep_alive_s, self._expire, resident)
+        self._admission.wake()
 
     def _expire(self, resident: Resident) -> None:
         if not resident.users:
@@ -215,7 +233,9 @@ class Residency:
             resident.expiry.cancel()
         if self._residents.get(resident.key) is resident:
             del self._residents[resident.key]
+        resident.holds_memory = False
         resident.gone.set()
+        self._admission.wake()
 
     def _unload(self, resident: Resident) -> None:
         """Begin to unload; `gone` tells the end. A no-op when that has begun already."""
@@ -238,16 +258,18 @@ class Residency:
 
 async def _watch(resident: Resident) -> AsyncGenerator[Loading, None]:
     """Loading progress, until the load has ended one way or the other."""
-    if resident.runner is None:
-        yield resident.progress
+    told: Loading | None = None
     while not resident.load.done():
+        if resident.progress is not told:
+            # Again from the start: there may be news since.
+            told = resident.progress
+            yield told
+            continue
         progressed = asyncio.create_task(resident.progressed.wait())
         try:
             await asyncio.wait([resident.load, progressed], return_when=asyncio.FIRST_COMPLETED)
         finally:
             progressed.cancel()
-        if not resident.load.done():
-            yield resident.progress
 
 
 async def _loaded(resident: Resident) -> Runner:
@@ -259,21 +281,3 @@ async def _loaded(resident: Resident) -> Runner:
                 f"{resident.name} was unloaded while it loaded."
             ) from None
         raise
-
-
-def _status(resident: Resident, now: float) -> RunnerStatus:
-    runner = resident.runner
-    info = runner.info if runner else None
-    state = RunnerState.READY if runner else RunnerState.LOADING
-    return RunnerStatus(
-        model=resident.name,
-        digest=resident.plan.artifact.digest,
-        backend=resident.plan.backend.name,
-        state=RunnerState.UNLOADING if resident.unloading else state,
-        pid=runner.pid if runner else None,
-        active_requests=resident.users,
-        context_length=info.context_length if info else None,
-        devices=info.devices if info else (),
-        memory_bytes=info.memory_bytes if info else None,
-        expires_in_s=resident.expiry.when() - now if resident.expiry else None,
-    )

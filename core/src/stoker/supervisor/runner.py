@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import signal
-import socket
-import sys
-from collections.abc import AsyncGenerator, Awaitable
+from collections.abc import AsyncGenerator
 from typing import Protocol
 
 import msgspec
@@ -17,6 +16,7 @@ from stoker.engine import EngineInfo
 from stoker.errors import (
     BrokenFrameError,
     LoadError,
+    OutOfMemoryError,
     OverloadedError,
     RunnerCrashedError,
     StokerError,
@@ -25,7 +25,7 @@ from stoker.errors import (
 from stoker.events import Event, Failed
 from stoker.request import Request
 from stoker.supervisor.event_queue import EventQueue
-from stoker.supervisor.last_words import LastWords
+from stoker.supervisor.process import RunnerProcess, in_time
 from stoker.wire.bundle import BundleWire
 from stoker.wire.frames import (
     Cancel,
@@ -44,8 +44,10 @@ from stoker.wire.frames import (
 from stoker.wire.request import request_to_wire
 
 _CHUNK = 256 * 1024
-_CLOSE_TIMEOUT_S = 5.0
+CLOSE_TIMEOUT_S = 5.0
 _KILL_TIMEOUT_S = 10.0
+_END_OF_FRAMES_TIMEOUT_S = 2.0
+"""How long frames may still come when the process is gone: what was in the socket, no more."""
 
 
 class ReportLoading(Protocol):
@@ -65,17 +67,22 @@ class Runner:
     def __init__(
         self,
         plan: LoadPlan,
-        process: asyncio.subprocess.Process,
-        streams: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+        process: RunnerProcess,
+        *,
+        step_timeout_s: float,
     ) -> None:
         self._name = plan.artifact.reference.familiar
         self._process = process
-        self._reader, self._writer = streams
+        self._writer = process.writer
         self._frames: FrameReader[FromRunner] = FrameReader(FromRunner)
         self._queues: dict[int, EventQueue] = {}
         self._next_id = 0
         self._closing = False
-        self._last_words = LastWords()
+        self._step_timeout_s = step_timeout_s
+        self._heard_s = 0.0
+        """When the process gave its last sign of life, or was first asked for something."""
+        self._watchdog: asyncio.TimerHandle | None = None
+        self._hung = False
         self._ready: asyncio.Future[EngineInfo] = asyncio.get_running_loop().create_future()
         self._ready.add_done_callback(_seen)
         self.info: EngineInfo | None = None
@@ -83,35 +90,28 @@ class Runner:
         """Set when the process is gone, whatever the reason."""
 
     @classmethod
-    async def start(cls, plan: LoadPlan, *, timeout_s: float, report: ReportLoading) -> Runner:
+    async def start(
+        cls,
+        plan: LoadPlan,
+        *,
+        timeout_s: float,
+        report: ReportLoading,
+        step_timeout_s: float = math.inf,
+    ) -> Runner:
         """Start a process and load the model in it.
 
         Args:
             plan: What to load, and how.
             timeout_s: How long loading may take.
             report: Told how loading goes.
+            step_timeout_s: How long it may be silent while it has requests.
 
         Raises:
+            OutOfMemoryError: Memory was short.
             LoadError: The engine could not load the model, took too long or died.
             StokerError: Whatever else the backend raised.
         """
-        ours, theirs = socket.socketpair()
-        with theirs:
-            try:
-                # -P: a runner must not import from the folder that the user happens to be in.
-                process = await asyncio.create_subprocess_exec(
-                    *(sys.executable, "-P", "-m", "stoker.runner", str(theirs.fileno())),
-                    stdin=asyncio.subprocess.DEVNULL,
-                    stdout=asyncio.subprocess.PIPE,
-                    stderr=asyncio.subprocess.STDOUT,
-                    pass_fds=(theirs.fileno(),),
-                    # Ctrl-C in a terminal is for the supervisor, which ends its runners itself.
-                    start_new_session=True,
-                )
-            except OSError as exc:
-                ours.close()
-                raise LoadError(f"A runner process could not be started: {exc}.") from exc
-        runner = cls(plan, process, await asyncio.open_connection(sock=ours))
+        runner = cls(plan, await RunnerProcess.spawn(), step_timeout_s=step_timeout_s)
         try:
             await runner._load(plan, timeout_s, report)
         except BaseException:
@@ -145,11 +145,15 @@ class Runner:
     async def answer(self, request: Request) -> AsyncGenerator[Event, None]:
         """Answer a request; closing the generator cancels it. Ends with `Finished` or `Failed`."""
         request_id, self._next_id = self._next_id, self._next_id + 1
+        if not self._busy:
+            # It was silent until now because it had nothing to do.
+            self._heard_s = asyncio.get_running_loop().time()
         queue = self._queues[request_id] = EventQueue()
         try:
             if self.ended.is_set():
-                queue.put(Failed(self._crash()))
+                queue.put(Failed(self.crash))
             else:
+                self._watch()
                 self._send(Submit(request_id, request_to_wire(request)))
             async with contextlib.aclosing(queue.read()) as events:
                 async for event in events:
@@ -163,12 +167,30 @@ class Runner:
         """End the process, gently first; returns when it is gone. Requests inside fail."""
         self._closing = True
         self._send(Shutdown())
-        if not await _in_time(self.ended.wait(), _CLOSE_TIMEOUT_S):
-            self._kill()
-            await _in_time(self.ended.wait(), _KILL_TIMEOUT_S)
+        if not await in_time(self.ended.wait(), CLOSE_TIMEOUT_S):
+            self._process.kill()
+            await in_time(self.ended.wait(), _KILL_TIMEOUT_S)
 
-    def _kill(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
+    @property
+    def _busy(self) -> bool:
+        return not all(queue.ended for queue in self._queues.values())
+
+    def _watch(self) -> None:
+        """Begin to look for signs of life, if that is not done already."""
+        if self._watchdog is None and math.isfinite(self._step_timeout_s):
+            loop = asyncio.get_running_loop()
+            self._watchdog = loop.call_later(self._step_timeout_s, self._look)
+
+    def _look(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._watchdog = None
+        if self.ended.is_set() or not self._busy:
+            return
+        left_s = self._heard_s + self._step_timeout_s - loop.time()
+        if left_s > 0:
+            self._watchdog = loop.call_later(left_s, self._look)
+        else:
+            self._hung = True
             self._process.kill()
 
     def _send(self, frame: ToRunner) -> None:
@@ -177,24 +199,26 @@ class Runner:
             self._writer.write(encode_frame(frame))
 
     async def _read(self, report: ReportLoading) -> None:
-        words = asyncio.create_task(self._drain_output())
+        undertaker = asyncio.create_task(self._bury())
         try:
-            while data := await self._reader.read(_CHUNK):
+            while data := await self._process.reader.read(_CHUNK):
+                self._heard_s = asyncio.get_running_loop().time()
                 for frame in self._frames.feed(data):
                     self._take(frame, report)
         except (OSError, BrokenFrameError):
-            self._kill()
+            self._process.kill()
         finally:
-            self._writer.close()
-            if not await _in_time(self._process.wait(), _CLOSE_TIMEOUT_S):
-                self._kill()
-                await _in_time(self._process.wait(), _KILL_TIMEOUT_S)
-            await _in_time(words, _CLOSE_TIMEOUT_S)
+            await self._process.close()
+            undertaker.cancel()
             self._end()
 
-    async def _drain_output(self) -> None:
-        if self._process.stdout is not None:
-            await self._last_words.drain(self._process.stdout)
+    async def _bury(self) -> None:
+        """When the process is gone, see to it that the end of its frames comes."""
+        await self._process.wait()
+        # What the engine started may hold the socket open.
+        self._process.sweep()
+        await asyncio.sleep(_END_OF_FRAMES_TIMEOUT_S)
+        self._writer.transport.abort()
 
     def _take(self, frame: FromRunner, report: ReportLoading) -> None:
         match frame:
@@ -226,30 +250,36 @@ class Runner:
     def _end(self) -> None:
         """The process is gone: tell everyone who waits for it."""
         self.ended.set()
-        error = self._crash()
+        if self._watchdog is not None:
+            self._watchdog.cancel()
+        error = self.crash
         if not self._ready.done():
-            self._ready.set_exception(LoadError(str(error)))
+            short = self._process.returncode == -signal.SIGKILL and not self._process.killed
+            self._ready.set_exception(
+                OutOfMemoryError(f"{error} That is what the system does when memory is short.")
+                if short
+                else LoadError(str(error))
+            )
         for queue in self._queues.values():
             queue.put(Failed(error))
 
-    def _crash(self) -> StokerError:
+    @property
+    def crash(self) -> StokerError:
+        """Why the process is gone, in a sentence; for when it is."""
         if self._closing:
             return UnavailableError(f"{self._name} was unloaded while it answered.")
-        words = self._last_words.summary
+        words = self._process.words.summary
+        if self._hung:
+            return RunnerCrashedError(
+                f"The engine of {self._name} gave no sign of life for {self._step_timeout_s:g} s"
+                " and was ended; defaults.step_timeout_s in the config allows more. A new request"
+                " loads the model again."
+            )
         return RunnerCrashedError(
             f"The runner of {self._name} {_how(self._process.returncode)}"
             + (f"; its last words: {words}" if words else "")
             + ". A new request loads the model again."
         )
-
-
-async def _in_time(awaitable: Awaitable[object], timeout_s: float) -> bool:
-    """Wait for something, for at most so long; whether it came."""
-    try:
-        await asyncio.wait_for(awaitable, timeout_s)
-    except TimeoutError:
-        return False
-    return True
 
 
 def _how(code: int | None) -> str:

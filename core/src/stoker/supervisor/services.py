@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -27,17 +26,18 @@ T = TypeVar("T")
 class StoreCatalog:
     """`stoker.host.Catalog` over the installed stores."""
 
-    def __init__(self, application: Application) -> None:
+    def __init__(self, application: Application, residency: Residency) -> None:
         self._stores = application.stores
+        self._residency = residency
 
     async def models(self) -> Sequence[ModelCard]:
         """See the protocol."""
         artifacts = await asyncio.to_thread(self._stores.list)
-        return [_card(artifact, artifact.reference.familiar) for artifact in artifacts]
+        return [self._card(artifact, artifact.reference.familiar) for artifact in artifacts]
 
     async def model(self, name: str) -> ModelCard:
         """See the protocol."""
-        return _card(await asyncio.to_thread(self._stores.resolve, name), name)
+        return self._card(await asyncio.to_thread(self._stores.resolve, name), name)
 
     async def manifest(self, repository: str, reference: str) -> StoredManifest:
         """See the protocol."""
@@ -50,6 +50,17 @@ class StoreCatalog:
     async def tags(self, repository: str) -> Sequence[str]:
         """See the protocol."""
         return await self._from_any(lambda source: source.tags(repository))
+
+    def _card(self, artifact: Artifact, name: str) -> ModelCard:
+        return ModelCard(
+            name=name,
+            digest=artifact.digest,
+            size_bytes=artifact.manifest.size_bytes,
+            created_s=artifact.created_s or 0.0,
+            store=artifact.store,
+            facts=artifact.facts,
+            context_length=self._residency.context_length(artifact.digest),
+        )
 
     async def _from_any(self, ask: Callable[[ContentSource], T]) -> T:
         def first() -> T:
@@ -64,17 +75,6 @@ class StoreCatalog:
         return await asyncio.to_thread(first)
 
 
-def _card(artifact: Artifact, name: str) -> ModelCard:
-    return ModelCard(
-        name=name,
-        digest=artifact.digest,
-        size_bytes=artifact.manifest.size_bytes,
-        created_s=artifact.created_s or 0.0,
-        store=artifact.store,
-        facts=artifact.facts,
-    )
-
-
 @attrs.frozen
 class ResidentInference:
     """`stoker.host.Inference`: finds the model, has it loaded, runs the request in it."""
@@ -86,8 +86,7 @@ class ResidentInference:
         """See the protocol."""
         try:
             artifact = await asyncio.to_thread(self.application.stores.resolve, request.model)
-            options = functools.partial(self.application.options, artifact.reference)
-            plan = self.residency.plan_of(artifact.digest, request.backend, options)
+            plan = self.residency.plan_of(artifact, request.backend)
             if plan is None:
                 plan = await asyncio.to_thread(
                     self.application.plan, artifact, backend=request.backend

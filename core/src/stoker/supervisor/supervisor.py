@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncGenerator, Sequence
 
 from stoker.application import Application, LoadPlan
 from stoker.backend import availability_of
-from stoker.errors import ConfigError, UnavailableError
+from stoker.errors import ConfigError, StokerError, UnavailableError
 from stoker.host import Host
 from stoker.supervisor.residency import Residency
 from stoker.supervisor.runner import ReportLoading, Runner
@@ -16,25 +17,53 @@ from stoker.supervisor.services import ResidentInference, ResidentStatus, StoreC
 from stoker.transport import Started, Transport, TransportContext, TransportSpec
 from stoker.version import __version__
 
+_log = logging.getLogger(__name__)
+
 
 @contextlib.asynccontextmanager
 async def supervise(application: Application) -> AsyncGenerator[Host, None]:
-    """Run a supervisor; on leaving, every runner is ended."""
-    timeout_s = application.settings.config.defaults.load_timeout_s
+    """Run a supervisor; on leaving, every runner is ended.
+
+    Models that are to be loaded from the start are loaded beside the block.
+    """
+    config = application.settings.config
 
     async def start(plan: LoadPlan, report: ReportLoading) -> Runner:
-        return await Runner.start(plan, timeout_s=timeout_s, report=report)
+        return await Runner.start(
+            plan,
+            timeout_s=config.defaults.load_timeout_s,
+            report=report,
+            step_timeout_s=config.defaults.step_timeout_s,
+        )
 
-    residency = Residency(start)
+    residency = Residency(start, wait_timeout_s=config.memory.wait_timeout_s)
+    preloading = asyncio.create_task(_preload(application, residency))
     try:
         yield Host(
             version=__version__,
-            catalog=StoreCatalog(application),
+            catalog=StoreCatalog(application, residency),
             inference=ResidentInference(application, residency),
             status=ResidentStatus(application, residency),
         )
     finally:
+        preloading.cancel()
+        await asyncio.wait([preloading])
         await residency.close()
+
+
+async def _preload(application: Application, residency: Residency) -> None:
+    """Load what the config wants from the start, the most important first.
+
+    What cannot be loaded is logged: the others, and the server, are not kept from working.
+    """
+    models = application.settings.config.models.items()
+    wanted = [(-model.priority, name) for name, model in models if model.preload]
+    for _, name in sorted(wanted):
+        try:
+            artifact = await asyncio.to_thread(application.stores.resolve, name)
+            await residency.preload(await asyncio.to_thread(application.plan, artifact))
+        except StokerError as exc:
+            _log.error("%s cannot be loaded from the start: %s", name, exc)
 
 
 def make_transports(application: Application) -> list[Transport]:

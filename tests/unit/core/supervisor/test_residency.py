@@ -3,13 +3,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
 from stoker.application import LoadPlan
-from stoker.errors import OperationCancelledError, UnavailableError
+from stoker.errors import (
+    InsufficientMemoryError,
+    LoadError,
+    OperationCancelledError,
+    OutOfMemoryError,
+    OverloadedError,
+    StokerError,
+    UnavailableError,
+)
 from stoker.events import Event, Failed, Finished, Loading, TextDelta
 from stoker.host import RunnerState
 from stoker.request import GenerateRequest, TextPrompt
@@ -244,3 +253,279 @@ async def test_leaving_early_cancels_and_starts_the_keep_alive(
     (status,) = residency.statuses()
     assert 0 == status.active_requests
     assert status.expires_in_s is not None
+
+
+def _loaded(residency: Residency) -> list[str]:
+    return [status.model for status in residency.statuses()]
+
+
+def _error(events: list[Event]) -> StokerError:
+    assert isinstance(events[-1], Failed)
+    return events[-1].error
+
+
+def _many(make_plan: Any, *names: str, **options: Any) -> list[LoadPlan]:
+    """Plans of different models, two of which fit at once."""
+    return [
+        make_plan(name, name=f"test/{name}", need_bytes=10, budget_bytes=25, **options)
+        for name in names
+    ]
+
+
+async def test_an_idle_model_makes_room(residency: Residency, make_plan: Any) -> None:
+    """The one that was idle longest is unloaded for a third one, and nobody notices."""
+    plans = _many(make_plan, "a", "b", "c")
+
+    answers = [await _answer(residency, plan) for plan in plans]
+
+    assert all(isinstance(events[-1], Finished) for events in answers)
+    assert ["test/b", "test/c"] == _loaded(residency)
+
+
+async def test_a_pinned_model_stays(residency: Residency, make_plan: Any) -> None:
+    """Neither another model's need nor idleness unloads it."""
+    (pinned,) = _many(make_plan, "a", pin=True, keep_alive_s=0.0)
+    plans = _many(make_plan, "b", "c")
+
+    for plan in (pinned, *plans):
+        await _answer(residency, plan)
+
+    assert ["test/a", "test/c"] == _loaded(residency)
+    assert residency.statuses()[0].pinned
+
+
+async def test_a_request_waits_for_memory_that_is_busy(
+    residency: Residency, make_plan: Any
+) -> None:
+    """It is told that it waits, and gets its turn when a busy model has answered."""
+    busy = _many(make_plan, "a", "b", delay_s=0.2)
+    (waiting,) = _many(make_plan, "c")
+    long = "repeat 1 2 3 4 5 6 7 8"
+    running = [asyncio.create_task(_answer(residency, plan, long)) for plan in busy]
+    while [True, True] != [bool(status.pid) for status in residency.statuses()]:  # noqa: ASYNC110
+        await asyncio.sleep(0.02)
+
+    events = await _answer(residency, waiting)
+
+    assert isinstance(events[-1], Finished)
+    assert Loading("waiting for memory") in events
+    for task in running:
+        assert isinstance((await task)[-1], Finished)
+
+
+async def test_waiting_for_memory_is_bounded(starts: Starts, make_plan: Any) -> None:
+    """When busy models keep their memory, the request is refused, with a time to come back."""
+    residency = Residency(starts, wait_timeout_s=0.3)
+    busy = _many(make_plan, "a", "b")
+    running = [asyncio.create_task(_answer(residency, plan, "for ever")) for plan in busy]
+    await asyncio.sleep(0.5)
+
+    error = _error(await _answer(residency, *_many(make_plan, "c")))
+
+    assert isinstance(error, OverloadedError)
+    assert error.retry_after_s > 0
+    assert ["test/a", "test/b"] == _loaded(residency)
+    await residency.close()
+    await asyncio.gather(*running)
+
+
+async def test_the_line_goes_by_priority(residency: Residency, make_plan: Any) -> None:
+    """Of those that wait, the most important one is loaded first."""
+    busy = _many(make_plan, "a", "b")
+    running = [asyncio.create_task(_answer(residency, plan, "for ever")) for plan in busy]
+    await asyncio.sleep(0.5)
+    ended: list[str] = []
+
+    async def ask(name: str, priority: int) -> None:
+        await _answer(residency, *_many(make_plan, name, priority=priority))
+        ended.append(name)
+
+    asked = [asyncio.create_task(ask(*item)) for item in (("low", 0), ("high", 1))]
+    await asyncio.sleep(0.2)
+    running[0].cancel()
+    await asyncio.gather(*asked)
+
+    assert ["high", "low"] == ended
+    running[1].cancel()
+
+
+async def test_what_never_fits_is_refused_at_once(
+    residency: Residency, starts: Starts, make_plan: Any
+) -> None:
+    """No process is started and nobody is evicted for it."""
+    await _answer(residency, *_many(make_plan, "a"))
+    large = make_plan("large", name="test/large", need_bytes=26, budget_bytes=25)
+
+    error = _error(await _answer(residency, large))
+
+    assert isinstance(error, InsufficientMemoryError)
+    assert (26, 25) == (error.needed_bytes, error.budget_bytes)
+    assert ["test/a"] == _loaded(residency)
+    assert 1 == starts.count
+
+
+async def test_a_load_that_runs_out_of_memory_evicts_and_tries_once_more(
+    residency: Residency, starts: Starts, make_plan: Any, tmp_path: Path
+) -> None:
+    """Estimates may be wrong: an idle model leaves, and the second attempt works."""
+    await _answer(residency, *_many(make_plan, "a"))
+    (plan,) = _many(make_plan, "b", load="memory-once", notes=str(tmp_path))
+
+    events = await _answer(residency, plan)
+
+    assert isinstance(events[-1], Finished)
+    assert ["test/b"] == _loaded(residency)
+    assert 3 == starts.count
+
+
+async def test_it_tries_only_once_more(
+    residency: Residency, starts: Starts, make_plan: Any
+) -> None:
+    """What still has no memory then fails; with nobody to evict it fails at once."""
+    await _answer(residency, *_many(make_plan, "a"))
+    (plan,) = _many(make_plan, "b", load="memory")
+
+    assert isinstance(_error(await _answer(residency, plan)), OutOfMemoryError)
+    assert 3 == starts.count
+    assert isinstance(_error(await _answer(residency, plan)), OutOfMemoryError)
+    assert 4 == starts.count
+
+
+async def test_names_of_one_model_share_its_runner(
+    residency: Residency, starts: Starts, make_plan: Any
+) -> None:
+    """Names with settings of their own share one set of weights, and the strongest one holds."""
+    plain = make_plan(name="test/words", keep_alive_s=0.1)
+    other = make_plan(name="test/alias", priority=3, pin=True)
+
+    await _answer(residency, plain)
+    await _answer(residency, other)
+    await _answer(residency, plain)
+
+    await asyncio.sleep(0.3)
+    assert 1 == starts.count
+    (status,) = residency.statuses()
+    assert status.pinned
+
+
+async def test_the_longest_keep_alive_of_the_names_holds(
+    residency: Residency, make_plan: Any
+) -> None:
+    """A name that is kept for a short time does not take the model from one that is kept long."""
+    await _answer(residency, make_plan(name="test/words", keep_alive_s=60))
+    await _answer(residency, make_plan(name="test/alias", keep_alive_s=0))
+
+    (status,) = residency.statuses()
+    assert status.expires_in_s is not None
+    assert status.expires_in_s > 50
+
+
+async def test_other_options_are_another_runner(
+    residency: Residency, starts: Starts, make_plan: Any
+) -> None:
+    """A name whose options change the load itself is not served by what others loaded."""
+    await _answer(residency, make_plan(name="test/words"))
+    await _answer(residency, make_plan(name="test/long", context_length=500))
+
+    assert 2 == starts.count
+    assert [1000, 500] == sorted(
+        (status.context_length or 0 for status in residency.statuses()), reverse=True
+    )
+
+
+async def test_a_request_may_set_the_keep_alive(residency: Residency, make_plan: Any) -> None:
+    """It counts from that request on, until another one says something else."""
+    plan = make_plan()
+    request = GenerateRequest("test/words", TextPrompt(""), keep_alive_s=0.0)
+
+    events = [event async for event in residency.generate(plan, request)]
+
+    assert isinstance(events[-1], Finished)
+    await asyncio.wait_for(_until_gone(residency), 10)
+
+
+async def test_preloading_keeps_the_keep_alive(
+    residency: Residency, starts: Starts, make_plan: Any
+) -> None:
+    """A preloaded model answers the first request, and leaves when nobody ever asks."""
+    plan = make_plan(keep_alive_s=0.5)
+
+    await residency.preload(plan)
+    events = await _answer(residency, plan)
+
+    assert not any(isinstance(event, Loading) for event in events)
+    assert 1 == starts.count
+    await asyncio.wait_for(_until_gone(residency), 10)
+
+
+async def test_a_broken_model_is_not_loaded_in_a_loop(
+    residency: Residency, starts: Starts, make_plan: Any
+) -> None:
+    """After two failures in a row it waits, and says why; `unload` lets it try at once."""
+    plan = make_plan(load="exit")
+    for _ in range(2):
+        await _answer(residency, plan)
+
+    for _ in range(20):
+        error = _error(await _answer(residency, plan))
+    assert isinstance(error, LoadError)
+    assert "failed 2 times in a row" in str(error)
+    assert "last words of the engine" in str(error)
+    assert 2 == starts.count
+
+    await residency.unload(plan.artifact.digest)
+    await _answer(residency, plan)
+    assert 3 == starts.count
+
+
+async def test_a_model_that_crashes_on_every_request_waits_too(
+    residency: Residency, starts: Starts, make_plan: Any
+) -> None:
+    """It loads, but has never answered: that counts as well, until it answers once."""
+    plan = make_plan()
+    for _ in range(2):
+        await _answer(residency, plan, "kill")
+        await asyncio.wait_for(_until_gone(residency), 10)
+    assert "SIGKILL" in str(_error(await _answer(residency, plan)))
+
+    await asyncio.sleep(1.1)
+
+    assert isinstance((await _answer(residency, plan))[-1], Finished)
+    await _answer(residency, plan, "kill")
+    await asyncio.wait_for(_until_gone(residency), 10)
+    assert isinstance((await _answer(residency, plan))[-1], Finished)
+
+
+async def test_all_memory_is_back_after_an_unload(residency: Residency, make_plan: Any) -> None:
+    """What a model took is gone with its process."""
+    ballast_bytes = 200 * 1024 * 1024
+    before = _tree_bytes()
+
+    await _answer(residency, make_plan(ballast_bytes=ballast_bytes))
+    loaded = _tree_bytes()
+    await residency.unload(make_plan().artifact.digest)
+
+    assert loaded - before > ballast_bytes
+    assert _tree_bytes() - before < ballast_bytes / 10
+
+
+async def test_loads_and_unloads_leave_nothing(residency: Residency, make_plan: Any) -> None:
+    """30 rounds, each with a process of its own, and neither files nor threads nor tasks stay."""
+    plan = make_plan("tiny")
+
+    async def rounds(count: int) -> tuple[int, int, int]:
+        for _ in range(count):
+            assert isinstance((await _answer(residency, plan))[-1], Finished)
+            assert await residency.unload(plan.artifact.digest)
+        await asyncio.sleep(0.1)
+        process = psutil.Process()
+        return process.num_fds(), len(process.children()), len(asyncio.all_tasks())
+
+    before = await rounds(2)
+
+    assert before == await rounds(28)
+
+
+def _tree_bytes() -> int:
+    process = psutil.Process()
+    return sum(item.memory_info().rss for item in [process, *process.children(recursive=True)])

@@ -5,6 +5,7 @@ import contextlib
 import os
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -22,8 +23,10 @@ def _ignore(stage: str, fraction: float | None) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _running(plan: LoadPlan, timeout_s: float = 20.0) -> AsyncIterator[Runner]:
-    runner = await Runner.start(plan, timeout_s=timeout_s, report=_ignore)
+async def _running(
+    plan: LoadPlan, timeout_s: float = 20.0, **options: float
+) -> AsyncIterator[Runner]:
+    runner = await Runner.start(plan, timeout_s=timeout_s, report=_ignore, **options)
     try:
         yield runner
     finally:
@@ -99,7 +102,11 @@ async def test_a_slow_reader_is_given_up(make_plan: Any, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize(
     ("prompt", "words"),
-    [("kill", "was killed by SIGKILL"), ("exit", "ended with exit code 3")],
+    [
+        ("kill", "was killed by SIGKILL"),
+        ("segfault", "was killed by SIGSEGV"),
+        ("exit", "ended with exit code 3"),
+    ],
 )
 async def test_a_runner_that_dies_fails_its_requests_only(
     make_plan: Any, prompt: str, words: str
@@ -134,7 +141,8 @@ async def test_output_of_native_code_disturbs_nothing(make_plan: Any) -> None:
         ("refuse", "told to refuse"),
         ("raise", "RuntimeError: told to raise"),
         ("exit", "last words of the engine"),
-        ("kill", "SIGKILL"),
+        ("kill", r"SIGKILL\..*what the system does when memory is short"),
+        ("flood", "the last line of the flood"),
     ],
 )
 async def test_a_load_that_fails_says_why(make_plan: Any, load: str, words: str) -> None:
@@ -151,7 +159,7 @@ async def test_a_load_that_hangs_is_given_up(
     make_plan: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After the time-out the process is killed."""
-    monkeypatch.setattr("stoker.supervisor.runner._CLOSE_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("stoker.supervisor.runner.CLOSE_TIMEOUT_S", 0.5)
 
     with pytest.raises(LoadError, match="longer than 2 s"):
         await Runner.start(make_plan(load="hang"), timeout_s=2, report=_ignore)
@@ -197,7 +205,7 @@ async def test_a_hanging_runner_is_killed_on_close(
     make_plan: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A runner that does not listen any more is ended by force, soon."""
-    monkeypatch.setattr("stoker.supervisor.runner._CLOSE_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("stoker.supervisor.runner.CLOSE_TIMEOUT_S", 0.5)
     runner = await Runner.start(make_plan(), timeout_s=20, report=_ignore)
     answer = asyncio.create_task(_answer(runner, "hang"))
     await asyncio.sleep(0.3)
@@ -220,5 +228,68 @@ async def test_a_runner_ends_when_its_supervisor_is_killed(make_plan: Any) -> No
     runner._writer.transport.abort()
 
     await asyncio.to_thread(process.wait, 10)
+
+    _error(await answer)
+
+
+async def test_a_hang_in_a_step_is_ended(make_plan: Any) -> None:
+    """A runner that gives no sign of life while it has requests is killed, and they hear of it."""
+    async with _running(make_plan(), step_timeout_s=0.5) as runner:
+        error = _error(await asyncio.wait_for(_answer(runner, "hang"), 10))
+
+        assert isinstance(error, RunnerCrashedError)
+        assert "no sign of life for 0.5 s" in str(error)
+
+
+async def test_an_idle_or_slow_runner_is_no_hung_one(make_plan: Any) -> None:
+    """The time counts from the last sign of life, and only while there are requests."""
+    async with _running(make_plan("1 2 3 4 5 6", delay_s=0.2), step_timeout_s=0.6) as runner:
+        assert "1 2 3 4 5 6 " == _text(await _answer(runner))
+        # The watch of the first request is still set when the second one comes.
+        await asyncio.sleep(0.4)
+        assert "1 2 3 4 5 6 " == _text(await _answer(runner))
+        await asyncio.sleep(0.8)
+        assert "1 2 3 4 5 6 " == _text(await _answer(runner))
+
+
+async def test_what_the_engine_started_ends_with_it(make_plan: Any, tmp_path: Path) -> None:
+    """Processes of an engine do not outlive its unloading."""
+    async with _running(make_plan(load="child", notes=str(tmp_path))) as runner:
+        child = psutil.Process(int((tmp_path / "child").read_text()))
+        assert child.is_running()
+        started_s = time.monotonic()
+        await runner.close()
+
+    await asyncio.to_thread(child.wait, 5)
+    assert time.monotonic() - started_s < 5
+
+
+async def test_a_crash_shows_although_what_the_engine_started_lives(
+    make_plan: Any, tmp_path: Path
+) -> None:
+    """A child of the engine that holds the runner's socket open does not hide its end."""
+    async with _running(make_plan(load="child", notes=str(tmp_path))) as runner:
+        child = psutil.Process(int((tmp_path / "child").read_text()))
+
+        error = _error(await asyncio.wait_for(_answer(runner, "kill"), 10))
+
+        assert isinstance(error, RunnerCrashedError)
+        await asyncio.to_thread(child.wait, 5)
+
+
+@pytest.mark.parametrize("prompt", ["for ever", "hang"])
+async def test_a_whole_group_ends_when_the_supervisor_is_killed(
+    make_plan: Any, tmp_path: Path, prompt: str
+) -> None:
+    """Neither the runner nor what its engine started is left, whether it hangs or works."""
+    plan = make_plan(load="child", notes=str(tmp_path))
+    runner = await Runner.start(plan, timeout_s=20, report=_ignore)
+    processes = [psutil.Process(runner.pid), psutil.Process(int((tmp_path / "child").read_text()))]
+    answer = asyncio.create_task(_answer(runner, prompt))
+    await asyncio.sleep(0.3)
+    runner._writer.transport.abort()
+
+    for process in processes:
+        await asyncio.to_thread(process.wait, 10)
 
     _error(await answer)
