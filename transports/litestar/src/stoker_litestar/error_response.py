@@ -58,6 +58,7 @@ STATUSES: dict[type[StokerError], HTTPStatus] = {
     errors.ConflictError: HTTPStatus.CONFLICT,
     errors.UnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.TransferError: HTTPStatus.BAD_GATEWAY,
+    errors.InsufficientMemoryError: HTTPStatus.INSUFFICIENT_STORAGE,
     errors.OperationCancelledError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.PluginError: HTTPStatus.INTERNAL_SERVER_ERROR,
     BodyTimeoutError: HTTPStatus.REQUEST_TIMEOUT,
