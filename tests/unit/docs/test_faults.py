@@ -1,0 +1,22 @@
+"""The page on faults names tests that exist."""
+
+from __future__ import annotations
+
+import re
+
+from .conftest import ROOT
+
+
+def test_every_fault_has_its_test() -> None:
+    """A test that was renamed or removed takes its row of the table along."""
+    page = (ROOT / "docs" / "reference" / "faults.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(test_\w+)`", page))
+    files = (ROOT / "tests").rglob("test_*.py")
+    defined = {
+        name
+        for file in files
+        for name in re.findall(r"^(?:async )?def (test_\w+)", file.read_text("utf-8"), re.MULTILINE)
+    }
+
+    assert named
+    assert set() == named - defined
