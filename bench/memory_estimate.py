@@ -50,7 +50,7 @@ async def _read(runner: Runner, model: str, count: int) -> None:
         max_tokens=ANSWER_TOKENS,
         ignore_end=True,
     )
-    async for event in runner.generate(request):
+    async for event in runner.answer(request):
         if isinstance(event, Failed):
             raise event.error
 
@@ -114,16 +114,18 @@ def main() -> None:
                     )
                     plan = application.plan(application.stores.resolve(name))
                     (need,) = plan.memory.needs
+                    # No prefix is kept yet.
+                    expected = need.total_bytes - need.reserve_bytes
                     taken, told, state = asyncio.run(_measure(plan))
                     cells = (
                         path.stem,
                         str(context_length),
                         cache_type,
-                        _mib(need.total_bytes),
+                        _mib(expected),
                         _mib(taken),
-                        f"{100 * (need.total_bytes / taken - 1):+.1f} %",
+                        f"{100 * (expected / taken - 1):+.1f} %",
                         state,
-                        _mib(need.total_bytes - need.process_bytes),
+                        _mib(expected - need.process_bytes),
                         _mib(told),
                     )
                     print("|", " | ".join(cells), "|", flush=True)

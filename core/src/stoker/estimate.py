@@ -37,11 +37,14 @@ class DeviceNeed:
     """Room to compute in."""
     process_bytes: int = 0
     """The process itself: interpreter, libraries, vocabulary."""
+    reserve_bytes: int = 0
+    """What it may take later, as it is used, and does not give back: kept prefixes."""
 
     @property
     def own_bytes(self) -> int:
         """All that no other process can share."""
-        return self.weights_bytes + self.cache_bytes + self.buffer_bytes + self.process_bytes
+        loaded = self.weights_bytes + self.cache_bytes + self.buffer_bytes + self.process_bytes
+        return loaded + self.reserve_bytes
 
     @property
     def total_bytes(self) -> int:

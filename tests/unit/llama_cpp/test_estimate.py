@@ -15,7 +15,7 @@ from stoker.errors import InvalidArtifactError
 from stoker.estimate import DeviceNeed
 from stoker.media_types import GGUF, Role
 from stoker.reference import Reference
-from stoker_llama_cpp import context, estimate
+from stoker_llama_cpp import cache_tiers, context, estimate
 from stoker_llama_cpp.options import LlamaCppOptions
 
 MIB = 1024 * 1024
@@ -138,6 +138,26 @@ def test_mapped_weights_are_told_from_copied_ones(
     assert mapped.total_bytes == copied.total_bytes
 
 
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, 2**28),
+        ({"cache_tokens": 2**22}, 2**22 * 80 * 2),
+        ({"prefix_ram_bytes": 1000}, 1000),
+        ({"prefix_cache": False}, 0),
+        ({"pooling": "mean"}, 0),
+    ],
+)
+def test_kept_prefixes_have_a_reserve(
+    needs: Callable[..., tuple[DeviceNeed, ...]], options: dict[str, Any], expected: int
+) -> None:
+    """What they may grow to counts, although a model that was just loaded has none."""
+    (host,) = needs(LLAMA | {"llama.block_count": 1}, _layers(ATTENTION), **options)
+
+    assert expected == host.reserve_bytes
+    assert host.total_bytes > expected
+
+
 def test_layers_go_to_gpus_from_the_end(
     needs: Callable[..., tuple[DeviceNeed, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -213,6 +233,7 @@ def test_the_numbers_of_the_context_are_the_same() -> None:
         estimate.KEPT_SLOTS,
         estimate.DRAFT_ROWS,
     )
+    assert cache_tiers._LEAST_RAM_BYTES == estimate.LEAST_RAM_BYTES
 
 
 @pytest.mark.model
@@ -236,5 +257,6 @@ def test_the_estimate_against_what_llama_cpp_takes(
 
     taken_bytes = load(**options).engine.info.memory_bytes
 
-    assert pytest.approx(taken_bytes, rel=0.05) == need.total_bytes - need.process_bytes
-    assert attrs.evolve(need, process_bytes=0).total_bytes > 92 * MIB
+    loaded = attrs.evolve(need, process_bytes=0, reserve_bytes=0)
+    assert pytest.approx(taken_bytes, rel=0.05) == loaded.total_bytes
+    assert loaded.total_bytes > 92 * MIB

@@ -40,6 +40,7 @@ _FLOAT_BYTES = 4
 CELLS_MULTIPLE = 256
 KEPT_SLOTS = 16
 DRAFT_ROWS = 16
+LEAST_RAM_BYTES = 2**28
 
 # Measured: a runner with numpy and llama.cpp loaded; tables of tokens, of which llama.cpp has one,
 # and what prepares masks for constraints the others.
@@ -68,12 +69,13 @@ def estimate(bundle: ModelBundle, options: msgspec.Struct) -> MemoryEstimate:
         raise InvalidArtifactError(f"{bundle.reference.familiar} has no weights.")
     settings = msgspec.convert(options, LlamaCppOptions, from_attributes=True)
     shape = ModelShape.from_headers([read_gguf_header(path) for path in bundle.weights])
+    pools = shape.pools or settings.pooling is not None
     gpus = () if settings.gpu_layers == 0 else _gpus()
     return MemoryEstimate(
         needs=lambda length: _Needs(shape, settings, gpus).of(length),
         max_context_length=shape.trained_context_length,
         context_length=settings.context_length,
-        preferred_context_length=LONGEST_POOLED_TEXT if shape.pools else settings.cache_tokens,
+        preferred_context_length=LONGEST_POOLED_TEXT if pools else settings.cache_tokens,
         configure=_with_context_length,
         devices=tuple(DeviceMemory(gpu.name, gpu.memory_bytes) for gpu in gpus),
     )
@@ -121,6 +123,7 @@ class _Needs:
             mapped_bytes=(host.mapped_bytes + inputs) * self.options.mmap,
             weights_bytes=host.weights_bytes + inputs * (not self.options.mmap),
             process_bytes=_PROCESS_BYTES + shape.vocabulary_size * _TOKEN_BYTES,
+            reserve_bytes=self._prefix_bytes(context_length),
         )
         others = []
         for gpu in self.gpus:
@@ -131,6 +134,19 @@ class _Needs:
             if need.total_bytes:
                 others.append(need)
         return (host, *others)
+
+    @property
+    def _pools(self) -> bool:
+        return self.shape.pools or self.options.pooling is not None
+
+    def _prefix_bytes(self, context_length: int) -> int:
+        """Host memory for prefixes that leave the KV cache, wherever that is."""
+        if self._pools or not self.options.prefix_cache:
+            return 0
+        if self.options.prefix_ram_bytes is not None:
+            return self.options.prefix_ram_bytes
+        cache_bytes = sum(self._cache(layer, context_length) for layer in self.shape.layers)
+        return max(round(cache_bytes), LEAST_RAM_BYTES)
 
     def _on(self, device: str, homes: Sequence[str], context_length: int) -> DeviceNeed:
         """What the layers need that are on a device."""
@@ -144,7 +160,7 @@ class _Needs:
         # What is arranged anew is read from the mapped file first, and else is there only once.
         weights = copied if maps else tensors
         buffers = self._buffers(context_length) if layers or homes[-1] == device else 0
-        if on_host:
+        if on_host and not self._pools:
             # Logits come back to it, and are kept until the next step.
             buffers += self._slots * self.shape.vocabulary_size * _FLOAT_BYTES
         return DeviceNeed(
@@ -173,7 +189,8 @@ class _Needs:
         return homes
 
     def _cells(self, context_length: int) -> int:
-        cells = max(self.options.cache_tokens or 0, context_length)
+        others = self.options.batch_size if self._pools else self.options.cache_tokens or 0
+        cells = max(others, context_length)
         return -(-cells // CELLS_MULTIPLE) * CELLS_MULTIPLE
 
     def _cache(self, layer: LayerShape, context_length: int) -> float:
@@ -213,13 +230,14 @@ class _Needs:
         """Room to compute in: the largest of the stages of a step, one after the other."""
         shape, options = self.shape, self.options
         tokens = min(options.ubatch_size, options.batch_size)
-        if shape.pools:
+        if self._pools:
             tokens = max(options.batch_size, context_length)
         cells = self._cells(context_length)
         masks = cells * tokens * (1 + shape.windows)
         inner = shape.inner_width * _INNER_WIDTHS
         feed_forward = tokens * (shape.width * _WIDTHS + inner) * _FLOAT_BYTES
-        logits = self._rows * shape.vocabulary_size + tokens * shape.width * _WIDTHS_OF_OUTPUT
+        rows = 0 if self._pools else self._rows
+        logits = rows * shape.vocabulary_size + tokens * shape.width * _WIDTHS_OF_OUTPUT
         stages = [feed_forward, logits * _FLOAT_BYTES]
         if options.flash_attention == "off":
             mask_bytes = masks * _FLOAT_BYTES

@@ -15,7 +15,17 @@ def print_memory(plan: MemoryPlan) -> None:
         click.echo(f"Context: {plan.context_length} tokens ({plan.rule})")
         click.echo()
     print_table(
-        ("MEMORY", "WEIGHTS", "MAPPED", "KV CACHE", "BUFFERS", "PROCESS", "TOTAL", "BUDGET"),
+        (
+            "MEMORY",
+            "WEIGHTS",
+            "MAPPED",
+            "KV CACHE",
+            "BUFFERS",
+            "PROCESS",
+            "RESERVE",
+            "TOTAL",
+            "BUDGET",
+        ),
         [
             (
                 need.device,
@@ -24,6 +34,7 @@ def print_memory(plan: MemoryPlan) -> None:
                 memory_text(need.cache_bytes),
                 memory_text(need.buffer_bytes),
                 memory_text(need.process_bytes),
+                memory_text(need.reserve_bytes),
                 memory_text(need.total_bytes),
                 "no limit" if limit is None else memory_text(limit),
             )

@@ -108,6 +108,7 @@ def _refusal(name: str, need: DeviceNeed, limit: int, plan: MemoryPlan) -> str:
         "KV cache": need.cache_bytes,
         "buffers": need.buffer_bytes,
         "the process": need.process_bytes,
+        "kept prefixes": need.reserve_bytes,
     }
     told = ", ".join(f"{what} {memory_text(size)}" for what, size in parts.items() if size)
     where = "memory" if need.device == "host" else f"the memory of {need.device}"

@@ -438,7 +438,7 @@ async def test_a_request_may_set_the_keep_alive(residency: Residency, make_plan:
     plan = make_plan()
     request = GenerateRequest("test/words", TextPrompt(""), keep_alive_s=0.0)
 
-    events = [event async for event in residency.generate(plan, request)]
+    events = [event async for event in residency.answer(plan, request)]
 
     assert isinstance(events[-1], Finished)
     await asyncio.wait_for(_until_gone(residency), 10)

@@ -37,6 +37,7 @@ class DeviceNeedDocument(msgspec.Struct, frozen=True):
     cache_bytes: int
     buffer_bytes: int
     process_bytes: int
+    reserve_bytes: int
     total_bytes: int
     budget_bytes: int | None
     """None when there is no limit."""
