@@ -195,17 +195,16 @@ async def test_other_options_take_another_runner(
     residency: Residency, starts: Starts, make_plan: Any
 ) -> None:
     """A model that has other options by another name does not run with the first one's."""
-    plan, other = make_plan(), make_plan(delay_s=0.01)
+    plan, other = make_plan(), make_plan(name="test/other", delay_s=0.01)
 
     await _answer(residency, plan)
     await _answer(residency, other)
 
     assert 2 == starts.count
-    digest = plan.artifact.digest
-    assert plan is residency.plan_of(digest, None, lambda spec: plan.options)
-    assert other is residency.plan_of(digest, "faulty", lambda spec: other.options)
-    assert None is residency.plan_of(digest, "other", lambda spec: plan.options)
-    assert await residency.unload(digest)
+    assert plan is residency.plan_of(plan.artifact, None)
+    assert other is residency.plan_of(other.artifact, None)
+    assert None is residency.plan_of(plan.artifact, "faulty")
+    assert await residency.unload(plan.artifact.digest)
     assert [] == residency.statuses()
 
 
