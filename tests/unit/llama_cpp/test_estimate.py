@@ -158,6 +158,25 @@ def test_kept_prefixes_have_a_reserve(
     assert host.total_bytes > expected
 
 
+def test_a_draft_model_comes_on_top(
+    needs: Callable[..., tuple[DeviceNeed, ...]], tmp_path: Path
+) -> None:
+    """Its weights and its cache count, its process is the model's own."""
+    draft = tmp_path / "draft.gguf"
+    draft.write_bytes(gguf_bytes(LLAMA, [("token_embd.weight", (64, 10)), *_layers(ATTENTION)]))
+    tensors = _layers(ATTENTION, ATTENTION)
+
+    (alone,) = needs(LLAMA, tensors)
+    (both,) = needs(LLAMA, tensors, draft_model=str(draft))
+    (unused,) = needs(LLAMA, tensors, draft_model=str(draft), speculation=False)
+
+    layer_bytes = 1024 * 80 * 2
+    assert (2 * layer_bytes, 3 * layer_bytes) == (alone.cache_bytes, both.cache_bytes)
+    assert both.mapped_bytes > alone.mapped_bytes
+    assert (alone.process_bytes, alone.reserve_bytes) == (both.process_bytes, both.reserve_bytes)
+    assert alone.cache_bytes == unused.cache_bytes
+
+
 def test_layers_go_to_gpus_from_the_end(
     needs: Callable[..., tuple[DeviceNeed, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

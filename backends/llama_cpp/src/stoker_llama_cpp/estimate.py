@@ -18,6 +18,7 @@ from stoker.artifact import ModelBundle
 from stoker.backend import Device
 from stoker.errors import InvalidArtifactError
 from stoker.estimate import HOST, DeviceMemory, DeviceNeed, MemoryEstimate
+from stoker.media_types import Role
 from stoker.weights import read_gguf_header
 from stoker_llama_cpp.model_shape import LayerShape, ModelShape
 from stoker_llama_cpp.options import MAX_SEQUENCES, LlamaCppOptions
@@ -71,14 +72,50 @@ def estimate(bundle: ModelBundle, options: msgspec.Struct) -> MemoryEstimate:
     shape = ModelShape.from_headers([read_gguf_header(path) for path in bundle.weights])
     pools = shape.pools or settings.pooling is not None
     gpus = () if settings.gpu_layers == 0 else _gpus()
+    draft_paths = _draft_paths(bundle, settings)
+    headers = [read_gguf_header(path) for path in draft_paths]
+    draft = ModelShape.from_headers(headers) if headers else None
+
+    def needs(context_length: int) -> tuple[DeviceNeed, ...]:
+        model = _Needs(shape, settings, gpus)
+        if draft is None or pools or model.is_recurrent:
+            return model.of(context_length)
+        return _together(model.of(context_length), _draft(draft, model).of(context_length))
+
     return MemoryEstimate(
-        needs=lambda length: _Needs(shape, settings, gpus).of(length),
+        needs=needs,
         max_context_length=shape.trained_context_length,
         context_length=settings.context_length,
         preferred_context_length=LONGEST_POOLED_TEXT if pools else settings.cache_tokens,
         configure=_with_context_length,
         devices=tuple(DeviceMemory(gpu.name, gpu.memory_bytes) for gpu in gpus),
     )
+
+
+def _draft_paths(bundle: ModelBundle, options: LlamaCppOptions) -> Sequence[Path]:
+    """As `stoker_llama_cpp.draft_loading` finds them, which imports the engine."""
+    if not options.speculation:
+        return ()
+    if options.draft_model is None:
+        return bundle.paths(Role.DRAFT)
+    return (Path(options.draft_model).expanduser(),)
+
+
+def _draft(shape: ModelShape, model: _Needs) -> _Needs:
+    """The draft model beside a model: with as many cells, and without a cache of prefixes."""
+    options = msgspec.structs.replace(model.options, prefix_cache=False, speculation=False)
+    return _Needs(shape, options, model.gpus)
+
+
+def _together(model: Sequence[DeviceNeed], draft: Sequence[DeviceNeed]) -> tuple[DeviceNeed, ...]:
+    """Two models in one process, which has the tokens of both."""
+    added = {need.device: attrs.asdict(need) for need in draft}
+    both = []
+    for need in model:
+        other = added.pop(need.device, {}) | {"device": "", "process_bytes": 0}
+        sums = {name: size + other.get(name, 0) for name, size in attrs.asdict(need).items()}
+        both.append(DeviceNeed(**sums))
+    return (*both, *(DeviceNeed(**item) for item in added.values()))
 
 
 def _with_context_length(options: msgspec.Struct, context_length: int) -> msgspec.Struct:
@@ -209,21 +246,22 @@ class _Needs:
         return self._cells(context_length) * (key_bytes + value_bytes) + states
 
     @property
-    def _is_recurrent(self) -> bool:
+    def is_recurrent(self) -> bool:
+        """Whether some layers have one state for a whole sequence."""
         return any(layer.state_width for layer in self.shape.layers)
 
     @property
     def _slots(self) -> int:
         """How many sequences llama.cpp knows, each of which has a row of logits kept."""
         running = self.options.max_sequences
-        keeps = self.options.prefix_cache and not self._is_recurrent
+        keeps = self.options.prefix_cache and not self.is_recurrent
         return min(running + KEPT_SLOTS, MAX_SEQUENCES) if keeps else running
 
     @property
     def _rows(self) -> int:
         """Rows of logits that are computed at once."""
         options = self.options
-        drafts = DRAFT_ROWS if options.speculation and not self._is_recurrent else 0
+        drafts = DRAFT_ROWS if options.speculation and not self.is_recurrent else 0
         return max(self._slots, min(options.max_sequences + drafts, options.batch_size))
 
     def _buffers(self, context_length: int) -> int:
