@@ -19,7 +19,7 @@ DEFAULT_CONTEXT_LENGTH = 8192
 """What a sequence may hold unless the options say so. Today's models are trained for much more
 than most machines have memory for."""
 
-KEPT_SLOTS = 16
+KEPT_SLOTS = 8
 """Slots beside those of running sequences, so that ended ones are kept while all others run. Each
 takes memory for two rows of logits: llama.cpp sets some aside for all of its sequences."""
 

@@ -39,7 +39,7 @@ _FLOAT_BYTES = 4
 # As `stoker_llama_cpp.context` has them, which cannot be imported without the engine. A test
 # compares.
 CELLS_MULTIPLE = 256
-KEPT_SLOTS = 16
+KEPT_SLOTS = 8
 DRAFT_ROWS = 16
 LEAST_RAM_BYTES = 2**28
 
