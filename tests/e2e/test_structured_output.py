@@ -167,6 +167,7 @@ def test_pydantic_models_are_parsed(client: openai.OpenAI) -> None:
             {"It is Paris"},
         ),
         ({"grammar": 'root ::= "Paris" | "Rome"'}, {"Paris"}),
+        ({"grammar": 'start: "Paris" | "Rome"'}, {"Paris"}),
     ],
 )
 def test_extensions(client: openai.OpenAI, extra: dict[str, Any], answers: set[str]) -> None:
@@ -198,12 +199,25 @@ def test_completions_are_constrained(client: openai.OpenAI) -> None:
             "response_format",
             "uniqueItems",
         ),
+        *(
+            ({"response_format": schema_format(schema)}, "response_format", words)
+            for schema, words in (
+                ({"type": "array", "contains": {"const": 1}}, "contains"),
+                ({"properties": {"a": {"if": {}, "then": {}}}}, "then"),
+                ({"type": "strin"}, "strin"),
+                (
+                    {"properties": {f"k{i}": {"type": "string"} for i in range(2500)}},
+                    "too big",
+                ),
+            )
+        ),
         (
             {"extra_body": {"structured_outputs": {"regex": "(a"}}},
             "structured_outputs.regex",
             "unclosed group",
         ),
         ({"extra_body": {"grammar": "root ::= nowhere"}}, "grammar", "nowhere"),
+        ({"extra_body": {"grammar": "start: nowhere"}}, "grammar", "nowhere"),
         (
             {"extra_body": {"grammar": 'root ::= "a"', "ignore_eos": True}},
             "grammar",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Mapping, Sized
 from typing import Any
 
@@ -49,6 +50,9 @@ class TokenPrompt:
 Prompt = ChatPrompt | TextPrompt | TokenPrompt
 
 
+_GBNF_RULE = re.compile(r"^\s*[\w-]+\s*::=", re.MULTILINE)
+
+
 class ConstraintKind(enum.StrEnum):
     """The languages in which an answer's form can be prescribed."""
 
@@ -58,6 +62,15 @@ class ConstraintKind(enum.StrEnum):
     CHOICE = "choice"
     LARK = "lark"
     GBNF = "gbnf"
+
+    @classmethod
+    def of_grammar(cls, source: str) -> ConstraintKind:
+        """The language of a grammar of which nothing else is said.
+
+        A rule in GBNF is `name ::= ...` and one in Lark is `name: ...`, so a line that begins as
+        the former makes it GBNF, and everything else is Lark.
+        """
+        return cls.GBNF if _GBNF_RULE.search(source) else cls.LARK
 
 
 @attrs.frozen

@@ -350,6 +350,68 @@ def test_a_constrained_answer_goes_on_after_a_wait(
     assert (player.text(1) + player.text(2)).isdigit()
 
 
+def test_forced_text_is_not_sampled(player: Any, constrain: Callable[..., TokenConstraint]) -> None:
+    """What the form leaves no choice about comes along with the token before it."""
+    schema = {
+        "type": "object",
+        "properties": {
+            "temperature_in_celsius": {"enum": [1, 2]},
+            "is_it_raining": {"const": True},
+        },
+        "required": ["temperature_in_celsius", "is_it_raining"],
+        "additionalProperties": False,
+    }
+    constraint = constrain(ConstraintKind.JSON_SCHEMA, json.dumps(schema))
+    player.submit(1, QUESTION, max_tokens=60, ignore_end=False, constraint=constraint)
+    player.run()
+    answers = [output for output in player.outputs if output.tokens]
+
+    assert ["temperature_in_celsius", "is_it_raining"] == list(json.loads(player.text(1)))
+    assert len(answers) <= 4
+    assert len(player.tokens(1)) > 10
+    assert FinishReason.STOP is player.finishes()[1]
+
+
+@pytest.mark.parametrize("values", [{}, {"logprobs": 0}, {"temperature": 1.0, "seed": 2}])
+def test_forced_text_is_lossless(
+    load: Callable[..., Any], constrain: Callable[..., TokenConstraint], values: dict[str, Any]
+) -> None:
+    """With forced tokens and without them the same tokens come, and the model has read them all."""
+    schema = json.dumps({"enum": [f"the {kind} of the temple" for kind in ("front", "back")]})
+    rows, steps = [], []
+    for batch_size in (64, 4):
+        player = load(context_length=512, batch_size=batch_size, max_sequences=4, ubatch_size=4)
+        constraint = constrain(ConstraintKind.JSON_SCHEMA, schema)
+        job = player.submit(
+            1, QUESTION, max_tokens=40, ignore_end=False, constraint=constraint, **values
+        )
+        player.run()
+        rows.append(player.tokens(1))
+        steps.append(len([output for output in player.outputs if output.tokens]))
+        assert FinishReason.STOP is player.finishes()[1]
+        # The same prompt and answer again, from the cache: what is in it is what was answered.
+        player.submit(2, (*job.prompt, *rows[-1][:-1]), max_tokens=1)
+        player.run()
+        (cached,) = [output.cached for output in player.outputs if output.id == 2]
+        assert cached > len(job.prompt)
+
+    assert rows[0] == rows[1]
+    assert (steps[0] < steps[1]) is ("logprobs" not in values)
+
+
+def test_forced_text_ends_with_max_tokens(
+    player: Any, constrain: Callable[..., TokenConstraint]
+) -> None:
+    """A limit inside of forced text is kept to the token."""
+    for limit in range(1, 6):
+        constraint = constrain(ConstraintKind.CHOICE, '["one two three four five six seven"]')
+        player.submit(limit, QUESTION, max_tokens=limit, ignore_end=False, constraint=constraint)
+        player.run()
+
+        assert limit == len(player.tokens(limit))
+        assert FinishReason.LENGTH is player.finishes()[limit]
+
+
 def test_what_a_ban_leaves_of_a_constraint(
     player: Any, constrain: Callable[..., TokenConstraint]
 ) -> None:

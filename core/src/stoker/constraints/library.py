@@ -1,9 +1,15 @@
 """The C functions of llguidance, which its Python package carries.
 
 They are used instead of the package's own classes because those hold the interpreter lock while
-they build a tokenizer: a second or two for 262 144 tokens, in which every stream would stand
-still. A call through ctypes lets the lock go. Documented in `parser/llguidance.h` of
+they build a tokenizer: a second for 262 144 tokens, in which every stream would stand still. A
+call through ctypes lets the lock go. Documented in `parser/llguidance.h` of
 https://github.com/guidance-ai/llguidance.
+
+The wheel exports these functions without promising to. So nothing is taken on trust: the version is
+checked, each function is looked up, and the library is made to fill in the one structure whose
+size it cannot check itself.
+
+A tokenizer may be used by any number of threads. A matcher may be used by one at a time.
 """
 
 from __future__ import annotations
@@ -19,7 +25,9 @@ import attrs
 from stoker.errors import UnavailableError
 
 _VERSION = "1.9."
-"""What the structures below were written for; the library cannot check `ConstraintInit`."""
+"""What the structures below were written for."""
+_UNTOUCHED = 0xA5
+_SPARE_BYTES = 64
 
 _POINTER, _SIZE, _INT, _BOOL = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int32, ctypes.c_bool
 _TEXT, _TOKEN = ctypes.c_char_p, ctypes.c_uint32
@@ -123,7 +131,7 @@ def library() -> Library:
             raise UnavailableError(
                 f"Constraints need llguidance {_VERSION}*, and this is {version}: install it."
             )
-        return Library(
+        functions = Library(
             new_tokenizer=function(
                 free, "new_tokenizer_v2", _POINTER, ctypes.POINTER(TokenizerInit), _TEXT, _SIZE
             ),
@@ -157,3 +165,30 @@ def library() -> Library:
         )
     except AttributeError as exc:
         raise UnavailableError(f"This build of llguidance cannot be used: {exc}.") from exc
+    check_layout(functions.constraint_init_set_defaults)
+    return functions
+
+
+def check_layout(set_defaults: Callable[..., None]) -> None:
+    """Have the defaults filled in, and see whether they fall on the fields that they are for.
+
+    Raises:
+        UnavailableError: They do not, so the library's structure is another one.
+    """
+    size = ctypes.sizeof(ConstraintInit)
+    memory = (ctypes.c_ubyte * (size + _SPARE_BYTES))(*[_UNTOUCHED] * (size + _SPARE_BYTES))
+    init = ConstraintInit.from_buffer(memory)
+    set_defaults(init, None)
+    beyond = bytes(memory[size:])
+    limits = init.limits
+    fits = (
+        not init.tokenizer
+        and (limits.precompute_large_lexemes, limits.verbose_errors) == (True, True)
+        and 0 < limits.max_items_in_row < limits.step_max_items < limits.max_grammar_size
+        and beyond == bytes([_UNTOUCHED]) * _SPARE_BYTES
+    )
+    if not fits:
+        raise UnavailableError(
+            "The structures of this build of llguidance are not as expected: install the version"
+            " that stoker was tested with."
+        )

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
+import importlib.util
 import json
 import threading
 from collections.abc import Callable
 from typing import Any
 
+import attrs
 import pytest
 
-from stoker.constraints import compiler, library
+from stoker.constraints import compiler, library, matcher, tokenizer
 from stoker.constraints.compiler import ConstraintCompiler
+from stoker.constraints.library import ConstraintInit
 from stoker.engine import Vocabulary
 from stoker.errors import InvalidRequestError, UnavailableError, UnsupportedFeatureError
 from stoker.request import Constraint, ConstraintKind
@@ -151,6 +156,81 @@ def test_a_library_of_another_version_is_refused(monkeypatch: pytest.MonkeyPatch
         library.library.__wrapped__()
 
 
+def test_a_library_without_the_functions_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The missing function is named."""
+    other = importlib.util.find_spec("msgspec._core")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: other)
+
+    with pytest.raises(UnavailableError, match="llg_get_version"):
+        library.library.__wrapped__()
+
+
+@pytest.mark.parametrize(
+    "written", [{}, {"size": ctypes.sizeof(ConstraintInit) + 8}, {"verbose_errors": False}]
+)
+def test_a_structure_that_has_changed_is_refused(written: dict[str, Any]) -> None:
+    """Nothing is read or written by a layout that the library does not have."""
+
+    def set_defaults(init: ConstraintInit, _tokenizer: None) -> None:
+        library.library().constraint_init_set_defaults(init, None)
+        if "verbose_errors" in written:
+            init.limits.verbose_errors = False
+        if "size" in written:
+            ctypes.memset(ctypes.addressof(init) + ctypes.sizeof(ConstraintInit), 0, 8)
+
+    if not written:
+        library.check_layout(set_defaults)
+        return
+    with pytest.raises(UnavailableError, match="structures"):
+        library.check_layout(set_defaults)
+
+
+def test_nothing_is_left_in_memory(
+    make_compiler: Callable[..., ConstraintCompiler], words: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the library was asked to make it was asked to free, tokenizer and matchers."""
+    functions = library.library()
+    alive: set[tuple[str, int]] = set()
+
+    def making(kind: str, make: Callable[..., int | None]) -> Callable[..., int | None]:
+        def made(*arguments: Any) -> int | None:
+            handle = make(*arguments)
+            alive.add((kind, handle or 0))
+            return handle
+
+        return made
+
+    def freeing(kind: str, free: Callable[[int], None]) -> Callable[[int], None]:
+        def freed(handle: int) -> None:
+            alive.remove((kind, handle))
+            free(handle)
+
+        return freed
+
+    watched = attrs.evolve(
+        functions,
+        new_tokenizer=making("tokenizer", functions.new_tokenizer),
+        free_tokenizer=freeing("tokenizer", functions.free_tokenizer),
+        new_matcher=making("matcher", functions.new_matcher),
+        clone_matcher=making("matcher", functions.clone_matcher),
+        free_matcher=freeing("matcher", functions.free_matcher),
+    )
+    monkeypatch.setattr(tokenizer, "library", lambda: watched)
+    monkeypatch.setattr(matcher, "library", lambda: watched)
+    made = ConstraintCompiler(words)
+    constraint = made.compile(Constraint(ConstraintKind.REGEX, "a+")).result(60).begin("p")
+    constraint.accept(ord("a"))
+    with pytest.raises(InvalidRequestError):
+        made.compile(Constraint(ConstraintKind.REGEX, "(")).result(60)
+    before = {kind for kind, _ in alive}
+    made.close()
+    del constraint, made
+    gc.collect()
+
+    assert {"tokenizer", "matcher"} == before
+    assert set() == alive
+
+
 def test_grammars_can_name_control_tokens(follow: Callable[..., Any]) -> None:
     """A Lark grammar writes them without quotes."""
     assert {258} == follow(ConstraintKind.LARK, 'start: <|call|> "a"').allowed()
@@ -161,6 +241,14 @@ def test_grammars_can_name_control_tokens(follow: Callable[..., Any]) -> None:
     [
         (JSON_SCHEMA, '{"type": "array", "uniqueItems": true}', "uniqueItems"),
         (JSON_SCHEMA, '{"properties": {"a": {"not": {}}}}', "not"),
+        (JSON_SCHEMA, '{"type": "array", "contains": {"const": 1}}', "contains"),
+        (JSON_SCHEMA, '{"type": "object", "propertyNames": {"maxLength": 3}}', "propertyNames"),
+        (JSON_SCHEMA, '{"if": {"const": 1}, "then": {"const": 2}}', "if.*then"),
+        (JSON_SCHEMA, '{"type": "object", "dependentRequired": {"a": ["b"]}}', "dependentRequ"),
+        (JSON_SCHEMA, '{"oneOf": [{"type": "string"}, {"minLength": 3}]}', "oneOf"),
+        (JSON_SCHEMA, '{"items":' * 400 + "{}" + "}" * 400, "recursion limit"),
+        (JSON_SCHEMA, '{"$ref": "#"}', "no token that could come next"),
+        (JSON_SCHEMA, '{"type": "object", "properties": []}', "properties must be an object"),
         (JSON_SCHEMA, '{"type": "strin"}', "strin"),
         (JSON_SCHEMA, '{"type": "string", "format": "nope"}', "nope"),
         (JSON_SCHEMA, '{"type": "string", "pattern": "(?=a)b"}', "look-ahead"),

@@ -294,7 +294,15 @@ def test_tool_choice(choice: Any, expected: ToolChoice) -> None:
             Constraint(ConstraintKind.JSON_SCHEMA, '{"a": 1}'),
         ),
         ({"structured_outputs": {"json_object": True}}, Constraint(ConstraintKind.JSON_OBJECT)),
+        (
+            {"grammar": "# a\nstart: A\nA: '::='"},
+            Constraint(ConstraintKind.LARK, "# a\nstart: A\nA: '::='"),
+        ),
         ({"structured_outputs": {"grammar": "x"}}, Constraint(ConstraintKind.LARK, "x")),
+        (
+            {"structured_outputs": {"grammar": "# a\n  root-a ::= x"}},
+            Constraint(ConstraintKind.GBNF, "# a\n  root-a ::= x"),
+        ),
     ],
 )
 def test_constraints(fields: dict[str, Any], expected: Constraint | None) -> None:

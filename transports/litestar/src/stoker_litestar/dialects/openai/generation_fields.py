@@ -17,7 +17,7 @@ SHARED_RULES: dict[str, FieldRule] = {
     "temperature": honoured("unset takes the model's own default"),
     "top_p": honoured("unset takes the model's own default"),
     "user": no_op("a label for the provider's abuse reports"),
-    "grammar": honoured("an extension: a grammar in GBNF"),
+    "grammar": honoured("an extension: a grammar in GBNF (`name ::= ...`) or Lark (`name: ...`)"),
     "ignore_eos": honoured(
         "an extension: go on when the model ends its answer; refused beside a constraint"
     ),

@@ -39,7 +39,7 @@ class StructuredOutputs(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     regex: str | None = None
     choice: Annotated[list[str], msgspec.Meta(min_length=1)] | None = None
     grammar: str | None = None
-    """In Lark's syntax."""
+    """GBNF or Lark; see `ConstraintKind.of_grammar`."""
 
     def constraint(self) -> Constraint:
         """The constraint that the one field stands for.
@@ -62,7 +62,7 @@ class StructuredOutputs(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
         if self.choice is not None:
             add("choice", ConstraintKind.CHOICE, encode_text(self.choice))
         if self.grammar is not None:
-            add("grammar", ConstraintKind.LARK, self.grammar)
+            add("grammar", ConstraintKind.of_grammar(self.grammar), self.grammar)
         if len(found) != 1:
             raise field_error("structured_outputs", "set exactly one of its fields")
         return found[0]
@@ -146,7 +146,8 @@ class GenerationFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         if self.structured_outputs is None:
             if self.grammar is None:
                 return None
-            return Constraint(ConstraintKind.GBNF, self.grammar, param="grammar")
+            kind = ConstraintKind.of_grammar(self.grammar)
+            return Constraint(kind, self.grammar, param="grammar")
         if self.grammar is not None:
             raise field_error("grammar", "it clashes with structured_outputs: set one of them")
         return self.structured_outputs.constraint()
