@@ -24,6 +24,11 @@ QUIET_S = 2.0
 
 Building takes a second of a core: the request for which a model was loaded goes first.
 """
+QUICK_TOKENS = 65_536
+"""A vocabulary that is not larger is built in a fifth of a second, when the first request needs it.
+
+Most models are never asked for a form, and the tokenizer takes memory.
+"""
 _BUILD_TIMEOUT_S = 60.0
 _KEPT_GRAMMARS = 32
 # A large grammar takes half a second, for which small ones should not wait.
@@ -33,8 +38,9 @@ _WORKERS = 2
 class ConstraintCompiler:
     """Compiles constraints for one model, in threads of its own.
 
-    The tokenizer is built a while after the model was loaded or when the first constrained request
-    comes, whichever is sooner. Grammars that were compiled lately are kept.
+    The tokenizer is built when the first constrained request comes, and that of a large vocabulary
+    a while after the model was loaded, if that is sooner. Grammars that were compiled lately are
+    kept.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -79,7 +85,8 @@ class ConstraintCompiler:
         self._workers.shutdown(cancel_futures=True)
 
     def _build(self) -> None:
-        self._wanted.wait(QUIET_S)
+        is_quick = self._engine.info.vocabulary_size <= QUICK_TOKENS
+        self._wanted.wait(None if is_quick else QUIET_S)
         if self._closed:
             return
         try:

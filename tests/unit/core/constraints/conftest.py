@@ -9,7 +9,7 @@ import pytest
 
 from stoker.constraints import compiler
 from stoker.constraints.compiler import ConstraintCompiler
-from stoker.engine import TokenConstraint, Vocabulary
+from stoker.engine import EngineInfo, TokenConstraint, Vocabulary
 from stoker.request import Constraint, ConstraintKind
 
 ENDS = (256, 257)
@@ -23,6 +23,7 @@ class Words:
 
     def __init__(self) -> None:
         self.asked = 0
+        self.info = EngineInfo(context_length=100, vocabulary_size=len(PIECES))
 
     def vocabulary(self) -> Vocabulary:
         self.asked += 1
@@ -82,6 +83,7 @@ def words() -> Words:
 def make_compiler(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., ConstraintCompiler]]:
     """Makes compilers that build at once, and closes them."""
     monkeypatch.setattr(compiler, "QUIET_S", 0.0)
+    monkeypatch.setattr(compiler, "QUICK_TOKENS", 0)
     made: list[ConstraintCompiler] = []
 
     def make(engine: Any) -> ConstraintCompiler:

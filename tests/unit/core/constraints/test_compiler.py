@@ -343,6 +343,23 @@ def test_a_request_does_not_wait_for_quiet(words: Any, monkeypatch: pytest.Monke
     assert 1 == words.asked
 
 
+def test_only_a_large_vocabulary_is_prepared_for(
+    words: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A small one is as soon built as asked for, so models that need none have no tokenizer."""
+    monkeypatch.setattr(compiler, "QUIET_S", 0.0)
+    made = ConstraintCompiler(words)
+    made._builder.join(0.05)
+    assert 0 == words.asked
+    made.close()
+
+    monkeypatch.setattr(compiler, "QUICK_TOKENS", 1)
+    large = ConstraintCompiler(words)
+    large._builder.join(60)
+    assert 1 == words.asked
+    large.close()
+
+
 def test_closing_leaves_the_engine_alone(words: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Afterwards no thread can ask for the vocabulary of an engine that is gone."""
     monkeypatch.setattr(compiler, "QUIET_S", 3600.0)
