@@ -16,10 +16,11 @@ import pytest
 from stoker.constraints import compiler, library, matcher, tokenizer
 from stoker.constraints.compiler import ConstraintCompiler
 from stoker.constraints.library import ConstraintInit
-from stoker.engine import Vocabulary
+from stoker.engine import EngineInfo, Vocabulary
 from stoker.errors import InvalidRequestError, UnavailableError, UnsupportedFeatureError
 from stoker.request import Constraint, ConstraintKind
 
+INFO = EngineInfo(context_length=100, vocabulary_size=3)
 JSON_SCHEMA = ConstraintKind.JSON_SCHEMA
 PET = {
     "type": "object",
@@ -378,6 +379,8 @@ def test_an_engine_without_masks_is_named_as_the_reason(
     """No vocabulary means no constraints."""
 
     class Plain:
+        info = INFO
+
         def vocabulary(self) -> None:
             return None
 
@@ -393,6 +396,8 @@ def test_a_vocabulary_without_the_characters(
     """A model that cannot write JSON can still be constrained to what it can write."""
 
     class Letters:
+        info = INFO
+
         def vocabulary(self) -> Vocabulary:
             return Vocabulary([b"a", b"b", b""], frozenset({2}))
 
@@ -413,6 +418,8 @@ def test_a_vocabulary_that_fails_is_said(
     """The thread's error reaches whoever wants a constraint."""
 
     class Broken:
+        info = INFO
+
         def vocabulary(self) -> None:
             raise RuntimeError("no tokens today")
 
