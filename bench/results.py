@@ -17,8 +17,14 @@ FOLDER = Path(__file__).parent
 
 
 def main() -> None:
-    """Read all runs, in the order of their files' names."""
+    """Read all runs, in the order of their files' names.
+
+    Raises:
+        SystemExit: There are none.
+    """
     files = sorted((FOLDER / "results").glob("*.json"))
+    if not files:
+        raise SystemExit("There are no runs in bench/results; make one with NAME=compare.")
     runs = [msgspec.json.decode(file.read_bytes(), type=RunRecord) for file in files]
     (FOLDER / "RESULTS.md").write_text(page(runs), encoding="utf-8")
     (FOLDER / "results" / "overview.svg").write_bytes(overview(runs))
