@@ -11,6 +11,7 @@ every connection is held to 20 MB/s, as a link over a long way may be.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shutil
 import statistics
@@ -85,16 +86,27 @@ def stoker(home: Path, *arguments: str) -> tuple[list[str], dict[str, str]]:
 
 
 def measure(
-    title: str, make_peers: Callable[[Path, int], Sequence[Peer]], folder: Path, rounds: int
+    title: str,
+    make_peers: Callable[[Path, contextlib.ExitStack], Sequence[Peer]],
+    folder: Path,
+    rounds: int,
 ) -> None:
-    """Let all peers take turns, and print what they took."""
+    """Let all peers take turns, and print what they took.
+
+    Args:
+        title: What is measured.
+        make_peers: Called before each round, with a folder and what is to end with the round.
+        folder: Where the rounds have theirs.
+        rounds: How many.
+    """
     taken: dict[tuple[str, bool], list[Usage]] = {}
     for number in range(rounds):
         scratch = folder / f"round-{number}"
         scratch.mkdir()
-        for peer in make_peers(scratch, number):
-            os.sync()
-            taken.setdefault((peer.name, peer.is_verified), []).append(run(peer))
+        with contextlib.ExitStack() as stack:
+            for peer in make_peers(scratch, stack):
+                os.sync()
+                taken.setdefault((peer.name, peer.is_verified), []).append(run(peer))
         shutil.rmtree(scratch)
     print(f"\n{title}, {rounds} rounds, medians")
     for (name, is_verified), usages in taken.items():
@@ -144,14 +156,10 @@ def pull_peers(host: str, digest: str, scratch: Path) -> list[Peer]:
     return peers
 
 
-def push_peers(host: str, weights: Path, home: Path, layout: Path, number: int) -> list[Peer]:
-    """Everybody who can push it, each to a repository of its own in each round."""
-    target = f"{host}/push-{number}"
-    # One name only, else it would be mounted from the other one instead of being sent.
-    before = f"{host}/bench/big:v1" if number == 0 else f"{host}/push-{number - 1}/stoker:v1"
-    for arguments in (("tag", before, f"{target}/stoker:v1"), ("rm", before)):
-        command, environment = stoker(home, *arguments)
-        run(Peer("stoker", command, environment))
+def push_peers(target: str, source: str, weights: Path, home: Path, layout: Path) -> list[Peer]:
+    """Everybody who can push it, each to a repository of its own below `target`."""
+    command, environment = stoker(home, "tag", source, f"{target}/stoker:v1")
+    run(Peer("stoker", command, environment))
     command, environment = stoker(home, "push", f"{target}/stoker:v1")
     peers = [Peer("stoker", command, environment)]
     if skopeo := shutil.which("skopeo"):
@@ -210,12 +218,16 @@ def main() -> None:
                     source = f"docker://{host}/bench/big:v1"
                     flags = ("copy", "-q", "--src-tls-verify=false")
                     run(Peer("skopeo", (skopeo, *flags, source, f"oci:{layout}:v1")))
-                measure(
-                    f"Push of {arguments.size} MiB over loopback",
-                    lambda _, number: push_peers(host, weights, folder / "home", layout, number),
-                    folder,
-                    arguments.rounds,
-                )
+
+                def peers(scratch: Path, stack: contextlib.ExitStack) -> list[Peer]:
+                    # A registry per round: skopeo remembers by its address where blobs can be
+                    # mounted from, and then sends none.
+                    fresh = stack.enter_context(debian_registry(scratch))
+                    source = f"{host}/bench/big:v1"
+                    return push_peers(f"{fresh}/push", source, weights, folder / "home", layout)
+
+                title = f"Push of {arguments.size} MiB over loopback"
+                measure(title, peers, folder, arguments.rounds)
             if "slow" in parts:
                 (folder / "slow").mkdir()
                 _, digest = publish(folder / "slow", host, arguments.slow_size * MIB)
