@@ -33,7 +33,7 @@ from stoker.wire.frames import (
 
 _LOAD_FRAME_TIMEOUT_S = 30.0
 _FINISH_TIMEOUT_S = 5.0
-_TEXT_INTERVAL_S = 0.015
+_TEXT_INTERVAL_S = 0.03
 """Text alone is sent no more often. A reader sees no difference, and where the engine computes on
 the processor, each frame takes time from it: the supervisor wakes up, and so does the client."""
 _HEARTBEAT_S = 1.0
