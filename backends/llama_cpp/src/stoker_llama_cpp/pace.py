@@ -41,6 +41,7 @@ class Pace:
     def __init__(self) -> None:
         self.token_s = 0.0
         self.price = _FIRST_PRICE
+        self._steps = 0
         self._mean_tokens = 0.0
         self._mean_s = 0.0
         self._variance = 0.0
@@ -92,23 +93,26 @@ class Pace:
             self._resize(reads, duration_s)
 
     def _learn(self, tokens: int, duration_s: float) -> None:
+        # The first steps are averaged: one of them alone may be far off.
+        self._steps += 1
+        weight = max(_WEIGHT, 1 / self._steps)
         if not self.token_s:
             self._mean_tokens, self._mean_s = tokens, duration_s
         expected_s = self._mean_s * self.cost(tokens) / self.cost(self._mean_tokens)
         seen_s = min(max(duration_s, expected_s / _OUTLIER), expected_s * _OUTLIER)
         # Means, variance and covariance with weights that decay.
         more, longer_s = tokens - self._mean_tokens, seen_s - self._mean_s
-        self._mean_tokens += _WEIGHT * more
-        self._mean_s += _WEIGHT * longer_s
-        self._variance = (1 - _WEIGHT) * (self._variance + _WEIGHT * more * more)
-        self._covariance = (1 - _WEIGHT) * (self._covariance + _WEIGHT * more * longer_s)
+        self._mean_tokens += weight * more
+        self._mean_s += weight * longer_s
+        self._variance = (1 - weight) * (self._variance + weight * more * more)
+        self._covariance = (1 - weight) * (self._covariance + weight * more * longer_s)
         if self._variance > _LEAST_VARIANCE:
             slope_s = self._covariance / self._variance
             start_s = max(self._mean_s - slope_s * (self._mean_tokens - 1), slope_s)
             price = (
                 min(max(slope_s / start_s, _PRICES[0]), _PRICES[1]) if start_s > 0 else _PRICES[0]
             )
-            self.price += _WEIGHT * (price - self.price)
+            self.price += weight * (price - self.price)
         self.token_s = self._mean_s / self.cost(self._mean_tokens)
 
     def _resize(self, reads: int, duration_s: float) -> None:
