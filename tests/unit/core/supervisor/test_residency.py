@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from stoker.application import LoadPlan
+from stoker.caller import LOCAL, RequestContext
 from stoker.errors import (
     InsufficientMemoryError,
     LoadError,
@@ -24,6 +25,9 @@ from stoker.host import RunnerState
 from stoker.request import GenerateRequest, TextPrompt
 from stoker.supervisor.residency import Residency
 from stoker.supervisor.runner import ReportLoading, Runner
+from stoker.supervisor.trace import Trace
+
+CONTEXT = RequestContext(LOCAL)
 
 
 class Starts:
@@ -52,7 +56,7 @@ async def residency(starts: Starts) -> AsyncIterator[Residency]:
 
 async def _answer(residency: Residency, plan: LoadPlan, prompt: str = "") -> list[Event]:
     request = GenerateRequest("test/words", TextPrompt(prompt))
-    return [event async for event in residency.answer(plan, request)]
+    return [event async for event in residency.answer(plan, request, Trace(CONTEXT))]
 
 
 async def _until_gone(residency: Residency) -> None:
@@ -244,7 +248,7 @@ async def test_leaving_early_cancels_and_starts_the_keep_alive(
     plan = make_plan()
     request = GenerateRequest("test/words", TextPrompt("for ever"))
 
-    async with contextlib.aclosing(residency.answer(plan, request)) as events:
+    async with contextlib.aclosing(residency.answer(plan, request, Trace(CONTEXT))) as events:
         async for event in events:
             if isinstance(event, TextDelta):
                 break
@@ -437,7 +441,7 @@ async def test_a_request_may_set_the_keep_alive(residency: Residency, make_plan:
     plan = make_plan()
     request = GenerateRequest("test/words", TextPrompt(""), keep_alive_s=0.0)
 
-    events = [event async for event in residency.answer(plan, request)]
+    events = [event async for event in residency.answer(plan, request, Trace(CONTEXT))]
 
     assert isinstance(events[-1], Finished)
     await asyncio.wait_for(_until_gone(residency), 10)
