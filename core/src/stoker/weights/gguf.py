@@ -278,7 +278,8 @@ class _Reader:
                 while count:
                     place += 8 + length_at(block, place)[0]
                     count -= 1
-            except struct.error as exc:
+            # A length beyond all addresses overflows; `_go` then tells that the file is shorter.
+            except (struct.error, OverflowError) as exc:
                 if place == 0:
                     raise self._error("ends within its header: the file is incomplete") from exc
             self._go(place - len(block))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from gguf_file import gguf_bytes
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from stoker.errors import InvalidArtifactError, InvalidInputError
@@ -162,6 +162,7 @@ VALID = gguf_bytes({"general.architecture": "llama", "t": ["a", "bc"], "n": 3, "
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
+@example(VALID[:101] + b"\x80" + VALID[102:])
 @given(
     st.one_of(
         st.binary(max_size=100),
