@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import codecs
 
+# Python's decoder waits for the third byte of a surrogate, which is no character all the same.
+_SURROGATE_LEAD = b"\xed"
+_FIRST_SURROGATE = b"\xa0"
+
 
 class Detokenizer:
     """An incremental UTF-8 decoder for one choice.
@@ -32,6 +36,8 @@ class Detokenizer:
             data = self._pending + data
         text, consumed = codecs.utf_8_decode(data, "replace", False)  # noqa: FBT003 - C function
         self._pending = data[consumed:]
+        if self._pending[:1] == _SURROGATE_LEAD and self._pending[1:] >= _FIRST_SURROGATE:
+            return text + self.finish()
         return text
 
     def finish(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from stoker.text.detokenizer import Detokenizer
@@ -17,6 +17,9 @@ _NASTY = st.lists(
 )
 
 
+@example([b"\xed\xa0", b"\x80"])
+@example([b"\xed", b"\xbf", b"\xbfa"])
+@example([b"\xed", b"\x9f", b"\xbf"])
 @given(_NASTY)
 def test_pieces_joined_are_the_whole_decoded(pieces: list[bytes]) -> None:
     """Any split gives what decoding the whole at once gives."""
@@ -27,6 +30,8 @@ def test_pieces_joined_are_the_whole_decoded(pieces: list[bytes]) -> None:
     assert b"".join(pieces).decode("utf-8", "replace") == text
 
 
+@example([b"\xed\xa0"])
+@example([b"\xed\x9f"])
 @given(_NASTY)
 def test_pending_bytes_become_one_character(pieces: list[bytes]) -> None:
     """What is pending at the end becomes exactly one U+FFFD."""
