@@ -34,7 +34,8 @@ PET = {
 }
 NUMBERS = {
     "type": "array",
-    "items": {"type": "number", "minimum": -5, "maximum": 5},
+    # Without a step, a hot model writes digits without end.
+    "items": {"type": "number", "minimum": -5, "maximum": 5, "multipleOf": 0.25},
     "minItems": 2,
     "maxItems": 4,
 }
