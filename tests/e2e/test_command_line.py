@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+import attrs
 import msgspec
 import openai
 import psutil
@@ -123,7 +124,9 @@ def _read_until(descriptor: int, words: bytes, timeout_s: float = 60) -> bytes:
 
 def test_a_stream_hears_that_its_server_stops(own_home: Home) -> None:
     """SIGTERM lets a stream end with an error that says why, not with a cut connection."""
-    with own_home.serve("--set", "transports.http.drain_timeout_s=1") as server:
+    drain = {"STOKER_TRANSPORTS__HTTP__DRAIN_TIMEOUT_S": "1"}
+    home = attrs.evolve(own_home, environ={**own_home.environ, **drain})
+    with home.serve() as server:
         client = openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0)
         stream = client.completions.create(
             model=MODEL,
