@@ -1,7 +1,7 @@
 """Limits: what is refused because it is too much, before it costs anything.
 
-The numbers stand in one table, `stoker.config.limits`. What only a transport can know (the size of a
-body) and only a runner (a template's time and output, a prompt's tokens) is checked there.
+The numbers stand in one table, `stoker.config.limits`. What only a transport can know (the size of
+a body) and only a runner (a template's time and output, a prompt's tokens) is checked there.
 """
 
 from __future__ import annotations

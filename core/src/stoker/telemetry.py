@@ -103,5 +103,5 @@ class Telemetry:
         for listener in tuple(self._listeners):
             try:
                 listener(record)
-            except Exception:
+            except Exception:  # noqa: BLE001 - it is logged, and the request must not suffer
                 _log.exception("A listener of the telemetry failed")

@@ -1,4 +1,4 @@
-"""`[limits]` and `[queue]`: how much one request and one caller may ask for, and how many may wait."""
+"""`[limits]` and `[queue]`: how much a request and a caller may ask for, and how many may wait."""
 
 from __future__ import annotations
 

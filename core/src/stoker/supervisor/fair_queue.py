@@ -87,7 +87,7 @@ class FairQueue(Generic[ItemT]):
         lane = self._lanes.get(caller)
         if lane is None:
             return
-        left = [entry for entry in lane.entries if entry.item is not item]
+        left = [entry for entry in lane.entries if entry.item != item]
         self._size -= len(lane.entries) - len(left)
         lane.entries = left
         self._order = None

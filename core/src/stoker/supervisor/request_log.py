@@ -1,4 +1,4 @@
-"""The log of requests: one record each, at its end, with the request's id and no word of its text."""
+"""The log of requests: one record each, at its end, with its id and no word of its text."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The queue in front of a runner: as many requests as its engine can use are inside, the rest waits.
+"""The queue in front of a runner: its engine gets as many requests as it can use, the rest waits.
 
-What is inside is the engine's: it batches, and starts a sequence as soon as another one ends. It has
-a few more than it runs, so it never waits for this process. What is outside stands in a fair queue,
-costs nothing, and can still be told its position, or leave.
+What is inside is the engine's: it batches, and starts a sequence as soon as another one ends. It
+has a few more than it runs, so it never waits for this process. What is outside stands in a fair
+queue, costs nothing, and can still be told its position, or leave.
 
 All of it runs on the event loop. A request that finds a free place awaits nothing.
 """
