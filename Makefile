@@ -82,15 +82,11 @@ $(VENV)/.members: $(MEMBERS:%=%/pyproject.toml) $(VENV)/.build
 	$(PIP) install --no-deps --no-build-isolation $(MEMBERS:%=--editable ./%)
 	@touch $@
 
-$(VENV)/.tools: requirements/test.txt requirements/lint.txt $(VENV)/.runtime
-	$(PIP) install --requirement requirements/test.txt --requirement requirements/lint.txt
+$(VENV)/.tools: requirements/test.txt requirements/lint.txt requirements/bench.txt $(VENV)/.runtime
+	$(PIP) install $(foreach kind,test lint bench,--requirement requirements/$(kind).txt)
 	@touch $@
 
 $(VENV)/.docs: requirements/docs.txt | $(BIN)/python
-	$(PIP) install --requirement $<
-	@touch $@
-
-$(VENV)/.bench: requirements/bench.txt | $(BIN)/python
 	$(PIP) install --requirement $<
 	@touch $@
 
