@@ -48,7 +48,7 @@ test-contract: install $(TEST_MODELS) ## Every plugin against the contract of it
 test-e2e: install $(TEST_MODELS) ## User stories over real processes and HTTP
 	$(PYTEST) tests/e2e $(ARGS)
 
-bench: install $(VENV)/.bench $(STOKER_TEST_MODEL) ## Run one benchmark: make bench NAME=compare ARGS="--help"
+bench: install $(STOKER_TEST_MODEL) ## Run one benchmark: make bench NAME=compare ARGS="--help"
 	@test -f "bench/$(NAME).py" || { echo "Benchmarks: $(patsubst bench/%.py,%,$(wildcard bench/[a-z]*.py))"; exit 2; }
 	PYTHONPATH=tests/support:tools $(BIN)/python bench/$(NAME).py $(ARGS)
 
