@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from stoker.digest import Digest
+from stoker.file_lock import FileLock
 from stoker_registry.leases import LeaseDirectory
-from stoker_registry.lock import FileLock
 
 ONE, TWO = Digest.of(b"1"), Digest.of(b"2")
 
@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 from stoker.digest import Digest
 from stoker_registry.leases import LeaseDirectory
-from stoker_registry.lock import FileLock
+from stoker.file_lock import FileLock
 folder = Path(sys.argv[1])
 with LeaseDirectory(folder, FileLock(folder / "lock")).take() as lease:
     lease.protect([Digest.of(b"1")])

@@ -22,6 +22,8 @@ COMMANDS = {
     "inspect": "Show a model's manifest, facts and layers.",
     "tag": "Give a model another name.",
     "rm": "Remove models.",
+    "verify": "Check that models are still what was fetched.",
+    "prune": "Delete what no model needs.",
     "run": "Ask a model, once or in a conversation.",
     "serve": "Serve models to clients until it is stopped.",
     "ps": "Show the loaded models of the running server.",
