@@ -47,7 +47,7 @@ from stoker_registry.partials import PartialDirectory
 
 _log = logging.getLogger(__name__)
 
-_LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
+LAYOUT_MARK = b'{"imageLayoutVersion":"1.0.0"}'
 
 
 @attrs.frozen
@@ -113,7 +113,7 @@ class ImageLayout:
         with self.lock.hold():
             if not self.names.path.exists():
                 self.names.write(())
-            write_atomically(self.directory / "oci-layout", _LAYOUT)
+            write_atomically(self.directory / "oci-layout", LAYOUT_MARK)
 
     def manifest(self, entry: Entry) -> StoredManifest:
         """The bytes of a named manifest, checked.

@@ -16,6 +16,7 @@ from stoker.digest import Digest
 from stoker.errors import (
     AccessDeniedError,
     ConflictError,
+    IntegrityError,
     InUseError,
     InvalidArtifactError,
     InvalidInputError,
@@ -24,6 +25,7 @@ from stoker.errors import (
     NotFoundError,
     TransferError,
 )
+from stoker.exchange import LayoutExchange
 from stoker.logins import Login, LoginKeeper
 from stoker.manifest import ANNOTATION_FILE_PATH, Descriptor, Manifest
 from stoker.media_types import DOCKER_MANIFEST, OCI_MANIFEST
@@ -47,6 +49,9 @@ from stoker_registry.credentials import CredentialSource, erase_credentials, sto
 from stoker_registry.disk import disk_errors
 from stoker_registry.layer_paths import layer_paths
 from stoker_registry.layout import ImageLayout
+from stoker_registry.layout_models import copy_blob, read_models, write_layout
+from stoker_registry.layout_source import open_source
+from stoker_registry.layout_target import open_target
 from stoker_registry.leases import Lease
 from stoker_registry.login import Credentials
 from stoker_registry.meter import Meter
@@ -66,7 +71,7 @@ NAME = "oci"
 _log = logging.getLogger(__name__)
 
 
-class OciStore(WritableStore, ContentSource, LoginKeeper, Upkeep):
+class OciStore(WritableStore, ContentSource, LoginKeeper, Upkeep, LayoutExchange):
     """Models in an image layout, and the way to and from registries.
 
     Holds no state of its own but what is in the folder, so any thread may call anything.
@@ -138,17 +143,25 @@ class OciStore(WritableStore, ContentSource, LoginKeeper, Upkeep):
             stored, manifest = model.stored, model.manifest
             artifact = Artifact(reference, stored.digest, manifest, model.facts, NAME)
             # What could not be opened later is refused before gigabytes of it are fetched.
-            layers = self._formats.layers(artifact)
-            paths = iter(layer_paths([layer for layer in layers if _packing(layer) is None]))
+            names = self._item_names(artifact)
             with self._layout.leases.take() as lease:
                 lease.protect((stored.digest, *_digests(manifest)))
                 self._layout.add_blob(model.config, manifest.config.digest, lease)
-                names = [
-                    layer.descriptor.digest.short if _packing(layer) else str(next(paths))
-                    for layer in layers
-                ]
                 self._fetch_blobs(client, manifest.layers, names, progress)
                 return self._commit(reference, stored, lease, source=reference)
+
+    def _item_names(self, artifact: Artifact) -> Sequence[str]:
+        """What people call the layers.
+
+        Raises:
+            InvalidArtifactError: They could not be laid out as files.
+        """
+        layers = self._formats.layers(artifact)
+        paths = iter(layer_paths([layer for layer in layers if _packing(layer) is None]))
+        return [
+            layer.descriptor.digest.short if _packing(layer) else str(next(paths))
+            for layer in layers
+        ]
 
     def list(self) -> Sequence[Artifact]:
         """All models that are here, sorted by reference; damaged ones are logged and left out."""
@@ -358,6 +371,88 @@ class OciStore(WritableStore, ContentSource, LoginKeeper, Upkeep):
             )
             client.upload_manifest(stored, reference.tag or stored.digest)
         return stored.digest
+
+    def export_layout(
+        self, references: Sequence[Reference], target: Path, progress: ReportProgress
+    ) -> None:
+        """Write models that are here into a layout.
+
+        Raises:
+            ModelNotFoundError: One is not here.
+            ConflictError: The target is there already.
+            IntegrityError: A model is damaged.
+            UnavailableError: The disk is full, or not writable.
+        """
+        with disk_errors(self._directory), self._layout.leases.take() as lease:
+            entries = [
+                Entry.of(
+                    reference,
+                    entry.digest,
+                    size_bytes=entry.size_bytes,
+                    media_type=entry.media_type,
+                )
+                for reference in references
+                for entry in [self._entry(reference)]
+            ]
+            blobs: dict[Digest, Descriptor] = {}
+            for entry in entries:
+                descriptor = entry.wire.to_domain()
+                lease.protect((descriptor.digest,))
+                manifest = decode_manifest(self._layout.manifest(entry).data)
+                for item in (descriptor, *_descriptors(manifest)):
+                    blobs[item.digest] = item
+            lease.protect(blobs)
+            for item in blobs.values():
+                if not self._layout.blobs.has(item):
+                    raise IntegrityError(
+                        f"The store has lost blob {item.digest}: `stoker verify --repair` fetches"
+                        " it again."
+                    )
+            with open_target(target) as layout:
+                write_layout(layout, self._layout.blobs, entries, blobs.values(), progress)
+
+    def import_layout(
+        self, source: Path, progress: ReportProgress, *, name: Reference | None = None
+    ) -> Sequence[Artifact]:
+        """Take the models of a layout, under the names that they have in it.
+
+        Raises:
+            InvalidInputError: There is no such file, or a name is missing.
+            InvalidArtifactError: It is no layout, is malformed or hostile.
+            IntegrityError: A blob is not what its digest says; nothing of it is kept.
+            UnavailableError: The disk is full, or not writable.
+        """
+        if name is not None:
+            _refuse_digest(name)
+        with (
+            open_source(source) as files,
+            disk_errors(self._directory),
+            self._layout.leases.take() as lease,
+        ):
+            arrivals = []
+            for model in read_models(files, source=str(source), name=name):
+                artifact = Artifact(
+                    model.reference, model.stored.digest, model.manifest, model.facts, NAME
+                )
+                # What could not be opened later is refused before it is copied.
+                arrivals.append((model, self._item_names(artifact)))
+            for model, items in arrivals:
+                lease.protect((model.stored.digest, *_digests(model.manifest)))
+                self._layout.add_blob(model.config, model.manifest.config.digest, lease)
+                for layer, item in zip(model.manifest.layers, items, strict=True):
+                    if not self._layout.blobs.has(layer):
+                        with lease.partial(algorithm=layer.digest.algorithm) as partial:
+                            copy_blob(
+                                files,
+                                layer,
+                                partial,
+                                Meter(progress, "importing", item, layer.size_bytes),
+                            )
+                            partial.publish(self._layout.blobs)
+            return [
+                self._commit(_index_name(model.reference), model.stored, lease)
+                for model, _ in arrivals
+            ]
 
     def log_in(self, registry: str, *, username: str, password: str) -> Login:
         """Try a login, and keep it where docker's config wants logins kept.

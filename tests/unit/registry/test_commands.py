@@ -129,3 +129,31 @@ def test_prune(stoker: Stoker, weights: Path) -> None:
     } == done
     assert not stray.exists()
     assert weights.exists()
+
+
+def test_export_and_import(
+    stoker: Stoker, registry: FakeRegistry, weights: Path, tmp_path: Path
+) -> None:
+    """A model goes out into a file, and comes in from it under its name or another one."""
+    name, target = str(registry.reference()), tmp_path / "out.tar"
+    digest = stoker("list", "--json").document[0]["digest"]
+
+    done = stoker("export", name, str(target))
+    assert (0, f"{target}\n") == (done.code, done.out)
+    assert "exporting tiny.gguf" in done.err
+    assert 5 == stoker("export", "-q", name, str(target)).code
+    stoker("rm", name)
+    assert not weights.exists()
+
+    assert (0, f"{name}\n", "") == attrs.astuple(stoker("import", "-q", str(target)))
+    (model,) = stoker("import", "-q", "--json", "--as", "ai/mine", str(target)).document
+    assert ("ai/mine", digest) == (model["name"], model["digest"])
+    assert 2 == len(stoker("list", "--json").document)
+
+
+def test_import_what_is_no_layout(stoker: Stoker, tmp_path: Path) -> None:
+    """The code is that of wrong input."""
+    (tmp_path / "file").write_bytes(b"no tar")
+
+    assert 2 == stoker("import", str(tmp_path / "file")).code
+    assert 2 == stoker("import", str(tmp_path / "missing")).code

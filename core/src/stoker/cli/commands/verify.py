@@ -31,7 +31,6 @@ def command(
     something is damaged and was not repaired.
     """
     from stoker.cli.wire.upkeep import VerificationDocument
-    from stoker.errors import UnavailableError
     from stoker.upkeep import Upkeep, Verification
 
     invocation: Invocation = context.obj
@@ -40,10 +39,7 @@ def command(
     if reference is None:
         keepers = list(stores.having(Upkeep))
     else:
-        store = stores.of(reference)
-        if not isinstance(store, Upkeep):
-            raise UnavailableError(f"The store of {reference.familiar} cannot verify its models.")
-        keepers = [store]
+        keepers = [stores.offering(reference, Upkeep)]
     with transfer_progress(quiet=quiet) as progress:
         found = [keeper.verify(reference, progress, repair=repair) for keeper in keepers]
     verification = Verification(
