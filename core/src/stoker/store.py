@@ -216,6 +216,10 @@ class ContentSource(abc.ABC):
             ModelNotFoundError: There is no such repository.
         """
 
+    @abc.abstractmethod
+    def repositories(self) -> Sequence[str]:
+        """All repositories, sorted, by names that the other methods know them by."""
+
 
 @attrs.frozen
 class StoreContext:

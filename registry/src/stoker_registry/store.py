@@ -70,6 +70,8 @@ NAME = "oci"
 
 _log = logging.getLogger(__name__)
 
+_SERVED_TYPES = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
+
 
 class OciStore(WritableStore, ContentSource, LoginKeeper, Upkeep, LayoutExchange):
     """Models in an image layout, and the way to and from registries.
@@ -533,6 +535,20 @@ class OciStore(WritableStore, ContentSource, LoginKeeper, Upkeep, LayoutExchange
             entry.reference.tag for entry in entries if entry.reference and entry.reference.tag
         )
 
+    def repositories(self) -> Sequence[str]:
+        """All repositories, sorted, by names that the other methods know them by."""
+        names = set()
+        with disk_errors(self._directory):
+            for entry in self._layout.names.entries():
+                reference = entry.reference
+                if reference is None or entry.media_type not in _SERVED_TYPES:
+                    continue
+                # A port's colon has no place in the name of a repository.
+                is_plain = reference.registry == DEFAULT_REGISTRY or ":" in reference.registry
+                prefix = "" if is_plain else f"{reference.registry}/"
+                names.add(f"{prefix}{reference.repository}")
+        return sorted(names)
+
     def _refuse_used(
         self, reference: Reference, named: Sequence[Entry], kept: Sequence[Entry]
     ) -> None:
@@ -747,7 +763,7 @@ class OciStore(WritableStore, ContentSource, LoginKeeper, Upkeep, LayoutExchange
         by_registry: dict[str, list[Entry]] = {}
         for entry in self._layout.names.entries():
             reference = entry.reference
-            if reference is None or entry.media_type not in {OCI_MANIFEST, DOCKER_MANIFEST}:
+            if reference is None or entry.media_type not in _SERVED_TYPES:
                 continue
             if f"{reference.registry}/{reference.repository}" == name:
                 by_registry.setdefault("", []).append(entry)
