@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 import attrs
 import msgspec
 import pytest
+from hard_names import MEANT, WRONG
 
 from stoker.cli import main
 
@@ -46,9 +49,12 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def stoker(home: Path, capsys: pytest.CaptureFixture[str]) -> Stoker:
+def stoker(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Stoker:
     """Runs a command in this process."""
     del home
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
 
     def run(*arguments: str) -> Done:
         code = main(arguments)
@@ -157,3 +163,55 @@ def test_import_what_is_no_layout(stoker: Stoker, tmp_path: Path) -> None:
 
     assert 2 == stoker("import", str(tmp_path / "file")).code
     assert 2 == stoker("import", str(tmp_path / "missing")).code
+
+
+COMMANDS = {
+    "pull": ("pull", "{}"),
+    "push": ("push", "{}"),
+    "package": ("package", "{}", "--weights", "FILE"),
+    "package from": ("package", "ai/made", "--from", "{}"),
+    "inspect": ("inspect", "{}"),
+    "tag from": ("tag", "{}", "ai/to"),
+    "tag to": ("tag", "ai/from", "{}"),
+    "rm": ("rm", "{}"),
+    "verify": ("verify", "{}"),
+    "export": ("export", "{}", "OUT.tar"),
+    "import": ("import", "LAYOUT", "--as", "{}"),
+    "why": ("why", "{}"),
+    "run": ("run", "{}", "hello"),
+}
+"""Every command that takes a name, and where."""
+
+
+@pytest.mark.parametrize("name", WRONG)
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
+def test_wrong_names_are_refused_by_every_command(
+    stoker: Stoker, gguf: Path, tmp_path: Path, *, command: tuple[str, ...], name: str
+) -> None:
+    """The code says that the input is wrong, and nothing was done."""
+    places = {"FILE": str(gguf), "OUT.tar": str(tmp_path / "out.tar"), "LAYOUT": str(tmp_path)}
+    arguments = [places.get(word, word.replace("{}", name)) for word in command]
+    # A name that begins like an option is one to the command line, which refuses it by itself.
+    done = stoker(*arguments)
+
+    assert 2 == done.code, done.err
+    assert [] == stoker("list", "--json").document
+
+
+@pytest.mark.parametrize(("name", "complete"), MEANT.items())
+def test_every_command_reads_names_alike(
+    stoker: Stoker, gguf: Path, tmp_path: Path, name: str, complete: str
+) -> None:
+    """A model that got its whole name is found by the hard one, whatever is done with it."""
+    stoker("package", "-q", complete, "--weights", str(gguf))
+
+    assert complete == stoker("inspect", "--json", name).document["model"]["reference"]
+    assert stoker("verify", "-q", "--json", name).document["clean"]
+    assert 0 == stoker("export", "-q", name, str(tmp_path / "out.tar")).code
+    assert 0 == stoker("tag", name, "ai/copy").code
+    assert 0 == stoker("package", "-q", "ai/again", "--from", name).code
+    assert 0 == stoker("rm", name).code
+    assert 3 == stoker("inspect", name).code
+    assert 0 == stoker("import", "-q", str(tmp_path / "out.tar")).code
+    assert complete == stoker("inspect", "--json", name).document["model"]["reference"]
+    assert 0 == stoker("tag", "ai/copy", name).code
