@@ -30,6 +30,7 @@ from stoker_litestar.distribution_error import (
 )
 from stoker_litestar.error_response import MethodNotAllowedError, exception_handler
 from stoker_litestar.options import HttpOptions
+from stoker_litestar.request_path import path_below
 
 _METHODS: tuple[Method, ...] = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _READS = ("GET", "HEAD")
@@ -48,8 +49,8 @@ def distribution_handler(host: Host, options: HttpOptions) -> HTTPRouteHandler:
     async def endpoint(request: Request[Any, Any, Any]) -> ASGIApp:
         if request.method not in _READS:
             raise MethodNotAllowedError("This registry is read-only.", allow=", ".join(_READS))
-        path = str(request.path_params.get("path", "/"))
-        if path == "/":
+        path = path_below(request, "/v2")
+        if path in {"", "/"}:
             return _version().to_asgi_response(None, request)
         if path == "/_catalog":
             response = await _repositories(host.catalog, request)
