@@ -78,4 +78,4 @@ def test_partial_blobs_have_names_of_their_own(leases: LeaseDirectory) -> None:
         for partial in partials:
             partial.__exit__(None, None, None)
 
-        assert 3 == len({partial._path for partial in partials})
+        assert 3 == len({partial.path for partial in partials})
