@@ -14,6 +14,7 @@ from typing import Protocol
 import attrs
 
 from stoker.artifact import ModelFacts
+from stoker.caller import Caller, RequestContext
 from stoker.digest import Digest
 from stoker.events import Event
 from stoker.request import Request
@@ -108,8 +109,10 @@ class Catalog(Protocol):
 class Inference(Protocol):
     """Runs requests."""
 
-    def answer(self, request: Request) -> AsyncGenerator[Event, None]:
+    def answer(self, request: Request, context: RequestContext) -> AsyncGenerator[Event, None]:
         """Answer a request, loading its model first where needed.
+
+        The caller in the context needs the scope `infer`.
 
         The iterator never raises a `StokerError`: it ends with `Failed`. Whoever stops reading
         closes it (`aclose`), which cancels the request.
@@ -122,10 +125,11 @@ class Status(Protocol):
     async def runners(self) -> Sequence[RunnerStatus]:
         """The loaded models, sorted by name."""
 
-    async def unload(self, name: str) -> bool:
+    async def unload(self, name: str, caller: Caller) -> bool:
         """Unload a model; requests inside fail. False when it was not loaded.
 
         Raises:
+            AccessDeniedError: The caller lacks the scope `admin`.
             InvalidReferenceError: The name follows no grammar.
         """
 

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from stoker.caller import LOCAL, RequestContext
 from stoker.dialect import Call, ResponseContext, ResponseEncoder
 from stoker.errors import OverloadedError
 from stoker.events import Event, Failed, Finished, Loading, Prefill, Queued, TextDelta, Usage
@@ -22,6 +23,8 @@ from stoker_litestar.generation import Generation
 from stoker_litestar.options import HttpOptions
 
 from .conftest import WAIT_S, Serving
+
+CONTEXT = RequestContext(LOCAL)
 
 CHAT = "/v1/chat/completions"
 BODY: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
@@ -211,7 +214,9 @@ async def run(generation: Generation) -> list[Any]:
 
 async def test_events_that_are_ready_together_are_one_write(host: Host) -> None:
     """Events that need no waiting go out in one message, with the end of the response."""
-    generation = Generation(call(stream=True, encoder=lambda _: Letters()), host, write_timeout_s=1)
+    generation = Generation(
+        call(stream=True, encoder=lambda _: Letters()), host, CONTEXT, write_timeout_s=1
+    )
 
     start, *bodies = await run(generation)
 
@@ -224,7 +229,9 @@ async def test_bytes_wait_until_the_request_was_accepted(
 ) -> None:
     """What an encoder says of the waiting goes out with the first accepted event."""
     scripted.events = (Queued(1), Loading("x"), *scripted.events)
-    generation = Generation(call(stream=True, encoder=lambda _: Letters()), host, write_timeout_s=1)
+    generation = Generation(
+        call(stream=True, encoder=lambda _: Letters()), host, CONTEXT, write_timeout_s=1
+    )
 
     _, *bodies = await run(generation)
 
@@ -246,7 +253,7 @@ async def test_a_broken_encoder_ends_the_stream(
 ) -> None:
     """A dialect that cannot even say that it failed leaves no client waiting."""
     generation = Generation(
-        call(stream=True, encoder=lambda _: BrokenEncoder()), host, write_timeout_s=1
+        call(stream=True, encoder=lambda _: BrokenEncoder()), host, CONTEXT, write_timeout_s=1
     )
 
     _, *bodies = await run(generation)
@@ -258,9 +265,11 @@ async def test_a_broken_encoder_ends_the_stream(
 class Broken(ScriptedHost):
     """A host that breaks its contract."""
 
-    async def answer(self, request: GenerateRequest) -> AsyncGenerator[Event, None]:
+    async def answer(
+        self, request: GenerateRequest, context: RequestContext
+    ) -> AsyncGenerator[Event, None]:
         """Raise what is no domain error."""
-        async for event in super().answer(request):
+        async for event in super().answer(request, context):
             yield event
         raise ZeroDivisionError("secret internals")
 

@@ -26,6 +26,7 @@ COMMANDS = {
     "serve": "Serve models to clients until it is stopped.",
     "ps": "Show the loaded models of the running server.",
     "stop": "Unload models from the running server.",
+    "keys": "Make API keys for clients of the server.",
     "why": "Show which backend a model gets, and what it will take in memory, and why.",
     "plugins": "Show the plugins, what they provide and what is wrong.",
     "version": "Show versions, for reports of problems.",

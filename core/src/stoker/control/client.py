@@ -83,7 +83,7 @@ class ControlClient:
         return answer.unloaded
 
     async def answer(self, request: Request) -> AsyncGenerator[Event, None]:
-        """As `stoker.host.Inference.answer`; a server that goes away is a `Failed`."""
+        """As `stoker.host.Inference.answer`, for this user; a lost server is a `Failed`."""
         try:
             async with self._conversation(Submit(0, request_to_wire(request))) as frames:
                 async for frame in frames:

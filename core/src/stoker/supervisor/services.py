@@ -12,6 +12,7 @@ import attrs
 
 from stoker.application import Application
 from stoker.artifact import Artifact
+from stoker.caller import Caller, RequestContext, Scope
 from stoker.digest import Digest
 from stoker.errors import ModelNotFoundError, NotFoundError, StokerError
 from stoker.events import Event, Failed
@@ -82,9 +83,12 @@ class ResidentInference:
     application: Application
     residency: Residency
 
-    async def answer(self, request: Request) -> AsyncGenerator[Event, None]:
+    async def answer(
+        self, request: Request, context: RequestContext
+    ) -> AsyncGenerator[Event, None]:
         """See the protocol."""
         try:
+            context.caller.require(Scope.INFER)
             artifact = await asyncio.to_thread(self.application.stores.resolve, request.model)
             plan = self.residency.plan_of(artifact, request.backend)
             if plan is None:
@@ -110,8 +114,9 @@ class ResidentStatus:
         """See the protocol."""
         return self.residency.statuses()
 
-    async def unload(self, name: str) -> bool:
+    async def unload(self, name: str, caller: Caller) -> bool:
         """See the protocol."""
+        caller.require(Scope.ADMIN)
         try:
             artifact = await asyncio.to_thread(self.application.stores.resolve, name)
         except ModelNotFoundError:

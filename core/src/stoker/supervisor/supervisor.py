@@ -11,6 +11,7 @@ from stoker.application import Application, LoadPlan
 from stoker.backend import availability_of
 from stoker.errors import ConfigError, StokerError, UnavailableError
 from stoker.host import Host
+from stoker.keys import ApiKey, KeyRing
 from stoker.supervisor.residency import Residency
 from stoker.supervisor.runner import ReportLoading, Runner
 from stoker.supervisor.services import ResidentInference, ResidentStatus, StoreCatalog
@@ -74,6 +75,10 @@ def make_transports(application: Application) -> list[Transport]:
         UnavailableError: None is installed, or a wanted one cannot run here.
     """
     context_dialects = [spec.factory() for _, spec in sorted(application.plugins.dialects.items())]
+    keys = KeyRing(
+        ApiKey(key.name, key.hash, frozenset(key.scopes))
+        for key in application.settings.config.keys
+    )
     transports = []
     for spec in wanted_transports(application):
         availability = availability_of(spec)
@@ -83,7 +88,7 @@ def make_transports(application: Application) -> list[Transport]:
             )
         options = application.settings.options("transports", spec.name, spec.options_type)
         transports.append(
-            spec.factory(TransportContext(options=options, dialects=context_dialects))
+            spec.factory(TransportContext(options=options, dialects=context_dialects, keys=keys))
         )
     return transports
 

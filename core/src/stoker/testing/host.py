@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 
+from stoker.caller import Caller, RequestContext
 from stoker.digest import Digest
 from stoker.errors import ModelNotFoundError
 from stoker.events import ChoiceFinished, Event, Finished, FinishReason, Prefill, TextDelta, Usage
@@ -34,6 +35,7 @@ class ScriptedHost:
         events: What answers every request.
         hang: Whether answers stop before their last two events, and wait for ever.
         requests: The requests that came, in order.
+        contexts: What came with them.
         closed: How many answers were closed before their last event.
     """
 
@@ -41,6 +43,7 @@ class ScriptedHost:
         self.events = tuple(events)
         self.hang = False
         self.requests: list[Request] = []
+        self.contexts: list[RequestContext] = []
         self.closed = 0
 
     @property
@@ -48,9 +51,12 @@ class ScriptedHost:
         """The host to give to `Transport.serve`."""
         return Host(version="0", catalog=self, inference=self, status=self)
 
-    async def answer(self, request: Request) -> AsyncGenerator[Event, None]:
+    async def answer(
+        self, request: Request, context: RequestContext
+    ) -> AsyncGenerator[Event, None]:
         """Play the events."""
         self.requests.append(request)
+        self.contexts.append(context)
         ended = False
         try:
             for event in self.events[:-2] if self.hang else self.events:
@@ -106,9 +112,9 @@ class ScriptedHost:
         """Nothing is loaded."""
         return ()
 
-    async def unload(self, name: str) -> bool:
+    async def unload(self, name: str, caller: Caller) -> bool:
         """Nothing was loaded."""
-        del name
+        del name, caller
         return False
 
 

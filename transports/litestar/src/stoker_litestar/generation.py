@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 import time
-import uuid
 from http import HTTPStatus
 from typing import Any
 
@@ -14,10 +13,13 @@ from litestar import Request, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp, Receive, Scope, Send
 
+from stoker.caller import RequestContext
 from stoker.dialect import AnswerRoute, Call, Dialect, ResponseContext, ResponseEncoder
 from stoker.errors import StokerError, UnavailableError
 from stoker.events import Failed, Finished, Loading, Queued
 from stoker.host import Host
+from stoker_litestar.authentication import caller_of
+from stoker_litestar.deadline import timeout_of
 from stoker_litestar.error_response import exception_handler, unforeseen
 from stoker_litestar.options import HttpOptions
 from stoker_litestar.outbox import Outbox
@@ -41,7 +43,8 @@ def answer_handler(
 
     async def answer(request: Request[Any, Any, Any]) -> ASGIApp:
         call = route.decode(await read_body(request, options))
-        return Generation(call, host, write_timeout_s=options.write_timeout_s)
+        context = RequestContext(caller_of(request), timeout_s=timeout_of(request))
+        return Generation(call, host, context, write_timeout_s=options.write_timeout_s)
 
     handle_exception = exception_handler(dialect.encode_error)
     return post(route.path, exception_handlers={Exception: handle_exception})(answer)
@@ -54,9 +57,12 @@ class Generation:
     caller's own sends what is in the outbox. Whoever is done first ends the others.
     """
 
-    def __init__(self, call: Call, host: Host, *, write_timeout_s: float) -> None:
+    def __init__(
+        self, call: Call, host: Host, context: RequestContext, *, write_timeout_s: float
+    ) -> None:
         self._call = call
         self._host = host
+        self._context = context
         self._write_timeout_s = write_timeout_s
         self._outbox = Outbox()
         self._started = False
@@ -67,7 +73,7 @@ class Generation:
         Raises:
             StokerError: The request failed, or the server stops, before anything was sent.
         """
-        context = ResponseContext(id=uuid.uuid4().hex, created_s=int(time.time()))
+        context = ResponseContext(id=self._context.id, created_s=int(time.time()))
         encoder = self._call.encoder(context)
         tasks = (
             asyncio.create_task(self._read_events(encoder)),
@@ -110,7 +116,7 @@ class Generation:
     async def _read_events(self, encoder: ResponseEncoder) -> None:
         """Encode events as they come; the first that is no waiting begins a stream."""
         outbox = self._outbox
-        events = self._host.inference.answer(self._call.request)
+        events = self._host.inference.answer(self._call.request, self._context)
         try:
             async with contextlib.aclosing(events):
                 async for event in events:
@@ -183,6 +189,7 @@ class Generation:
     async def _start(self, send: Send, headers: list[tuple[bytes, bytes]]) -> None:
         status = HTTPStatus.OK
         self._started = True
+        headers.append((b"x-request-id", self._context.id.encode()))
         await send({"type": "http.response.start", "status": status, "headers": headers})
 
     async def _send(self, send: Send, data: bytes, *, more: bool) -> None:
