@@ -19,6 +19,7 @@ from stoker.digest import Digest
 from stoker.events import Event
 from stoker.request import Request
 from stoker.store import StoredManifest
+from stoker.telemetry import Telemetry
 
 
 @attrs.frozen
@@ -64,6 +65,12 @@ class RunnerStatus:
     """What it was planned to take, of all devices, with a full context."""
     pinned: bool = False
     """Whether it stays loaded, idle or not."""
+    running: int = 0
+    """Sequences that the engine has."""
+    waiting: tuple[str, ...] = ()
+    """The callers whose requests wait for their turn, in the order of the turns."""
+    tokens_per_s: float | None = None
+    """How fast the last answer was written; None while there is none."""
 
 
 class Catalog(Protocol):
@@ -142,3 +149,5 @@ class Host:
     catalog: Catalog
     inference: Inference
     status: Status
+    telemetry: Telemetry = attrs.field(factory=Telemetry)
+    """Tells of requests and models, each at its end."""

@@ -19,6 +19,7 @@ from stoker.events import Event, Failed, Finished, Loading, Prefill, Queued, Tex
 from stoker.host import Host
 from stoker.request import GenerateRequest, TextPrompt
 from stoker.testing import ScriptedHost
+from stoker_litestar import generation as generation_module
 from stoker_litestar.generation import Generation
 from stoker_litestar.options import HttpOptions
 
@@ -227,7 +228,7 @@ async def test_events_that_are_ready_together_are_one_write(host: Host) -> None:
 async def test_bytes_wait_until_the_request_was_accepted(
     host: Host, scripted: ScriptedHost
 ) -> None:
-    """What an encoder says of the waiting goes out with the first accepted event."""
+    """What an encoder says of a short wait is not sent: it would be old news."""
     scripted.events = (Queued(1), Loading("x"), *scripted.events)
     generation = Generation(
         call(stream=True, encoder=lambda _: Letters()), host, CONTEXT, write_timeout_s=1
@@ -235,7 +236,22 @@ async def test_bytes_wait_until_the_request_was_accepted(
 
     _, *bodies = await run(generation)
 
-    assert b"QLPTTCF" == b"".join(body["body"] for body in bodies)
+    assert b"PTTCF" == b"".join(body["body"] for body in bodies)
+
+
+async def test_a_long_wait_begins_the_stream(
+    http: httpx.AsyncClient, scripted: ScriptedHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client reads its position in a comment."""
+    monkeypatch.setattr(generation_module, "WAITING_AFTER_S", 0.05)
+    # Hanging leaves the last two out.
+    scripted.events = (Queued(7), *scripted.events[-2:])
+    scripted.hang = True
+    async with http.stream("POST", CHAT, json=BODY | {"stream": True}) as response:
+        lines = response.aiter_lines()
+
+        assert 200 == response.status_code
+        assert ": queued, 7 before this one" == await asyncio.wait_for(anext(lines), WAIT_S)
 
 
 class BrokenEncoder(Letters):

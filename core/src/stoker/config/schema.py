@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import msgspec
 
 from stoker.caller import Scope
+from stoker.config.limits import LimitsConfig, QueueConfig
 from stoker.errors import InvalidInputError
 from stoker.keys import is_hash
 from stoker.memory.size import parse_size
@@ -114,6 +115,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     memory: MemoryConfig = MemoryConfig()
     serve: ServeConfig = ServeConfig()
     keys: tuple[KeyConfig, ...] = ()
+    limits: LimitsConfig = LimitsConfig()
+    queue: QueueConfig = QueueConfig()
     selection: dict[str, tuple[str, ...]] = {}
     """Backends by canonical media type, best first."""
     models: dict[str, ModelConfig] = {}

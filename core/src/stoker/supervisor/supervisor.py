@@ -12,9 +12,11 @@ from stoker.backend import availability_of
 from stoker.errors import ConfigError, StokerError, UnavailableError
 from stoker.host import Host
 from stoker.keys import ApiKey, KeyRing
+from stoker.supervisor.request_log import log_record
 from stoker.supervisor.residency import Residency
 from stoker.supervisor.runner import ReportLoading, Runner
 from stoker.supervisor.services import ResidentInference, ResidentStatus, StoreCatalog
+from stoker.telemetry import Telemetry
 from stoker.transport import Started, Transport, TransportContext, TransportSpec
 from stoker.version import __version__
 
@@ -37,14 +39,22 @@ async def supervise(application: Application) -> AsyncGenerator[Host, None]:
             step_timeout_s=config.defaults.step_timeout_s,
         )
 
-    residency = Residency(start, wait_timeout_s=config.memory.wait_timeout_s)
+    telemetry = Telemetry()
+    telemetry.listen(log_record)
+    residency = Residency(
+        start,
+        wait_timeout_s=config.memory.wait_timeout_s,
+        queue=config.queue,
+        telemetry=telemetry,
+    )
     preloading = asyncio.create_task(_preload(application, residency))
     try:
         yield Host(
             version=__version__,
             catalog=StoreCatalog(application, residency),
-            inference=ResidentInference(application, residency),
+            inference=ResidentInference(application, residency, telemetry),
             status=ResidentStatus(application, residency),
+            telemetry=telemetry,
         )
     finally:
         preloading.cancel()

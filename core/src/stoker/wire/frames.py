@@ -128,6 +128,9 @@ class RunnerStatusWire(msgspec.Struct, frozen=True):
     expires_in_s: float | None
     planned_bytes: int
     pinned: bool
+    running: int
+    waiting: tuple[str, ...]
+    tokens_per_s: float | None
 
     @classmethod
     def from_domain(cls, status: RunnerStatus) -> RunnerStatusWire:

@@ -32,6 +32,9 @@ _STOPPING = "The server is stopping, before the answer is complete: ask again wh
 GOODBYE_TIMEOUT_S = 1.0
 """How long the last words of a stopping server may take to go out."""
 
+WAITING_AFTER_S = 2.0
+"""When a request has waited for so long, its stream begins, with comments."""
+
 CLOSE_TIMEOUT_S = 10.0
 """How long the cancellation of a request may take before it is left behind."""
 
@@ -66,6 +69,8 @@ class Generation:
         self._write_timeout_s = write_timeout_s
         self._outbox = Outbox()
         self._started = False
+        self._waiting = b""
+        """What a stream would say now of a request that waits."""
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         """Answer.
@@ -114,7 +119,10 @@ class Generation:
         self._outbox.abandon()
 
     async def _read_events(self, encoder: ResponseEncoder) -> None:
-        """Encode events as they come; the first that is no waiting begins a stream."""
+        """Encode events as they come; the first that is no waiting begins a stream.
+
+        So does a long wait, which the client then hears of. Until then a failure has a status.
+        """
         outbox = self._outbox
         events = self._host.inference.answer(self._call.request, self._context)
         try:
@@ -123,9 +131,13 @@ class Generation:
                     if isinstance(event, Failed) and not outbox.streaming:
                         outbox.fail(event.error)
                         return
-                    if self._call.stream and not isinstance(event, Queued | Loading):
+                    data = encoder.feed(event)
+                    if isinstance(event, Queued | Loading):
+                        self._tell_of_waiting(data)
+                        continue
+                    if self._call.stream:
                         outbox.stream()
-                    outbox.put(encoder.feed(event))
+                    outbox.put(data)
                     if isinstance(event, Finished | Failed):
                         outbox.close()
                         return
@@ -134,6 +146,20 @@ class Generation:
             raise StokerError("The answer broke off: its stream has no last event.")  # noqa: TRY301 - one path for all that breaks
         except Exception as exc:  # noqa: BLE001 - whatever broke, the client must hear of it
             self._break_off(encoder, exc)
+
+    def _tell_of_waiting(self, data: bytes) -> None:
+        if self._outbox.streaming:
+            self._outbox.put(data)
+        elif self._call.stream and data:
+            if not self._waiting:
+                asyncio.get_running_loop().call_later(WAITING_AFTER_S, self._begin_to_wait)
+            self._waiting = data
+
+    def _begin_to_wait(self) -> None:
+        outbox = self._outbox
+        if not (outbox.streaming or outbox.closed or outbox.abandoned):
+            outbox.put(self._waiting)
+            outbox.stream()
 
     def _break_off(self, encoder: ResponseEncoder, exc: Exception) -> None:
         outbox = self._outbox
