@@ -73,6 +73,15 @@ class RunnerStatus:
     """How fast the last answer was written; None while there is none."""
 
 
+@attrs.frozen
+class LogLines:
+    """Lines of a log."""
+
+    lines: tuple[str, ...]
+    next: int
+    """The number of the line after them: what to ask for to get those that follow."""
+
+
 class Catalog(Protocol):
     """The models that are here. Store code runs in worker threads behind it."""
 
@@ -131,6 +140,18 @@ class Status(Protocol):
 
     async def runners(self) -> Sequence[RunnerStatus]:
         """The loaded models, sorted by name."""
+
+    async def log(self, name: str, after: int) -> LogLines:
+        """What the engine of a model printed; only for who may see everything.
+
+        Args:
+            name: The model's name.
+            after: The number of the first line that is wanted.
+
+        Raises:
+            ModelNotFoundError: It is not here.
+            InvalidReferenceError: The name follows no grammar.
+        """
 
     async def unload(self, name: str, caller: Caller) -> bool:
         """Unload a model; requests inside fail. False when it was not loaded.

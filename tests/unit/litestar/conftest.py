@@ -109,7 +109,7 @@ def catalog() -> FakeCatalog:
 @pytest.fixture
 def host(scripted: ScriptedHost, catalog: FakeCatalog) -> Host:
     """The host."""
-    return Host("0.1.0", catalog, scripted, scripted)
+    return Host("0.1.0", catalog, scripted, scripted, telemetry=scripted.telemetry)
 
 
 @pytest.fixture

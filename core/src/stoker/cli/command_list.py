@@ -25,6 +25,7 @@ COMMANDS = {
     "run": "Ask a model, once or in a conversation.",
     "serve": "Serve models to clients until it is stopped.",
     "ps": "Show the loaded models of the running server.",
+    "logs": "Show what the engine of a model printed in the running server.",
     "stop": "Unload models from the running server.",
     "keys": "Make API keys for clients of the server.",
     "why": "Show which backend a model gets, and what it will take in memory, and why.",

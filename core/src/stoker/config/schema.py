@@ -6,7 +6,7 @@ here: only the plugin's options type knows their fields.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -91,6 +91,14 @@ class KeyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("hash is none: `stoker keys new` prints a key and its hash")
 
 
+class LogConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[log]`: what `stoker serve` logs, on standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "warning"
+    """With `info` there is a record of every request; `-v` asks for it, too."""
+    format: Literal["text", "json"] = "text"
+
+
 class ModelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[models."NAME"]`: settings of one model."""
 
@@ -117,6 +125,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keys: tuple[KeyConfig, ...] = ()
     limits: LimitsConfig = LimitsConfig()
     queue: QueueConfig = QueueConfig()
+    log: LogConfig = LogConfig()
     selection: dict[str, tuple[str, ...]] = {}
     """Backends by canonical media type, best first."""
     models: dict[str, ModelConfig] = {}

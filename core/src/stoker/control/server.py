@@ -20,6 +20,8 @@ from stoker.wire.frames import (
     FrameReader,
     FromServer,
     ListRunners,
+    LogPart,
+    ReadLog,
     Refused,
     Runners,
     RunnerStatusWire,
@@ -149,7 +151,7 @@ class _Conversation:
         except StokerError as exc:
             await self._send(Refused(ErrorWire.from_domain(exc)))
 
-    async def _command(self, frame: ListRunners | Unload) -> FromServer:
+    async def _command(self, frame: ListRunners | ReadLog | Unload) -> FromServer:
         match frame:
             case ListRunners():
                 runners = await self._host.status.runners()
@@ -158,6 +160,9 @@ class _Conversation:
                     addresses=tuple(self._addresses),
                     pid=os.getpid(),
                 )
+            case ReadLog(model, after):
+                found = await self._host.status.log(model, after)
+                return LogPart(found.lines, found.next)
             case Unload(model):
                 return Unloaded(await self._host.status.unload(model, LOCAL))
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import math
 import signal
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from typing import Protocol
 
 import msgspec
@@ -98,6 +98,7 @@ class Runner:
         timeout_s: float,
         report: ReportLoading,
         step_timeout_s: float = math.inf,
+        log: Callable[[str], None] | None = None,
     ) -> Runner:
         """Start a process and load the model in it.
 
@@ -106,13 +107,14 @@ class Runner:
             timeout_s: How long loading may take.
             report: Told how loading goes.
             step_timeout_s: How long it may be silent while it has requests.
+            log: Told of every line that it prints.
 
         Raises:
             OutOfMemoryError: Memory was short.
             LoadError: The engine could not load the model, took too long or died.
             StokerError: Whatever else the backend raised.
         """
-        runner = cls(plan, await RunnerProcess.spawn(), step_timeout_s=step_timeout_s)
+        runner = cls(plan, await RunnerProcess.spawn(log), step_timeout_s=step_timeout_s)
         try:
             await runner._load(plan, timeout_s, report)
         except BaseException:

@@ -21,10 +21,11 @@ from stoker.errors import (
     TooManyRequestsError,
 )
 from stoker.events import Event
-from stoker.host import ModelCard, RunnerStatus
+from stoker.host import LogLines, ModelCard, RunnerStatus
 from stoker.limits import ConcurrentRequests, check_limits
 from stoker.request import Request
 from stoker.store import ContentSource, StoredManifest
+from stoker.supervisor.engine_log import EngineLogs
 from stoker.supervisor.residency import Residency
 from stoker.supervisor.trace import Trace
 from stoker.telemetry import Telemetry
@@ -138,10 +139,16 @@ class ResidentStatus:
 
     application: Application
     residency: Residency
+    logs: EngineLogs
 
     async def runners(self) -> Sequence[RunnerStatus]:
         """See the protocol."""
         return self.residency.statuses()
+
+    async def log(self, name: str, after: int) -> LogLines:
+        """See the protocol."""
+        artifact = await asyncio.to_thread(self.application.stores.resolve, name)
+        return self.logs.after(artifact.digest, after)
 
     async def unload(self, name: str, caller: Caller) -> bool:
         """See the protocol."""

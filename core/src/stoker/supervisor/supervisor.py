@@ -12,6 +12,7 @@ from stoker.backend import availability_of
 from stoker.errors import ConfigError, StokerError, UnavailableError
 from stoker.host import Host
 from stoker.keys import ApiKey, KeyRing
+from stoker.supervisor.engine_log import EngineLogs
 from stoker.supervisor.request_log import log_record
 from stoker.supervisor.residency import Residency
 from stoker.supervisor.runner import ReportLoading, Runner
@@ -31,12 +32,15 @@ async def supervise(application: Application) -> AsyncGenerator[Host, None]:
     """
     config = application.settings.config
 
+    logs = EngineLogs()
+
     async def start(plan: LoadPlan, report: ReportLoading) -> Runner:
         return await Runner.start(
             plan,
             timeout_s=config.defaults.load_timeout_s,
             report=report,
             step_timeout_s=config.defaults.step_timeout_s,
+            log=logs.ring(plan.artifact.digest).add,
         )
 
     telemetry = Telemetry()
@@ -53,7 +57,7 @@ async def supervise(application: Application) -> AsyncGenerator[Host, None]:
             version=__version__,
             catalog=StoreCatalog(application, residency),
             inference=ResidentInference(application, residency, telemetry),
-            status=ResidentStatus(application, residency),
+            status=ResidentStatus(application, residency, logs),
             telemetry=telemetry,
         )
     finally:

@@ -10,9 +10,10 @@ from stoker.caller import Caller, RequestContext
 from stoker.digest import Digest
 from stoker.errors import ModelNotFoundError
 from stoker.events import ChoiceFinished, Event, Finished, FinishReason, Prefill, TextDelta, Usage
-from stoker.host import Host, ModelCard, RunnerStatus
+from stoker.host import Host, LogLines, ModelCard, RunnerStatus
 from stoker.request import Request
 from stoker.store import StoredManifest
+from stoker.telemetry import Telemetry
 
 MODEL = "test/parrot"
 """The one model that the host lists."""
@@ -36,6 +37,7 @@ class ScriptedHost:
         hang: Whether answers stop before their last two events, and wait for ever.
         requests: The requests that came, in order.
         contexts: What came with them.
+        telemetry: What transports listen to; a test tells it what it wants them to hear.
         closed: How many answers were closed before their last event.
     """
 
@@ -45,11 +47,12 @@ class ScriptedHost:
         self.requests: list[Request] = []
         self.contexts: list[RequestContext] = []
         self.closed = 0
+        self.telemetry = Telemetry()
 
     @property
     def host(self) -> Host:
         """The host to give to `Transport.serve`."""
-        return Host(version="0", catalog=self, inference=self, status=self)
+        return Host("0", self, self, self, telemetry=self.telemetry)
 
     async def answer(
         self, request: Request, context: RequestContext
@@ -111,6 +114,11 @@ class ScriptedHost:
     async def runners(self) -> Sequence[RunnerStatus]:
         """Nothing is loaded."""
         return ()
+
+    async def log(self, name: str, after: int) -> LogLines:
+        """Nothing was printed."""
+        del name, after
+        return LogLines((), 0)
 
     async def unload(self, name: str, caller: Caller) -> bool:
         """Nothing was loaded."""

@@ -17,6 +17,7 @@ from stoker_litestar.distribution import distribution_handler
 from stoker_litestar.error_response import exception_handler
 from stoker_litestar.generation import answer_handler
 from stoker_litestar.health import health_handler
+from stoker_litestar.metrics import metrics_handler
 from stoker_litestar.model_routes import model_handler, models_handler
 from stoker_litestar.options import HttpOptions
 from stoker_litestar.origins import cors, origin_check
@@ -44,7 +45,7 @@ def build_app(
             await passes(request)
 
     return Litestar(
-        [*handlers, distribution, health_handler(host)],
+        [*handlers, distribution, health_handler(host), metrics_handler(host)],
         before_request=check,
         cors_config=cors(options),
         exception_handlers={Exception: exception_handler(encode_error)},

@@ -101,7 +101,7 @@ def http_error(request: Request[Any, Any, Any], exc: BaseException) -> HttpError
             error = errors.InvalidInputError(exc.detail)
         case _:
             error = unforeseen(exc)
-    status = next(STATUSES[cls] for cls in type(error).__mro__ if cls in STATUSES)
+    status = status_of(error)
     if isinstance(error, errors.OverloadedError):
         headers["retry-after"] = str(math.ceil(error.retry_after_s))
     elif isinstance(error, errors.UnauthenticatedError):
@@ -113,6 +113,11 @@ def http_error(request: Request[Any, Any, Any], exc: BaseException) -> HttpError
     elif isinstance(error, RangeNotSatisfiableError):
         headers["content-range"] = f"bytes */{error.size_bytes}"
     return HttpError(error, status, headers)
+
+
+def status_of(error: StokerError) -> HTTPStatus:
+    """The status of an error: that of the nearest of its classes in the table."""
+    return next(STATUSES[cls] for cls in type(error).__mro__ if cls in STATUSES)
 
 
 def unforeseen(exc: BaseException) -> StokerError:

@@ -47,6 +47,7 @@ def command(
     # None is "not said".
     values = {"host": host, "port": port, "insecure": insecure or None}
     application = _application(invocation, values, transports)
+    invocation.log_as(application.settings.config.log)
     asyncio.run(serve(application, _announce))
 
 
