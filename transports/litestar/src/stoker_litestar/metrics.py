@@ -1,7 +1,7 @@
 """`GET /metrics`: how the server does, for Prometheus.
 
-Requests and models are counted when the telemetry tells of their end, never per token. What is so at
-the moment (memory, sequences, who waits) is looked up when somebody asks.
+Requests and models are counted when the telemetry tells of their end, never per token. What is so
+at the moment (memory, sequences, who waits) is looked up when somebody asks.
 """
 
 from __future__ import annotations

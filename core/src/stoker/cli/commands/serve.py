@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import click
@@ -52,7 +53,7 @@ def command(
 
 
 def _application(
-    invocation: Invocation, values: dict[str, object], transports: tuple[str, ...]
+    invocation: Invocation, values: Mapping[str, object], transports: tuple[str, ...]
 ) -> Application:
     """The application, with the command's options as settings.
 
