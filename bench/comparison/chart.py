@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import statistics
+import sys
 from collections.abc import Iterable
 
 import pygal
 
 from comparison.results import RunRecord, WorkloadRecord, ratios
+
+# pygal leaves a finder for its own plugins behind, of a kind that Python 3.12 does not know any
+# more: every later import of anything would be warned of.
+sys.meta_path[:] = [finder for finder in sys.meta_path if hasattr(finder, "find_spec")]
 
 
 def overview(runs: Iterable[RunRecord]) -> bytes:
