@@ -82,11 +82,16 @@ class Settings(_CodeTable):
         docs = ModuleAnalyzer.for_module(source.__module__).find_attr_docs()
         for field in msgspec.structs.fields(source):
             text = " ".join(docs[source.__name__, field.name])
-            yield f"`{field.name}`", _default(field.default), text
+            yield f"`{field.name}`", _default(field), text
 
 
-def _default(value: object) -> str:
-    """A default as the configuration file spells it."""
+def _default(field: msgspec.structs.FieldInfo) -> str:
+    """A field's default as the configuration file spells it."""
+    if field.required:
+        return "required"
+    # What can be changed in place, such as a table, has a function that makes it.
+    made = field.default is msgspec.NODEFAULT
+    value = field.default_factory() if made else field.default
     return "unset" if value is None else f"`{msgspec.json.encode(value).decode()}`"
 
 
