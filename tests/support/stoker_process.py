@@ -56,6 +56,19 @@ class Home:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
+    def python_ok(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a program that must succeed, with stoker's interpreter in this home."""
+        done = subprocess.run(
+            [self.python, *arguments],
+            env=self.full_environ,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done
+
     def refused(self, *arguments: str) -> str:
         """Run a command that must fail in good order; its one line of error."""
         done = self.run(*arguments)

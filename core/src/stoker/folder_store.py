@@ -6,6 +6,8 @@ On disk::
     models/sha256-HEX/config.json
     models/sha256-HEX/files/...       the model's files, under their own names
     names/sha256-HEX.json             one per reference, named by the digest of its text
+    uses/                             who works with which model
+    .lock                             held by whoever removes a model or begins to use one
     .partial-.../                     a pull under way; nobody reads it
 """
 
@@ -14,6 +16,7 @@ from __future__ import annotations
 import abc
 import contextlib
 import errno
+import hashlib
 import os
 import shutil
 import tempfile
@@ -28,24 +31,33 @@ import msgspec
 from stoker.artifact import Artifact, BundleFile, ModelBundle, ModelFacts
 from stoker.digest import Digest
 from stoker.errors import (
+    AccessDeniedError,
     ConflictError,
     IntegrityError,
+    InUseError,
     InvalidArtifactError,
     InvalidDigestError,
     ModelNotFoundError,
+    NotFoundError,
+    TransferError,
     UnavailableError,
 )
+from stoker.file_lock import FileLock
 from stoker.formats import FormatTable
 from stoker.layer_file import check_file_path
 from stoker.manifest import Descriptor, Manifest
 from stoker.reference import Reference
-from stoker.store import Removal, ReportProgress, Store
+from stoker.store import Progress, Removal, ReportProgress, Store
+from stoker.upkeep import Damage, Pruning, Upkeep, Verification
+from stoker.uses import UseDirectory
 from stoker.wire.manifest import decode_manifest, encode_manifest
 from stoker.wire.model_config import DOCKER_CONFIG_V01
 from stoker.wire.model_folder import NameRecord, decode_config, encode_config
 
 _PUBLISH_ATTEMPTS = 3
 """More than two processes have to change one model in the same instant to need more."""
+_CHUNK_BYTES = 1024 * 1024
+_REPORT_INTERVAL_S = 0.1
 
 
 @attrs.frozen
@@ -62,7 +74,7 @@ class FetchedModel:
     """Of the manifest. They belong to the model's identity: no times, no places."""
 
 
-class FolderStore(Store):
+class FolderStore(Store, Upkeep):
     """Models in a folder, by references like `scheme:name`.
 
     A subclass says what its references mean (`canonical`) and brings a model's files (`fetch`).
@@ -95,6 +107,8 @@ class FolderStore(Store):
         self._scheme = scheme
         self._max_fetch_s = max_fetch_s
         self._lock = threading.Lock()
+        self._uses = UseDirectory(directory / "uses")
+        self._use_lock = FileLock(directory / ".lock")
 
     @abc.abstractmethod
     def canonical(self, reference: Reference) -> Reference:
@@ -197,15 +211,117 @@ class FolderStore(Store):
 
         Raises:
             ModelNotFoundError: It is not here.
+            InUseError: Somebody uses its files, and it has no other name.
         """
-        with self._lock, self._disk_errors(), self._scratch() as scratch:
+        with (
+            self._lock,
+            self._disk_errors(),
+            self._scratch() as scratch,
+            self._use_lock.hold(),
+        ):
             artifact = self.resolve(reference)
+            others = [other for other in self.list() if other.reference != artifact.reference]
+            has_other_name = any(other.digest == artifact.digest for other in others)
+            user = self._uses.users().get(artifact.digest)
+            if user is not None and not has_other_name:
+                raise InUseError(f"{reference} is in use by {user}: unload it there first.")
             self._record_path(artifact.reference).unlink(missing_ok=True)
-            if any(other.digest == artifact.digest for other in self.list()):
+            if has_other_name:
                 return Removal((artifact.reference,), (), 0)
             # Gone for others at once; the scratch folder's end deletes the bytes.
             self._model_path(artifact.digest).rename(scratch / "removed")
         return Removal((artifact.reference,), (artifact.digest,), artifact.manifest.size_bytes)
+
+    @contextlib.contextmanager
+    def use(self, artifact: Artifact, user: str) -> Iterator[None]:
+        """Keep a model's files as long as the block runs, whoever would remove them.
+
+        Raises:
+            ModelNotFoundError: It is not here any more.
+        """
+        with contextlib.ExitStack() as stack:
+            with self._disk_errors(), self._use_lock.hold():
+                if not self._is_complete(artifact.digest, artifact.manifest):
+                    raise _not_here(artifact.reference)
+                stack.enter_context(self._uses.hold(artifact.digest, user))
+            yield
+
+    def verify(
+        self, reference: Reference | None, progress: ReportProgress, *, repair: bool
+    ) -> Verification:
+        """Hash every file again, and fetch the models anew whose files are damaged.
+
+        Raises:
+            ModelNotFoundError: The model is not here.
+            InvalidArtifactError: A model's manifest or config was changed on disk.
+        """
+        damages: list[Damage] = []
+        checked_bytes = checked = 0
+        artifacts = {
+            item.digest: item
+            for item in (self.list() if reference is None else [self.resolve(reference)])
+        }
+        for artifact in artifacts.values():
+            found: Sequence[Damage] = ()
+            for layer in artifact.manifest.layers:
+                path = _file_path(self._model_path(artifact.digest), layer)
+                problem = _problem(path, layer, progress)
+                checked += 1
+                checked_bytes += layer.size_bytes
+                if problem is not None:
+                    item = layer.file_path or layer.digest.short
+                    found = (*found, Damage(layer.digest, item, problem, (artifact.reference,)))
+            if found and repair:
+                found = self._mend(artifact, found, progress)
+            damages += found
+        return Verification(checked, checked_bytes, tuple(damages))
+
+    def _mend(
+        self, artifact: Artifact, found: Sequence[Damage], progress: ReportProgress
+    ) -> Sequence[Damage]:
+        """Fetch a damaged model anew; it stays as it is when that fails."""
+        folder = self._model_path(artifact.digest)
+        with self._disk_errors(), self._scratch() as scratch:
+            folder.rename(scratch / "damaged")
+            try:
+                fetched = self.pull(artifact.reference, progress)
+                remark = "The model was fetched again."
+                is_repaired = fetched.digest == artifact.digest
+                if not is_repaired:
+                    remark += f" It is another one by now: {fetched.digest}."
+            except (InvalidArtifactError, NotFoundError, AccessDeniedError, TransferError) as exc:
+                return [
+                    attrs.evolve(damage, remark=f"It cannot be fetched again: {exc}")
+                    for damage in found
+                ]
+            finally:
+                if not folder.exists() and (scratch / "damaged").exists():
+                    (scratch / "damaged").rename(folder)
+        return [attrs.evolve(damage, is_repaired=is_repaired, remark=remark) for damage in found]
+
+    def prune(self, *, min_age_s: float, dry_run: bool) -> Pruning:
+        """Delete what no name means and nobody is working on.
+
+        A fetch has no lock, so what it leaves behind is kept for as long as one may take.
+        """
+        blobs: list[Digest] = []
+        freed_bytes = leftovers = 0
+        if not self._directory.exists():
+            return Pruning((), 0, 0, 0)
+        with self._lock, self._disk_errors(), self._use_lock.hold():
+            kept = {artifact.digest for artifact in self.list()} | set(self._uses.users())
+            for folder in sorted((self._directory / "models").glob("*-*")):
+                algorithm, _, encoded = folder.name.partition("-")
+                with contextlib.suppress(InvalidDigestError):
+                    digest = Digest(algorithm, encoded)
+                    if digest not in kept and _age_s(folder) > min_age_s:
+                        blobs.append(digest)
+                        freed_bytes += _remove_tree(folder, dry_run=dry_run)
+            for folder in sorted(self._directory.glob(".partial-*")):
+                if _age_s(folder) > max(min_age_s, self._max_fetch_s):
+                    leftovers += 1
+                    freed_bytes += _remove_tree(folder, dry_run=dry_run)
+        return Pruning(tuple(blobs), leftovers, 0, freed_bytes)
 
     def _record_path(self, reference: Reference) -> Path:
         # A digest has a fixed length and no characters that a file system could mind.
@@ -295,6 +411,42 @@ class FolderStore(Store):
 def _file_path(folder: Path, layer: Descriptor) -> Path:
     # The path was checked when the model was pulled, and the manifest's digest protects it.
     return folder / "files" / (layer.file_path or "")
+
+
+def _problem(path: Path, layer: Descriptor, progress: ReportProgress) -> str | None:
+    """What is wrong with a file, as the end of a sentence."""
+    item = layer.file_path or layer.digest.short
+    done_bytes = 0
+    reported_s = 0.0
+    hasher = hashlib.new(layer.digest.algorithm)
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK_BYTES):
+                hasher.update(chunk)
+                done_bytes += len(chunk)
+                if time.monotonic() - reported_s > _REPORT_INTERVAL_S:
+                    reported_s = time.monotonic()
+                    progress(Progress("verifying", item, done_bytes, layer.size_bytes))
+    except FileNotFoundError:
+        return "is missing"
+    except OSError as exc:
+        return f"cannot be read ({exc.strerror})"
+    if done_bytes != layer.size_bytes:
+        return f"has {done_bytes} bytes instead of {layer.size_bytes}"
+    progress(Progress("verifying", item, done_bytes, layer.size_bytes))
+    return None if hasher.hexdigest() == layer.digest.encoded else "was changed on disk"
+
+
+def _age_s(path: Path) -> float:
+    return time.time() - path.stat().st_mtime
+
+
+def _remove_tree(folder: Path, *, dry_run: bool) -> int:
+    """Delete a folder, or only tell what it would free."""
+    size_bytes = sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())
+    if not dry_run:
+        shutil.rmtree(folder)
+    return size_bytes
 
 
 def _check_layers(files: Path, layers: Sequence[Descriptor]) -> None:

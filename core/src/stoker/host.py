@@ -104,6 +104,9 @@ class Catalog(Protocol):
             ModelNotFoundError: There is no such repository.
         """
 
+    async def repositories(self) -> Sequence[str]:
+        """All repositories that others may pull from, sorted."""
+
 
 class Inference(Protocol):
     """Runs requests."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import array
 import contextlib
+import os
 import threading
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from types import TracebackType
@@ -37,9 +38,19 @@ class Model:
     its last, so answers asked for by several threads come one after the other.
     """
 
-    def __init__(self, name: str, session: Session) -> None:
+    def __init__(
+        self, name: str, session: Session, *, use: contextlib.ExitStack | None = None
+    ) -> None:
+        """Take over a loaded session.
+
+        Args:
+            name: As the caller named the model.
+            session: The session.
+            use: Keeps the model's files in their store; closed with the model.
+        """
         self.name = name
         self._session = session
+        self._use = use or contextlib.ExitStack()
         self._lock = threading.Lock()
         self._next_id = 0
 
@@ -152,7 +163,8 @@ class Model:
 
     def close(self) -> None:
         """Free the model."""
-        self._session.close()
+        with self._use:
+            self._session.close()
 
     def __enter__(self) -> Self:
         return self
@@ -184,7 +196,11 @@ def open(name: str, *, backend: str | None = None) -> Model:  # noqa: A001 - rea
     application = Application.create()
     plan = application.plan(application.stores.resolve(name), backend=backend)
     plan.memory.require(name)
-    return Model(name, load_session(plan.backend, plan.bundle, plan.options, _ignore_progress))
+    store = application.stores.of(plan.artifact.reference)
+    with contextlib.ExitStack() as use:
+        use.enter_context(store.use(plan.artifact, f"process {os.getpid()} (stoker.open)"))
+        session = load_session(plan.backend, plan.bundle, plan.options, _ignore_progress)
+        return Model(name, session, use=use.pop_all())
 
 
 def _ignore_progress(stage: str, fraction: float | None) -> None:

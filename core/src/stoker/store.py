@@ -7,6 +7,7 @@ store guards its own state; stores of several processes may share one directory.
 from __future__ import annotations
 
 import abc
+import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -127,7 +128,24 @@ class Store(abc.ABC):
 
         Raises:
             ModelNotFoundError: It is not here.
+            InUseError: Somebody uses its files, and it has no other name.
         """
+
+    def use(self, artifact: Artifact, user: str) -> contextlib.AbstractContextManager[None]:
+        """Keep a model's files as long as the block runs, whoever would remove them.
+
+        It may begin in one thread and end in another. A store that cannot tell other processes
+        does nothing.
+
+        Args:
+            artifact: A model that is here.
+            user: Who uses it, for the error that others get from `remove`.
+
+        Raises:
+            ModelNotFoundError: It is not here any more.
+        """
+        del artifact, user
+        return contextlib.nullcontext()
 
 
 class WritableStore(Store):
@@ -197,6 +215,10 @@ class ContentSource(abc.ABC):
         Raises:
             ModelNotFoundError: There is no such repository.
         """
+
+    @abc.abstractmethod
+    def repositories(self) -> Sequence[str]:
+        """All repositories, sorted, by names that the other methods know them by."""
 
 
 @attrs.frozen

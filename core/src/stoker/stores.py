@@ -78,7 +78,18 @@ class Stores:
             UnavailableError: There is no such store, or it does not offer that.
             ConfigError: The config's choice is none.
         """
-        spec = self._general_spec()
+        return self._offered(self._general_spec(), ability)
+
+    def offering(self, reference: Reference, ability: type[AbilityT]) -> AbilityT:
+        """The store that a reference belongs to, for what it offers besides.
+
+        Raises:
+            UnavailableError: It does not offer that, or is not installed.
+            ConfigError: The config's choice is none.
+        """
+        return self._offered(self._spec_for(reference), ability)
+
+    def _offered(self, spec: StoreSpec, ability: type[AbilityT]) -> AbilityT:
         store = self._get(spec)
         if not isinstance(store, ability):
             raise UnavailableError(f"Store {spec.name!r} does not offer this.")

@@ -80,7 +80,7 @@ class PartialBlob:
     """
 
     def __init__(self, path: Path, *, algorithm: str = "sha256") -> None:
-        self._path = path
+        self.path = path
         self._algorithm = algorithm
         self._file = path.open("xb")
         self._hash = hashlib.new(algorithm)
@@ -96,7 +96,7 @@ class PartialBlob:
         traceback: TracebackType | None,
     ) -> None:
         self._file.close()
-        self._path.unlink(missing_ok=True)
+        self.path.unlink(missing_ok=True)
 
     def write(self, chunk: bytes | memoryview) -> None:
         """Append bytes."""
@@ -145,6 +145,6 @@ class PartialBlob:
         os.fsync(self._file.fileno())
         target = blobs.path(digest)
         target.parent.mkdir(exist_ok=True)
-        self._path.replace(target)
+        self.path.replace(target)
         sync_directory(target.parent)
         return digest

@@ -12,7 +12,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
@@ -21,11 +21,11 @@ import msgspec
 
 from stoker.digest import Digest
 from stoker.errors import InvalidArtifactError, InvalidDigestError
+from stoker.file_lock import FileLock
 from stoker.manifest import Descriptor
 from stoker_registry.blobs import BlobDirectory
 from stoker_registry.disk import write_atomically
 from stoker_registry.layer_paths import refuse_clashes
-from stoker_registry.lock import FileLock
 from stoker_registry.unpacking import Packing, UnpackedFile, unpack
 
 Link = Callable[[Path, Path], None]
@@ -59,6 +59,15 @@ class Bundle:
 
     folder: Path
     unpacked: Unpacked
+
+
+@attrs.frozen
+class RemovedBundle:
+    """A bundle that was deleted, or would be."""
+
+    name: str
+    freed_bytes: int
+    """Those of copies, not those of links."""
 
 
 @attrs.frozen
@@ -163,30 +172,47 @@ class BundleDirectory:
                 return
         self.links[-1](source, target)
 
-    def remove_all_but(self, keep: frozenset[Digest]) -> int:
-        """Delete the bundles of all other manifests.
+    def remove(self, digest: Digest) -> None:
+        """Delete a model's bundle; none is a no-op. The next `lay_out` makes it anew."""
+        self._contents_path(digest).unlink(missing_ok=True)
+        shutil.rmtree(self.path(digest), ignore_errors=True)
 
-        Returns:
-            The bytes that this freed: those of copies, not those of links.
+    def clear(
+        self, keep: frozenset[Digest], *, min_age_s: float = 0.0, dry_run: bool = False
+    ) -> Iterator[RemovedBundle]:
+        """Delete the bundles of all manifests but these. Call it under the lock.
+
+        Yields:
+            What was deleted, or would be.
         """
-        freed_bytes = 0
+        now_s = time.time()
         for folder in sorted(self.directory.iterdir()):
-            if folder.name.startswith(".") and time.time() - folder.stat().st_mtime > _STALE_S:
-                shutil.rmtree(folder)
-                continue
-            algorithm, _, encoded = folder.name.removesuffix(_CONTENTS).partition("-")
-            try:
-                digest = Digest(algorithm, encoded)
-            except InvalidDigestError:
-                continue
-            if digest in keep:
-                continue
-            if folder.is_file():
-                folder.unlink()
+            age_s = now_s - folder.stat().st_mtime
+            if folder.name.startswith("."):
+                # Somebody may be making it, or has died over it.
+                is_wanted = age_s <= max(min_age_s, _STALE_S)
             else:
-                freed_bytes += sum(_own_bytes(file) for file in folder.rglob("*"))
+                is_wanted = self._is_wanted(folder, keep) or age_s < min_age_s
+            if is_wanted:
+                continue
+            files = [folder] if folder.is_file() else list(folder.rglob("*"))
+            removed = RemovedBundle(folder.name, sum(map(_own_bytes, files)))
+            if not dry_run and folder.is_file():
+                folder.unlink()
+            elif not dry_run:
                 shutil.rmtree(folder)
-        return freed_bytes
+            if folder.name.endswith(_CONTENTS):
+                continue
+            yield removed
+
+    @staticmethod
+    def _is_wanted(folder: Path, keep: frozenset[Digest]) -> bool:
+        algorithm, _, encoded = folder.name.removesuffix(_CONTENTS).partition("-")
+        try:
+            return Digest(algorithm, encoded) in keep
+        except InvalidDigestError:
+            # Not ours to judge.
+            return True
 
 
 def _is_whole(folder: Path, files: Mapping[PurePosixPath, Descriptor], unpacked: Unpacked) -> bool:

@@ -43,7 +43,7 @@ class FactsCache:
             digest: Of its manifest.
             read: Reads them from the files, when nobody wrote them down yet.
         """
-        path = self.directory / f"{digest.algorithm}-{digest.encoded}{_SUFFIX}"
+        path = self._path(digest)
         # A file that cannot be read, or is of another version, is written again.
         with contextlib.suppress(OSError, msgspec.MsgspecError, UnicodeDecodeError):
             known = msgspec.json.decode(path.read_bytes(), type=_Facts)
@@ -54,6 +54,13 @@ class FactsCache:
         with contextlib.suppress(OSError):
             write_atomically(path, data)
         return facts
+
+    def remove(self, digest: Digest) -> None:
+        """Forget a model; the next `get` reads its files again."""
+        self._path(digest).unlink(missing_ok=True)
+
+    def _path(self, digest: Digest) -> Path:
+        return self.directory / f"{digest.algorithm}-{digest.encoded}{_SUFFIX}"
 
     def remove_all_but(self, keep: frozenset[Digest]) -> None:
         """Forget what no other manifest needs."""

@@ -5,6 +5,7 @@
     facts/                           what the models' files say, written down
     leases/                          who is busy, and what is being packaged
     partials/                        blobs that are being fetched, or were until it broke off
+    uses/                            who works with which model
     lock                             held for every change of index.json and every collection
 
 Other tools may read the folder at any time. Writing is stoker's alone, for nobody else takes the
@@ -15,7 +16,9 @@ https://github.com/opencontainers/image-spec/blob/v1.1.0/image-layout.md
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -23,7 +26,10 @@ import attrs
 
 from stoker.digest import Digest
 from stoker.errors import InvalidArtifactError
+from stoker.file_lock import FileLock
 from stoker.store import StoredManifest
+from stoker.upkeep import Pruning
+from stoker.uses import UseDirectory
 from stoker.wire.manifest import (
     INDEX_TYPES,
     MAX_MANIFEST_BYTES,
@@ -36,13 +42,12 @@ from stoker_registry.bundles import BundleDirectory
 from stoker_registry.disk import write_atomically
 from stoker_registry.facts_cache import FactsCache
 from stoker_registry.leases import Lease, LeaseDirectory
-from stoker_registry.lock import FileLock
 from stoker_registry.names import Entry, NameIndex
 from stoker_registry.partials import PartialDirectory
 
 _log = logging.getLogger(__name__)
 
-_LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
+LAYOUT_MARK = b'{"imageLayoutVersion":"1.0.0"}'
 
 
 @attrs.frozen
@@ -68,6 +73,7 @@ class ImageLayout:
     partials: PartialDirectory
     bundles: BundleDirectory
     facts: FactsCache
+    uses: UseDirectory
 
     @classmethod
     def open(cls, directory: Path, *, lock_timeout_s: float = 30.0) -> ImageLayout:
@@ -87,6 +93,7 @@ class ImageLayout:
             partials=PartialDirectory(directory / "partials"),
             bundles=BundleDirectory(directory / "bundles", blobs, lock),
             facts=FactsCache(directory / "facts"),
+            uses=UseDirectory(directory / "uses"),
         )
         layout._prepare()
         return layout
@@ -98,6 +105,7 @@ class ImageLayout:
             self.partials.directory,
             self.bundles.directory,
             self.facts.directory,
+            self.uses.directory,
         ):
             folder.mkdir(parents=True, exist_ok=True)
         if (self.directory / "oci-layout").exists():
@@ -105,7 +113,7 @@ class ImageLayout:
         with self.lock.hold():
             if not self.names.path.exists():
                 self.names.write(())
-            write_atomically(self.directory / "oci-layout", _LAYOUT)
+            write_atomically(self.directory / "oci-layout", LAYOUT_MARK)
 
     def manifest(self, entry: Entry) -> StoredManifest:
         """The bytes of a named manifest, checked.
@@ -146,27 +154,92 @@ class ImageLayout:
     def collect(self, kept: Iterable[Entry]) -> Collection:
         """Name nothing but the given entries, and delete what they do not need.
 
-        Call it under the lock. What a living lease protects stays too.
+        Call it under the lock. What a living lease protects or somebody uses stays too.
 
         Raises:
             InvalidArtifactError: A kept manifest is damaged, so that nobody can tell what it
                 needs; nothing was changed.
         """
         kept = tuple(kept)
-        needed = {digest for entry in kept for digest in self._needs(entry)}
-        needed |= self.leases.protected()
+        needed, manifests = self._needed(kept)
         self.names.write(kept)
-        manifests = frozenset(entry.digest for entry in kept)
-        freed_bytes = self.bundles.remove_all_but(manifests)
+        freed_bytes = sum(item.freed_bytes for item in self.bundles.clear(manifests))
         self.facts.remove_all_but(manifests)
         deleted = []
-        for digest in self.blobs.digests():
-            if digest not in needed:
-                path = self.blobs.path(digest)
-                freed_bytes += path.stat().st_size
-                path.unlink()
-                deleted.append(digest)
+        for digest, size_bytes in self._unneeded(needed):
+            self.blobs.path(digest).unlink()
+            freed_bytes += size_bytes
+            deleted.append(digest)
         return Collection(tuple(deleted), freed_bytes)
+
+    def prune(self, *, min_age_s: float, dry_run: bool) -> Pruning:
+        """Delete what neither a name nor a living process needs. Call it under the lock.
+
+        Raises:
+            InvalidArtifactError: A manifest is damaged; nothing was changed.
+        """
+        # What the dead have left is no use to anybody: it has no age to reach.
+        dead = tuple(self.leases.dead_partials())
+        dead_bytes = sum(path.stat().st_size for path in dead)
+        needed, manifests = self._needed(self.names.entries(), bury=not dry_run)
+        oldest_s = time.time() - min_age_s
+        blobs = tuple(
+            (digest, size_bytes)
+            for digest, size_bytes in self._unneeded(needed)
+            if self.blobs.path(digest).stat().st_mtime <= oldest_s
+        )
+        if not dry_run:
+            for digest, _ in blobs:
+                self.blobs.path(digest).unlink()
+            self.facts.remove_all_but(manifests)
+        bundles = tuple(self.bundles.clear(manifests, min_age_s=min_age_s, dry_run=dry_run))
+        partials = tuple(self.partials.clear(min_age_s=min_age_s, dry_run=dry_run))
+        unfinished = tuple(self._unfinished(oldest_s))
+        unfinished_bytes = sum(path.stat().st_size for path in unfinished)
+        if not dry_run:
+            for path in unfinished:
+                path.unlink(missing_ok=True)
+        return Pruning(
+            blobs=tuple(digest for digest, _ in blobs),
+            leftovers=len(partials) + len(dead) + len(unfinished),
+            bundles=len(bundles),
+            freed_bytes=sum(size_bytes for _, size_bytes in blobs)
+            + sum(item.freed_bytes for item in bundles)
+            + sum(item.size_bytes for item in partials)
+            + dead_bytes
+            + unfinished_bytes,
+        )
+
+    def _unfinished(self, oldest_s: float) -> Iterator[Path]:
+        """Small files that a dead process did not come to rename."""
+        for folder, name in (
+            (self.directory, f".{self.names.path.name}.*"),
+            (self.facts.directory, ".*"),
+            (self.uses.directory, ".*"),
+        ):
+            for path in folder.glob(name):
+                with contextlib.suppress(FileNotFoundError):
+                    if path.is_file() and path.stat().st_mtime <= oldest_s:
+                        yield path
+
+    def _needed(
+        self, kept: Iterable[Entry], *, bury: bool = True
+    ) -> tuple[set[Digest], frozenset[Digest]]:
+        """The blobs that names, leases and uses need, and which of them are manifests in use."""
+        kept = tuple(kept)
+        needed = {digest for entry in kept for digest in self._needs(entry)}
+        needed |= self.leases.protected(bury=bury)
+        used = self.uses.users()
+        for digest in used:
+            # A damaged one in use has been read already: what it needs is its user's open files.
+            with contextlib.suppress(InvalidArtifactError):
+                needed.update(self._reachable(digest))
+        return needed, frozenset(entry.digest for entry in kept) | frozenset(used)
+
+    def _unneeded(self, needed: set[Digest]) -> Iterator[tuple[Digest, int]]:
+        for digest in tuple(self.blobs.digests()):
+            if digest not in needed:
+                yield digest, self.blobs.path(digest).stat().st_size
 
     def _needs(self, entry: Entry) -> Iterator[Digest]:
         """The blobs of a named manifest, itself included."""
@@ -177,7 +250,8 @@ class ImageLayout:
         except InvalidArtifactError as exc:
             raise InvalidArtifactError(
                 f"The manifest of {entry.reference or entry.digest} cannot be read, so nothing can"
-                f" be deleted safely: remove that model first. ({exc})"
+                f" be deleted safely: remove that model first, or mend it with"
+                f" `stoker verify --repair`. ({exc})"
             ) from exc
 
     def _reachable(self, digest: Digest) -> Iterator[Digest]:

@@ -17,8 +17,8 @@ from pathlib import Path
 import attrs
 
 from stoker.digest import Digest
+from stoker.file_lock import FileLock, try_lock
 from stoker_registry.blobs import PartialBlob
-from stoker_registry.lock import FileLock, try_lock
 
 _LEASE_SUFFIX = ".lease"
 
@@ -45,9 +45,12 @@ class Lease:
 
     def partial(self, *, algorithm: str = "sha256") -> PartialBlob:
         """Start to write a blob, under a name that goes away with the lease."""
+        return PartialBlob(self.place(), algorithm=algorithm)
+
+    def place(self) -> Path:
+        """A path on the store's disk that goes away with the lease when its owner dies."""
         self._partials += 1
-        path = self._directory / f"{self._name}.{self._partials}.partial"
-        return PartialBlob(path, algorithm=algorithm)
+        return self._directory / f"{self._name}.{self._partials}.partial"
 
 
 @attrs.frozen
@@ -77,23 +80,38 @@ class LeaseDirectory:
             path.unlink(missing_ok=True)
             os.close(descriptor)
 
-    def protected(self) -> frozenset[Digest]:
-        """What living leases protect; files of dead ones are deleted. Call it under the lock."""
+    def protected(self, *, bury: bool = True) -> frozenset[Digest]:
+        """What living leases protect. Call it under the lock.
+
+        Args:
+            bury: Delete the files of dead leases.
+        """
         digests: set[Digest] = set()
+        for path, is_alive in self._leases():
+            if is_alive:
+                lines = path.read_text().splitlines()
+                digests.update(Digest.parse(line) for line in lines)
+            elif bury:
+                for partial in self._partials(path):
+                    partial.unlink(missing_ok=True)
+                path.unlink(missing_ok=True)
+        return frozenset(digests)
+
+    def dead_partials(self) -> Iterator[Path]:
+        """What dead leases have left of blobs. Call it under the lock."""
+        for path, is_alive in self._leases():
+            if not is_alive:
+                yield from self._partials(path)
+
+    def _leases(self) -> Iterator[tuple[Path, bool]]:
+        """All leases, and whether they live."""
         for path in sorted(self.directory.glob(f"*{_LEASE_SUFFIX}")):
             with contextlib.suppress(FileNotFoundError):
                 descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
                 try:
-                    if try_lock(descriptor):
-                        self._bury(path)
-                    else:
-                        lines = path.read_text().splitlines()
-                        digests.update(Digest.parse(line) for line in lines)
+                    yield path, not try_lock(descriptor)
                 finally:
                     os.close(descriptor)
-        return frozenset(digests)
 
-    def _bury(self, path: Path) -> None:
-        for partial in self.directory.glob(f"{path.stem}.*.partial"):
-            partial.unlink(missing_ok=True)
-        path.unlink(missing_ok=True)
+    def _partials(self, lease: Path) -> Iterator[Path]:
+        return self.directory.glob(f"{lease.stem}.*.partial")

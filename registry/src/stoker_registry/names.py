@@ -22,6 +22,8 @@ from stoker.wire.manifest import WireDescriptor, WireIndex, decode_index, encode
 from stoker_registry.disk import write_atomically
 
 ANNOTATION_REF_NAME = "org.opencontainers.image.ref.name"
+ANNOTATION_SOURCE = "stoker.source"
+"""Of a model that was pulled: under which name, whatever it is called now."""
 
 
 @attrs.frozen
@@ -37,15 +39,24 @@ class Entry:
 
     @classmethod
     def of(
-        cls, reference: Reference, digest: Digest, *, size_bytes: int, media_type: MediaType
+        cls,
+        reference: Reference,
+        digest: Digest,
+        *,
+        size_bytes: int,
+        media_type: MediaType,
+        source: Reference | None = None,
     ) -> Entry:
         """A new entry."""
+        annotations = {ANNOTATION_REF_NAME: str(reference)}
+        if source is not None:
+            annotations[ANNOTATION_SOURCE] = str(source)
         return cls.from_wire(
             WireDescriptor(
                 media_type=str(media_type),
                 digest=str(digest),
                 size=size_bytes,
-                annotations={ANNOTATION_REF_NAME: str(reference)},
+                annotations=annotations,
             )
         )
 
@@ -57,11 +68,30 @@ class Entry:
             InvalidArtifactError: Its digest or media type follows no grammar.
         """
         descriptor = wire.to_domain()
-        try:
-            reference = Reference.parse(descriptor.annotations.get(ANNOTATION_REF_NAME, ""))
-        except InvalidInputError:
-            reference = None
+        reference = _reference(descriptor.annotations.get(ANNOTATION_REF_NAME, ""))
         return cls(descriptor.digest, descriptor.size_bytes, descriptor.media_type, reference, wire)
+
+    @property
+    def source(self) -> Reference | None:
+        """Under which name it was pulled; None when it was made here or nobody wrote it down."""
+        return _reference((self.wire.annotations or {}).get(ANNOTATION_SOURCE, ""))
+
+    def renamed(self, reference: Reference) -> Entry:
+        """The same model under another name."""
+        return Entry.of(
+            reference,
+            self.digest,
+            size_bytes=self.size_bytes,
+            media_type=self.media_type,
+            source=self.source,
+        )
+
+
+def _reference(text: str) -> Reference | None:
+    try:
+        return Reference.parse(text)
+    except InvalidInputError:
+        return None
 
 
 @attrs.frozen

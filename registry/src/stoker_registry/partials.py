@@ -27,10 +27,10 @@ import msgspec
 
 from stoker.digest import Digest
 from stoker.errors import InvalidDigestError
+from stoker.file_lock import try_lock
 from stoker.manifest import Descriptor
 from stoker_registry.blobs import BlobDirectory
 from stoker_registry.disk import sync_directory
-from stoker_registry.lock import try_lock
 
 BLOCK_BYTES = 1024 * 1024
 """What is refetched at most of a connection that was cut by the end of the process."""

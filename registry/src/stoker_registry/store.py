@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
@@ -15,12 +16,16 @@ from stoker.digest import Digest
 from stoker.errors import (
     AccessDeniedError,
     ConflictError,
+    IntegrityError,
+    InUseError,
     InvalidArtifactError,
     InvalidInputError,
     InvalidReferenceError,
     ModelNotFoundError,
     NotFoundError,
+    TransferError,
 )
+from stoker.exchange import LayoutExchange
 from stoker.logins import Login, LoginKeeper
 from stoker.manifest import ANNOTATION_FILE_PATH, Descriptor, Manifest
 from stoker.media_types import DOCKER_MANIFEST, OCI_MANIFEST
@@ -35,6 +40,7 @@ from stoker.store import (
     StoredManifest,
     WritableStore,
 )
+from stoker.upkeep import Damage, Pruning, Upkeep, Verification
 from stoker.weights import ModelFile, read_facts
 from stoker.wire.manifest import decode_manifest, encode_manifest
 from stoker_registry.backoff import Backoff
@@ -43,6 +49,9 @@ from stoker_registry.credentials import CredentialSource, erase_credentials, sto
 from stoker_registry.disk import disk_errors
 from stoker_registry.layer_paths import layer_paths
 from stoker_registry.layout import ImageLayout
+from stoker_registry.layout_models import copy_blob, read_models, write_layout
+from stoker_registry.layout_source import open_source
+from stoker_registry.layout_target import open_target
 from stoker_registry.leases import Lease
 from stoker_registry.login import Credentials
 from stoker_registry.meter import Meter
@@ -52,6 +61,7 @@ from stoker_registry.names import Entry
 from stoker_registry.options import OciOptions
 from stoker_registry.packaging import PackagePlan, SourceFile, plan_package
 from stoker_registry.unpacking import Packing, packing_of
+from stoker_registry.verification import Verifier, is_manifest, item_of, sources_of
 
 if TYPE_CHECKING:
     from stoker_registry.client import RepositoryClient
@@ -60,8 +70,10 @@ NAME = "oci"
 
 _log = logging.getLogger(__name__)
 
+_SERVED_TYPES = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
 
-class OciStore(WritableStore, ContentSource, LoginKeeper):
+
+class OciStore(WritableStore, ContentSource, LoginKeeper, Upkeep, LayoutExchange):
     """Models in an image layout, and the way to and from registries.
 
     Holds no state of its own but what is in the folder, so any thread may call anything.
@@ -133,17 +145,25 @@ class OciStore(WritableStore, ContentSource, LoginKeeper):
             stored, manifest = model.stored, model.manifest
             artifact = Artifact(reference, stored.digest, manifest, model.facts, NAME)
             # What could not be opened later is refused before gigabytes of it are fetched.
-            layers = self._formats.layers(artifact)
-            paths = iter(layer_paths([layer for layer in layers if _packing(layer) is None]))
+            names = self._item_names(artifact)
             with self._layout.leases.take() as lease:
                 lease.protect((stored.digest, *_digests(manifest)))
                 self._layout.add_blob(model.config, manifest.config.digest, lease)
-                names = [
-                    layer.descriptor.digest.short if _packing(layer) else str(next(paths))
-                    for layer in layers
-                ]
                 self._fetch_blobs(client, manifest.layers, names, progress)
-                return self._commit(reference, stored, lease)
+                return self._commit(reference, stored, lease, source=reference)
+
+    def _item_names(self, artifact: Artifact) -> Sequence[str]:
+        """What people call the layers.
+
+        Raises:
+            InvalidArtifactError: They could not be laid out as files.
+        """
+        layers = self._formats.layers(artifact)
+        paths = iter(layer_paths([layer for layer in layers if _packing(layer) is None]))
+        return [
+            layer.descriptor.digest.short if _packing(layer) else str(next(paths))
+            for layer in layers
+        ]
 
     def list(self) -> Sequence[Artifact]:
         """All models that are here, sorted by reference; damaged ones are logged and left out."""
@@ -212,6 +232,7 @@ class OciStore(WritableStore, ContentSource, LoginKeeper):
         Raises:
             ModelNotFoundError: It is not here.
             ConflictError: A digest was given, and several tags of the repository have it.
+            InUseError: Somebody uses its files, and it has no other name.
         """
         with disk_errors(self._directory), self._layout.lock.hold():
             entries = self._layout.names.entries()
@@ -223,9 +244,57 @@ class OciStore(WritableStore, ContentSource, LoginKeeper):
                 raise ConflictError(
                     f"{reference.digest} has several names ({names}): remove them one by one."
                 )
-            collection = self._layout.collect(entry for entry in entries if entry not in named)
+            kept = tuple(entry for entry in entries if entry not in named)
+            self._refuse_used(reference, named, kept)
+            collection = self._layout.collect(kept)
         untagged = tuple(entry.reference for entry in named if entry.reference is not None)
         return Removal(untagged, collection.deleted, collection.freed_bytes)
+
+    @contextlib.contextmanager
+    def use(self, artifact: Artifact, user: str) -> Iterator[None]:
+        """Keep a model's files as long as the block runs, whoever would remove them.
+
+        Raises:
+            ModelNotFoundError: It is not here any more.
+        """
+        with contextlib.ExitStack() as stack:
+            with disk_errors(self._directory), self._layout.lock.hold():
+                if all(entry.digest != artifact.digest for entry in self._layout.names.entries()):
+                    raise _not_here(artifact.reference)
+                stack.enter_context(self._layout.uses.hold(artifact.digest, user))
+            yield
+
+    def verify(
+        self, reference: Reference | None, progress: ReportProgress, *, repair: bool
+    ) -> Verification:
+        """Hash again what is here, and fetch again what is damaged.
+
+        A blob that cannot be fetched again is left as it is: perhaps somebody can make use of it.
+
+        Raises:
+            ModelNotFoundError: The model is not here.
+            InvalidArtifactError: The index of names is damaged itself.
+            UnavailableError: The disk is full, or not writable.
+        """
+        with disk_errors(self._directory), self._layout.leases.take() as lease:
+            entries = self._layout.names.entries()
+            if reference is not None:
+                entries = tuple(_matching(entries, reference))
+                if not entries:
+                    raise _not_here(reference)
+            mend = functools.partial(self._mend, lease, progress) if repair else None
+            verifier = Verifier(self._layout, lease, progress, mend)
+            return verifier.run(entries, others=reference is None)
+
+    def prune(self, *, min_age_s: float, dry_run: bool) -> Pruning:
+        """Delete what no model needs and nobody is working on.
+
+        Raises:
+            InvalidArtifactError: A manifest is damaged, so that nobody can tell what it needs.
+            UnavailableError: The folder cannot be written.
+        """
+        with disk_errors(self._directory), self._layout.lock.hold():
+            return self._layout.prune(min_age_s=min_age_s, dry_run=dry_run)
 
     def package(
         self, reference: Reference, source: PackageSource, progress: ReportProgress
@@ -258,9 +327,7 @@ class OciStore(WritableStore, ContentSource, LoginKeeper):
         _refuse_digest(target)
         with disk_errors(self._directory), self._layout.lock.hold():
             entry = self._entry(source)
-            named = Entry.of(
-                target, entry.digest, size_bytes=entry.size_bytes, media_type=entry.media_type
-            )
+            named = entry.renamed(target)
             self._layout.name(named)
             return self._artifact(named, target)
 
@@ -306,6 +373,88 @@ class OciStore(WritableStore, ContentSource, LoginKeeper):
             )
             client.upload_manifest(stored, reference.tag or stored.digest)
         return stored.digest
+
+    def export_layout(
+        self, references: Sequence[Reference], target: Path, progress: ReportProgress
+    ) -> None:
+        """Write models that are here into a layout.
+
+        Raises:
+            ModelNotFoundError: One is not here.
+            ConflictError: The target is there already.
+            IntegrityError: A model is damaged.
+            UnavailableError: The disk is full, or not writable.
+        """
+        with disk_errors(self._directory), self._layout.leases.take() as lease:
+            entries = [
+                Entry.of(
+                    reference,
+                    entry.digest,
+                    size_bytes=entry.size_bytes,
+                    media_type=entry.media_type,
+                )
+                for reference in references
+                for entry in [self._entry(reference)]
+            ]
+            blobs: dict[Digest, Descriptor] = {}
+            for entry in entries:
+                descriptor = entry.wire.to_domain()
+                lease.protect((descriptor.digest,))
+                manifest = decode_manifest(self._layout.manifest(entry).data)
+                for item in (descriptor, *_descriptors(manifest)):
+                    blobs[item.digest] = item
+            lease.protect(blobs)
+            for item in blobs.values():
+                if not self._layout.blobs.has(item):
+                    raise IntegrityError(
+                        f"The store has lost blob {item.digest}: `stoker verify --repair` fetches"
+                        " it again."
+                    )
+            with open_target(target) as layout:
+                write_layout(layout, self._layout.blobs, entries, blobs.values(), progress)
+
+    def import_layout(
+        self, source: Path, progress: ReportProgress, *, name: Reference | None = None
+    ) -> Sequence[Artifact]:
+        """Take the models of a layout, under the names that they have in it.
+
+        Raises:
+            InvalidInputError: There is no such file, or a name is missing.
+            InvalidArtifactError: It is no layout, is malformed or hostile.
+            IntegrityError: A blob is not what its digest says; nothing of it is kept.
+            UnavailableError: The disk is full, or not writable.
+        """
+        if name is not None:
+            _refuse_digest(name)
+        with (
+            open_source(source) as files,
+            disk_errors(self._directory),
+            self._layout.leases.take() as lease,
+        ):
+            arrivals = []
+            for model in read_models(files, source=str(source), name=name):
+                artifact = Artifact(
+                    model.reference, model.stored.digest, model.manifest, model.facts, NAME
+                )
+                # What could not be opened later is refused before it is copied.
+                arrivals.append((model, self._item_names(artifact)))
+            for model, items in arrivals:
+                lease.protect((model.stored.digest, *_digests(model.manifest)))
+                self._layout.add_blob(model.config, model.manifest.config.digest, lease)
+                for layer, item in zip(model.manifest.layers, items, strict=True):
+                    if not self._layout.blobs.has(layer):
+                        with lease.partial(algorithm=layer.digest.algorithm) as partial:
+                            copy_blob(
+                                files,
+                                layer,
+                                partial,
+                                Meter(progress, "importing", item, layer.size_bytes),
+                            )
+                            partial.publish(self._layout.blobs)
+            return [
+                self._commit(_index_name(model.reference), model.stored, lease)
+                for model, _ in arrivals
+            ]
 
     def log_in(self, registry: str, *, username: str, password: str) -> Login:
         """Try a login, and keep it where docker's config wants logins kept.
@@ -386,6 +535,100 @@ class OciStore(WritableStore, ContentSource, LoginKeeper):
             entry.reference.tag for entry in entries if entry.reference and entry.reference.tag
         )
 
+    def repositories(self) -> Sequence[str]:
+        """All repositories, sorted, by names that the other methods know them by."""
+        names = set()
+        with disk_errors(self._directory):
+            for entry in self._layout.names.entries():
+                reference = entry.reference
+                if reference is None or entry.media_type not in _SERVED_TYPES:
+                    continue
+                # A port's colon has no place in the name of a repository.
+                is_plain = reference.registry == DEFAULT_REGISTRY or ":" in reference.registry
+                prefix = "" if is_plain else f"{reference.registry}/"
+                names.add(f"{prefix}{reference.repository}")
+        return sorted(names)
+
+    def _refuse_used(
+        self, reference: Reference, named: Sequence[Entry], kept: Sequence[Entry]
+    ) -> None:
+        """See that no files go that somebody works with.
+
+        Raises:
+            InUseError: They would.
+        """
+        users = self._layout.uses.users()
+        going = {entry.digest for entry in named} - {entry.digest for entry in kept}
+        for digest in going & set(users):
+            raise InUseError(
+                f"{reference.familiar} is in use by {users[digest]}: unload it there first"
+                f" (`stoker stop {reference.familiar}`)."
+            )
+
+    def _mend(
+        self,
+        lease: Lease,
+        progress: ReportProgress,
+        damage: Damage,
+        descriptor: Descriptor,
+        users: Sequence[Entry],
+    ) -> Damage:
+        """Fetch a damaged blob again; one that nobody needs is deleted."""
+        path = self._layout.blobs.path(descriptor.digest)
+        # Aside first: what is under its name counts as whole. It goes when this process dies.
+        aside = lease.place()
+        with self._layout.lock.hold():
+            if not users:
+                if descriptor.digest in self._layout.leases.protected():
+                    return attrs.evolve(
+                        damage, remark="Somebody is fetching a model that needs it."
+                    )
+                path.unlink(missing_ok=True)
+                return attrs.evolve(
+                    damage, is_repaired=True, remark="No model needs it: it was deleted."
+                )
+            with contextlib.suppress(FileNotFoundError):
+                path.rename(aside)
+        remark = "No registry is known that has it: package or import the model again."
+        try:
+            for source in sources_of(users):
+                try:
+                    read_from_any(
+                        source,
+                        self._options,
+                        lambda place: self._refetch(place, descriptor, lease, progress),
+                    )
+                except (AccessDeniedError, InvalidInputError, NotFoundError, TransferError) as exc:
+                    remark = f"It cannot be fetched again from {source.familiar}: {exc}"
+                    continue
+                with self._layout.lock.hold():
+                    for entry in users:
+                        # Both were made of the damaged file.
+                        self._layout.bundles.remove(entry.digest)
+                        self._layout.facts.remove(entry.digest)
+                return attrs.evolve(
+                    damage,
+                    is_repaired=True,
+                    remark=f"It was fetched again from {source.familiar}.",
+                )
+        finally:
+            if aside.exists():
+                if path.exists():
+                    aside.unlink()
+                else:
+                    aside.rename(path)
+        return attrs.evolve(damage, remark=remark)
+
+    def _refetch(
+        self, source: Reference, descriptor: Descriptor, lease: Lease, progress: ReportProgress
+    ) -> None:
+        with self._client(source, progress) as client:
+            if is_manifest(descriptor):
+                data = client.fetch_manifest(descriptor.digest).data
+                self._layout.add_blob(data, descriptor.digest, lease)
+            else:
+                self._fetch_blobs(client, [descriptor], [item_of(descriptor)], progress)
+
     def _entry(self, reference: Reference) -> Entry:
         entries = _matching(self._layout.names.entries(), reference)
         if not entries:
@@ -430,7 +673,14 @@ class OciStore(WritableStore, ContentSource, LoginKeeper):
         data = self._layout.blobs.read(config.digest, limit_bytes=MAX_CONFIG_BYTES)
         return read_config(config.media_type, data)
 
-    def _commit(self, reference: Reference, stored: StoredManifest, lease: Lease) -> Artifact:
+    def _commit(
+        self,
+        reference: Reference,
+        stored: StoredManifest,
+        lease: Lease,
+        *,
+        source: Reference | None = None,
+    ) -> Artifact:
         """Give blobs that are all here a name."""
         self._layout.add_blob(stored.data, stored.digest, lease)
         entry = Entry.of(
@@ -438,6 +688,7 @@ class OciStore(WritableStore, ContentSource, LoginKeeper):
             stored.digest,
             size_bytes=len(stored.data),
             media_type=stored.media_type,
+            source=source,
         )
         with self._layout.lock.hold():
             self._layout.name(entry)
@@ -512,7 +763,7 @@ class OciStore(WritableStore, ContentSource, LoginKeeper):
         by_registry: dict[str, list[Entry]] = {}
         for entry in self._layout.names.entries():
             reference = entry.reference
-            if reference is None or entry.media_type not in {OCI_MANIFEST, DOCKER_MANIFEST}:
+            if reference is None or entry.media_type not in _SERVED_TYPES:
                 continue
             if f"{reference.registry}/{reference.repository}" == name:
                 by_registry.setdefault("", []).append(entry)

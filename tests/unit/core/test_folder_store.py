@@ -13,6 +13,7 @@ from stoker.artifact import ModelFacts
 from stoker.digest import Digest
 from stoker.errors import (
     IntegrityError,
+    InUseError,
     InvalidArtifactError,
     InvalidReferenceError,
     ModelNotFoundError,
@@ -26,6 +27,7 @@ from stoker.media_types import GGUF
 from stoker.reference import Reference
 from stoker.store import Progress, ReportProgress
 from stoker.testing import StoreContract
+from stoker.upkeep import Pruning
 
 FACTS = ModelFacts(format="gguf", architecture="llama", parameters="1M", context_length=32)
 
@@ -259,3 +261,77 @@ def test_an_error_of_the_disk_is_converted(directory: Path) -> None:
     with pytest.raises(UnavailableError, match=r"'shelf'.*No space left"):
         FullDiskStore(directory, {}).pull(reference(), ignore)
     assert [] == list(directory.iterdir())
+
+
+def spoil(path: Path) -> None:
+    """Change a file, and not its size."""
+    path.write_bytes(bytes(path.stat().st_size))
+
+
+@pytest.mark.parametrize("how", [spoil, Path.unlink])
+def test_damage_is_found_and_mended(store: ShelfStore, how: Callable[[Path], None]) -> None:
+    """A file that changed or is gone is named, and a repair fetches the model anew."""
+    artifact = store.pull(reference(), ignore)
+    path = store.open(artifact).weights[0]
+    assert store.verify(None, ignore, repair=False).is_clean
+    how(path)
+
+    found = store.verify(reference(), ignore, repair=False)
+
+    assert [("weights/m.gguf", (reference(),))] == [
+        (item.item, item.models) for item in found.damages
+    ]
+    assert store.verify(None, ignore, repair=True).is_clean
+    assert b"GGUF" == path.read_bytes()
+
+
+def test_what_cannot_be_fetched_again_stays(directory: Path) -> None:
+    """A damaged model whose source is gone is left as it was, and the reason is said."""
+    store = ShelfStore(directory, {"tiny": b"GGUF"})
+    path = store.open(store.pull(reference(), ignore)).weights[0]
+    spoil(path)
+
+    found = ShelfStore(directory, {}).verify(None, ignore, repair=True)
+
+    assert ["It cannot be fetched again: The shelf has none."] == [
+        item.remark for item in found.damages
+    ]
+    assert bytes(4) == path.read_bytes()
+
+
+def test_a_model_in_use_stays(store: ShelfStore, directory: Path) -> None:
+    """Whoever removes it is told who uses it; a second name may go."""
+    artifact = store.pull(reference(), ignore)
+    other = ShelfStore(directory, {"tiny": b"GGUF"})
+    other.pull(reference("tiny@2"), ignore)
+
+    with store.use(artifact, "process 7"):
+        other.remove(reference("tiny@2"))
+        with pytest.raises(InUseError, match="in use by process 7"):
+            other.remove(reference())
+        assert store.open(artifact).weights
+
+    other.remove(reference())
+    with pytest.raises(ModelNotFoundError), store.use(artifact, "process 7"):
+        pass
+
+
+def test_pruning(store: ShelfStore, directory: Path) -> None:
+    """Models without a name and old fetches go; a dry run tells it before."""
+    assert Pruning((), 0, 0, 0) == store.prune(min_age_s=0, dry_run=False)
+    kept = store.pull(reference(), ignore)
+    nameless = directory / "models" / f"sha256-{Digest.of(b'nameless').encoded}"
+    old = directory / ".partial-old"
+    for folder in (nameless, old):
+        folder.mkdir()
+        (folder / "file").write_bytes(b"12345")
+        os.utime(folder, (1, 1))
+
+    told = store.prune(min_age_s=60, dry_run=True)
+
+    assert Pruning((Digest.of(b"nameless"),), 1, 0, 10) == told
+    assert nameless.exists()
+    assert told == store.prune(min_age_s=60, dry_run=False)
+    assert not nameless.exists()
+    assert not old.exists()
+    assert store.open(kept).weights

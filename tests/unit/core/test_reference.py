@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import pytest
+from hard_names import MEANT, WRONG
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stoker.digest import Digest
-from stoker.errors import InvalidReferenceError, StokerError
+from stoker.errors import InvalidInputError, InvalidReferenceError, StokerError
 from stoker.reference import Reference
 
 HEX = "0123456789abcdef" * 4
@@ -39,6 +40,22 @@ def test_parse_completes(text: str, complete: str) -> None:
     """A name is completed with the default registry, namespace and tag."""
 
     assert complete == str(Reference.parse(text))
+
+
+@pytest.mark.parametrize(("text", "complete"), MEANT.items())
+def test_hard_names_mean_one_model(text: str, complete: str) -> None:
+    """The list that commands and routes are tested with is read as it says, and back again."""
+    reference = Reference.parse(text, schemes=("wheel",))
+
+    assert complete == str(reference)
+    assert reference == Reference.parse(complete) == Reference.parse(reference.familiar)
+
+
+@pytest.mark.parametrize("text", WRONG)
+def test_wrong_names_are_refused(text: str) -> None:
+    """What is no name is an error of the input, and nothing else."""
+    with pytest.raises(InvalidInputError):
+        Reference.parse(text, schemes=("wheel",))
 
 
 @pytest.mark.parametrize(

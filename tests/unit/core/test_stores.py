@@ -54,6 +54,9 @@ class SharedShelf(ShelfStore, ContentSource):
     def tags(self, repository: str) -> Any:
         return ()
 
+    def repositories(self) -> Any:
+        return ()
+
 
 def _stores(tmp_path: Path, *specs: StoreSpec, **config: Any) -> Stores:
     plugins: Any = SimpleNamespace(

@@ -63,6 +63,10 @@ class FakeCatalog:
             raise ModelNotFoundError("No such repository.", model=repository)
         return self.tag_lists[repository]
 
+    async def repositories(self) -> Sequence[str]:
+        """All that have tags."""
+        return sorted(self.tag_lists)
+
 
 @attrs.frozen
 class Serving:

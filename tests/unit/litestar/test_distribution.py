@@ -132,7 +132,8 @@ async def test_a_conditional_range_holds_for_the_same_blob_only(http: httpx.Asyn
         (f"/v2/{NAME}/blobs/sha256:12", 400, "DIGEST_INVALID"),
         ("/v2/nobody/tags/list", 404, "NAME_UNKNOWN"),
         (f"/v2/{NAME}/tags/list?n=x", 400, "PAGINATION_NUMBER_INVALID"),
-        ("/v2/_catalog", 404, "NAME_UNKNOWN"),
+        ("/v2/_catalog?n=x", 400, "PAGINATION_NUMBER_INVALID"),
+        ("/v2/_other", 404, "NAME_UNKNOWN"),
     ],
 )
 async def test_errors_have_the_specifications_form(
@@ -185,3 +186,34 @@ async def test_tags_come_in_pages(
     assert {"name": NAME, "tags": tags} == response.json()
     link = f'</v2/{NAME}/tags/list?{following}>; rel="next"' if following else None
     assert link == response.headers.get("link")
+
+
+@pytest.mark.parametrize(
+    ("query", "names", "following"),
+    [("", ["empty", NAME], None), ("?n=1", ["empty"], "n=1&last=empty"), ("?last=f", [NAME], None)],
+)
+async def test_the_catalog_comes_in_pages(
+    http: httpx.AsyncClient, query: str, names: list[str], following: str | None
+) -> None:
+    """All repositories are listed, as tags are."""
+    response = await http.get(f"/v2/_catalog{query}")
+
+    assert (200, {"repositories": names}) == (response.status_code, response.json())
+    link = f'</v2/_catalog?{following}>; rel="next"' if following else None
+    assert link == response.headers.get("link")
+
+
+@pytest.mark.parametrize("path", [URL, f"/v2/{NAME}/manifests/latest"])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_what_a_client_has_is_not_sent_again(
+    http: httpx.AsyncClient, method: str, path: str
+) -> None:
+    """By the tag that came with it, alone, weak, or among others; another tag brings the whole."""
+    etag = (await http.head(path)).headers["etag"]
+
+    for said in (etag, f'"other", {etag}', f"W/{etag}", "*"):
+        headers = {"if-none-match": said, "range": "bytes=0-3"}
+        response = await http.request(method, path, headers=headers)
+        assert (304, b"") == (response.status_code, response.content)
+        assert etag == response.headers["etag"]
+    assert 200 == (await http.get(path, headers={"if-none-match": '"other"'})).status_code

@@ -12,11 +12,11 @@ import pytest
 
 from stoker.digest import Digest
 from stoker.errors import InvalidArtifactError
+from stoker.file_lock import FileLock
 from stoker.manifest import Descriptor
 from stoker.media_types import GGUF
 from stoker_registry.blobs import BlobDirectory
 from stoker_registry.bundles import LINKS, BundleDirectory
-from stoker_registry.lock import FileLock
 
 MODEL = Digest.of(b"manifest")
 FILES = {
@@ -48,7 +48,7 @@ def test_files_are_hard_links(bundles: BundleDirectory) -> None:
     assert f"sha256-{MODEL.encoded}" == folder.name
     assert b"b" == (folder / "sub/b").read_bytes()
     assert (folder / "a.gguf").samefile(bundles.blobs.path(Digest.of(b"aa")))
-    assert 0 == bundles.remove_all_but(frozenset())
+    assert 0 == sum(item.freed_bytes for item in bundles.clear(frozenset()))
     assert bundles.blobs.path(Digest.of(b"aa")).exists()
 
 
@@ -59,7 +59,7 @@ def test_symbolic_links_come_next(bundles: BundleDirectory) -> None:
 
     assert (folder / "a.gguf").is_symlink()
     assert b"aa" == (folder / "a.gguf").read_bytes()
-    assert 0 == bundles.remove_all_but(frozenset())
+    assert 0 == sum(item.freed_bytes for item in bundles.clear(frozenset()))
     assert not folder.exists()
 
 
@@ -70,7 +70,7 @@ def test_copies_come_last(bundles: BundleDirectory) -> None:
 
     assert b"aa" == (folder / "a.gguf").read_bytes()
     assert 1 == (folder / "a.gguf").stat().st_nlink
-    assert 3 == bundles.remove_all_but(frozenset())
+    assert 3 == sum(item.freed_bytes for item in bundles.clear(frozenset()))
 
 
 def test_a_whole_bundle_stays_as_it_is(bundles: BundleDirectory) -> None:
@@ -130,7 +130,7 @@ def test_unfinished_bundles_are_removed_when_they_are_old(bundles: BundleDirecto
     for name in ("old", "new"):
         (bundles.directory / f".sha256-{MODEL.encoded}.{name}").mkdir()
     os.utime(bundles.directory / f".sha256-{MODEL.encoded}.old", (1, 1))
-    bundles.remove_all_but(frozenset())
+    sum(item.freed_bytes for item in bundles.clear(frozenset()))
 
     assert [f".sha256-{MODEL.encoded}.new"] == [path.name for path in bundles.directory.iterdir()]
 
@@ -140,6 +140,6 @@ def test_only_bundles_are_removed(bundles: BundleDirectory) -> None:
     folder = bundles.lay_out(MODEL, FILES).folder
     (bundles.directory / "somebody's").mkdir()
 
-    assert 0 == bundles.remove_all_but(frozenset([MODEL]))
+    assert 0 == sum(item.freed_bytes for item in bundles.clear(frozenset([MODEL])))
     assert folder.exists()
     assert (bundles.directory / "somebody's").exists()

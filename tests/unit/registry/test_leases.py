@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from stoker.digest import Digest
+from stoker.file_lock import FileLock
 from stoker_registry.leases import LeaseDirectory
-from stoker_registry.lock import FileLock
 
 ONE, TWO = Digest.of(b"1"), Digest.of(b"2")
 
@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 from stoker.digest import Digest
 from stoker_registry.leases import LeaseDirectory
-from stoker_registry.lock import FileLock
+from stoker.file_lock import FileLock
 folder = Path(sys.argv[1])
 with LeaseDirectory(folder, FileLock(folder / "lock")).take() as lease:
     lease.protect([Digest.of(b"1")])
@@ -78,4 +78,4 @@ def test_partial_blobs_have_names_of_their_own(leases: LeaseDirectory) -> None:
         for partial in partials:
             partial.__exit__(None, None, None)
 
-        assert 3 == len({partial._path for partial in partials})
+        assert 3 == len({partial.path for partial in partials})

@@ -24,6 +24,7 @@ from stoker.errors import (
     TransferError,
     UnavailableError,
 )
+from stoker.file_lock import FileLock
 from stoker.manifest import Manifest
 from stoker.media_types import GGUF, Role
 from stoker.reference import Reference
@@ -36,7 +37,6 @@ from stoker.wire.manifest import (
     encode_manifest,
 )
 from stoker_registry.layout import ImageLayout
-from stoker_registry.lock import FileLock
 from stoker_registry.store import OciStore
 
 from .conftest import FakeRegistry, Handler, MakeStore, ignore

@@ -7,6 +7,7 @@ commands' own help.
 from __future__ import annotations
 
 import importlib
+import keyword
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,10 +19,14 @@ COMMANDS = {
     "login": "Log in to a registry.",
     "logout": "Forget the login to a registry.",
     "package": "Make a model from files.",
+    "export": "Write models into a file or folder for another machine.",
+    "import": "Take the models of such a file or folder.",
     "list": "List the models that are here.",
     "inspect": "Show a model's manifest, facts and layers.",
     "tag": "Give a model another name.",
     "rm": "Remove models.",
+    "verify": "Check that models are still what was fetched.",
+    "prune": "Delete what no model needs.",
     "run": "Ask a model, once or in a conversation.",
     "serve": "Serve models to clients until it is stopped.",
     "ps": "Show the loaded models of the running server.",
@@ -36,7 +41,10 @@ ALIASES = {"ls": "list"}
 
 
 class LazyCommands(click.Group):
-    """A group whose commands stand in modules of their names, each as `command`."""
+    """A group whose commands stand in modules of their names, each as `command`.
+
+    The module of a name that is a word of Python ends in an underscore.
+    """
 
     def __init__(self, *args: Any, entries: Mapping[str, str], **kwargs: Any) -> None:
         """Make the group.
@@ -58,7 +66,8 @@ class LazyCommands(click.Group):
         name = ALIASES.get(cmd_name, cmd_name)
         if name not in self._entries:
             return None
-        command = importlib.import_module(f"stoker.cli.commands.{name}").command
+        module = f"{name}_" if keyword.iskeyword(name) else name
+        command = importlib.import_module(f"stoker.cli.commands.{module}").command
         return command if isinstance(command, click.Command) else None
 
     def resolve_command(

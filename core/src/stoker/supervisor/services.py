@@ -51,6 +51,15 @@ class StoreCatalog:
         """See the protocol."""
         return await self._from_any(lambda source: source.tags(repository))
 
+    async def repositories(self) -> Sequence[str]:
+        """See the protocol."""
+
+        def all_names() -> Sequence[str]:
+            sources = self._stores.having(ContentSource)
+            return sorted({name for source in sources for name in source.repositories()})
+
+        return await asyncio.to_thread(all_names)
+
     def _card(self, artifact: Artifact, name: str) -> ModelCard:
         return ModelCard(
             name=name,

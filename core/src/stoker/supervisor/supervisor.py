@@ -11,6 +11,7 @@ from stoker.application import Application, LoadPlan
 from stoker.backend import availability_of
 from stoker.errors import ConfigError, StokerError, UnavailableError
 from stoker.host import Host
+from stoker.supervisor.model_uses import ModelUses
 from stoker.supervisor.residency import Residency
 from stoker.supervisor.runner import ReportLoading, Runner
 from stoker.supervisor.services import ResidentInference, ResidentStatus, StoreCatalog
@@ -28,13 +29,18 @@ async def supervise(application: Application) -> AsyncGenerator[Host, None]:
     """
     config = application.settings.config
 
+    uses = ModelUses(application.stores)
+
     async def start(plan: LoadPlan, report: ReportLoading) -> Runner:
-        return await Runner.start(
-            plan,
-            timeout_s=config.defaults.load_timeout_s,
-            report=report,
-            step_timeout_s=config.defaults.step_timeout_s,
-        )
+        async with uses.begin(plan.artifact) as use:
+            runner = await Runner.start(
+                plan,
+                timeout_s=config.defaults.load_timeout_s,
+                report=report,
+                step_timeout_s=config.defaults.step_timeout_s,
+            )
+            use.last_until(runner.ended)
+        return runner
 
     residency = Residency(start, wait_timeout_s=config.memory.wait_timeout_s)
     preloading = asyncio.create_task(_preload(application, residency))
@@ -49,6 +55,7 @@ async def supervise(application: Application) -> AsyncGenerator[Host, None]:
         preloading.cancel()
         await asyncio.wait([preloading])
         await residency.close()
+        await uses.close()
 
 
 async def _preload(application: Application, residency: Residency) -> None:

@@ -102,6 +102,10 @@ class ScriptedHost:
         """
         raise _not_here(repository)
 
+    async def repositories(self) -> Sequence[str]:
+        """There are none."""
+        return ()
+
     async def runners(self) -> Sequence[RunnerStatus]:
         """Nothing is loaded."""
         return ()

@@ -30,6 +30,7 @@ from stoker_litestar.distribution_error import (
 )
 from stoker_litestar.error_response import MethodNotAllowedError, exception_handler
 from stoker_litestar.options import HttpOptions
+from stoker_litestar.request_path import path_below
 
 _METHODS: tuple[Method, ...] = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _READS = ("GET", "HEAD")
@@ -48,15 +49,18 @@ def distribution_handler(host: Host, options: HttpOptions) -> HTTPRouteHandler:
     async def endpoint(request: Request[Any, Any, Any]) -> ASGIApp:
         if request.method not in _READS:
             raise MethodNotAllowedError("This registry is read-only.", allow=", ".join(_READS))
-        path = str(request.path_params.get("path", "/"))
-        if path == "/":
+        path = path_below(request, "/v2")
+        if path in {"", "/"}:
             return _version().to_asgi_response(None, request)
+        if path == "/_catalog":
+            response = await _repositories(host.catalog, request)
+            return response.to_asgi_response(None, request)
         match = _ENDPOINT.fullmatch(path)
         if match is None:
             raise NotFoundError(f"The distribution API has no endpoint {request.url.path}.")
         name = match["name"]
         if match["reference"]:
-            response = await _manifest(host.catalog, name, match["reference"])
+            response = await _manifest(host.catalog, name, match["reference"], request)
         elif match["tags"]:
             response = await _tags(host.catalog, name, request)
         else:
@@ -76,13 +80,14 @@ def _version() -> Response[bytes]:
     return Response(b"{}", media_type="application/json", headers=_VERSION)
 
 
-async def _manifest(catalog: Catalog, name: str, reference: str) -> Response[bytes]:
+async def _manifest(
+    catalog: Catalog, name: str, reference: str, request: Request[Any, Any, Any]
+) -> Response[bytes]:
     manifest = await catalog.manifest(name, reference)
-    return Response(
-        manifest.data,
-        media_type=manifest.media_type,
-        headers=_content_headers(manifest.digest),
-    )
+    headers = _content_headers(manifest.digest)
+    if _has_it(request, headers["etag"]):
+        return _not_modified(headers)
+    return Response(manifest.data, media_type=manifest.media_type, headers=headers)
 
 
 async def _blob(
@@ -99,6 +104,8 @@ async def _blob(
         raise BlobUnknownError(exc.message) from exc
     size_bytes = (await asyncio.to_thread(path.stat)).st_size
     headers = _content_headers(digest)
+    if _has_it(request, headers["etag"]):
+        return _not_modified(headers).to_asgi_response(None, request)
     # A range that is conditional on another version of the blob asks for the whole.
     unchanged = request.headers.get("if-range", headers["etag"]) == headers["etag"]
     wanted = request.headers.get("range") if unchanged else None
@@ -117,18 +124,36 @@ async def _tags(catalog: Catalog, name: str, request: Request[Any, Any, Any]) ->
         tags = await catalog.tags(name)
     except ModelNotFoundError as exc:
         raise NameUnknownError(exc.message) from exc
-    page = _page(tags, last=request.query_params.get("last", ""), n=_page_size(request))
-    headers = dict(_VERSION)
-    if page and page[-1] != tags[-1]:
-        query = urlencode({"n": len(page), "last": page[-1]})
-        headers["link"] = f'</v2/{quote(name)}/tags/list?{query}>; rel="next"'
+    page, headers = _paged(tags, f"/v2/{quote(name)}/tags/list", request)
     body = msgspec.json.encode({"name": name, "tags": page})
     return Response(body, media_type="application/json", headers=headers)
 
 
-def _page(tags: Sequence[str], *, last: str, n: int | None) -> list[str]:
-    """The tags after `last`, at most `n`; `last` itself need not exist."""
-    after = [tag for tag in tags if tag > last]
+async def _repositories(catalog: Catalog, request: Request[Any, Any, Any]) -> Response[bytes]:
+    """Not in the specification, but what registries answer and tools ask.
+
+    https://distribution.github.io/distribution/spec/api/#catalog
+    """
+    page, headers = _paged(await catalog.repositories(), "/v2/_catalog", request)
+    body = msgspec.json.encode({"repositories": page})
+    return Response(body, media_type="application/json", headers=headers)
+
+
+def _paged(
+    items: Sequence[str], path: str, request: Request[Any, Any, Any]
+) -> tuple[list[str], dict[str, str]]:
+    """The page that was asked for, and the headers that lead to the next one."""
+    page = _page(items, last=request.query_params.get("last", ""), n=_page_size(request))
+    headers = dict(_VERSION)
+    if page and page[-1] != items[-1]:
+        query = urlencode({"n": len(page), "last": page[-1]})
+        headers["link"] = f'<{path}?{query}>; rel="next"'
+    return page, headers
+
+
+def _page(items: Sequence[str], *, last: str, n: int | None) -> list[str]:
+    """The items after `last`, at most `n`; `last` itself need not exist."""
+    after = [item for item in items if item > last]
     return after if n is None else after[:n]
 
 
@@ -139,6 +164,21 @@ def _page_size(request: Request[Any, Any, Any]) -> int | None:
     if not re.fullmatch(r"[0-9]{1,9}", text):
         raise PageSizeError(f"n is the number of tags to list, not {text[:20]!r}.")
     return int(text)
+
+
+def _has_it(request: Request[Any, Any, Any], etag: str) -> bool:
+    """Whether the client has these bytes already, as it says.
+
+    https://www.rfc-editor.org/rfc/rfc9110#name-if-none-match
+    """
+    said = request.headers.get("if-none-match", "")
+    known = {item.strip().removeprefix("W/") for item in said.split(",")}
+    return etag in known or "*" in known
+
+
+def _not_modified(headers: dict[str, str]) -> Response[bytes]:
+    # An answer without a body has no length and no type of one.
+    return Response(b"", status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
 
 
 def _content_headers(digest: Digest) -> dict[str, str]:

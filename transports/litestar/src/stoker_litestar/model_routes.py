@@ -10,6 +10,7 @@ from litestar.handlers import HTTPRouteHandler
 from stoker.dialect import Dialect, ModelRoute, ModelsRoute
 from stoker.host import Host
 from stoker_litestar.error_response import exception_handler
+from stoker_litestar.request_path import path_below
 
 
 def models_handler(route: ModelsRoute, dialect: Dialect, host: Host) -> HTTPRouteHandler:
@@ -27,7 +28,7 @@ def model_handler(route: ModelRoute, dialect: Dialect, host: Host) -> HTTPRouteH
     """Make the handler that describes one model."""
 
     async def model(request: Request[Any, Any, Any]) -> Response[bytes]:
-        name = str(request.path_params["name"]).removeprefix("/")
+        name = path_below(request, f"{route.path}/")
         card = await host.catalog.model(name)
         return Response(route.encode(card), media_type="application/json")
 

@@ -1,4 +1,4 @@
-"""Tests of `stoker_registry.lock`."""
+"""Tests of `stoker.file_lock`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from stoker.errors import InUseError
-from stoker_registry.lock import FileLock
+from stoker.file_lock import FileLock
 
 HOLD = """
 import sys
 from pathlib import Path
-from stoker_registry.lock import FileLock
+from stoker.file_lock import FileLock
 with FileLock(Path(sys.argv[1])).hold():
     print("held", flush=True)
     sys.stdin.read()
