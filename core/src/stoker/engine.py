@@ -56,6 +56,12 @@ class EngineInfo:
     """What the model can be asked for."""
     embedding_length: int | None = None
     """How many numbers an embedding has; set with `Mode.EMBED`."""
+    max_sequences: int | None = None
+    """How many sequences a step can advance; None when the engine sets no number.
+
+    A few more are submitted than that, so that none of its places is ever empty; the rest of the
+    requests wait outside, where they are served fairly.
+    """
     matryoshka: bool = False
     """Whether the first numbers of an embedding are one by themselves, as the model was trained."""
 

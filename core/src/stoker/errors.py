@@ -16,6 +16,7 @@ The branches say who must act::
     ├── NotFoundError
     │   └── ModelNotFoundError
     ├── AccessDeniedError
+    │   └── UnauthenticatedError
     ├── ConflictError
     │   ├── AmbiguousBackendError
     │   └── InUseError
@@ -28,7 +29,9 @@ The branches say who must act::
     │   │   └── OutOfMemoryError
     │   ├── RunnerCrashedError
     │   ├── BrokenFrameError
+    │   ├── DeadlineExceededError
     │   └── OverloadedError
+    │       └── TooManyRequestsError
     ├── OperationCancelledError
     └── PluginError                    the plugin's author
 
@@ -145,6 +148,10 @@ class AccessDeniedError(StokerError):
     """A registry or server refused the credentials, or wants some."""
 
 
+class UnauthenticatedError(AccessDeniedError):
+    """A request carries no API key, or one that nobody knows."""
+
+
 class ConflictError(StokerError):
     """The request is fine, but clashes with the present state."""
 
@@ -205,6 +212,10 @@ class BrokenFrameError(UnavailableError):
     """Another process of stoker sent bytes that are no frame: it is broken or no stoker."""
 
 
+class DeadlineExceededError(UnavailableError):
+    """A request took longer than its own deadline allows."""
+
+
 class OverloadedError(UnavailableError):
     """A bounded queue is full.
 
@@ -215,6 +226,10 @@ class OverloadedError(UnavailableError):
     def __init__(self, message: str, *, retry_after_s: float) -> None:
         self.retry_after_s = retry_after_s
         super().__init__(message)
+
+
+class TooManyRequestsError(OverloadedError):
+    """One caller asks for more at once than it may; others are served."""
 
 
 class OperationCancelledError(StokerError):

@@ -14,10 +14,12 @@ from typing import Protocol
 import attrs
 
 from stoker.artifact import ModelFacts
+from stoker.caller import Caller, RequestContext
 from stoker.digest import Digest
 from stoker.events import Event
 from stoker.request import Request
 from stoker.store import StoredManifest
+from stoker.telemetry import Telemetry
 
 
 @attrs.frozen
@@ -63,6 +65,21 @@ class RunnerStatus:
     """What it was planned to take, of all devices, with a full context."""
     pinned: bool = False
     """Whether it stays loaded, idle or not."""
+    running: int = 0
+    """Sequences that the engine has."""
+    waiting: tuple[str, ...] = ()
+    """The callers whose requests wait for their turn, in the order of the turns."""
+    tokens_per_s: float | None = None
+    """How fast the last answer was written; None while there is none."""
+
+
+@attrs.frozen
+class LogLines:
+    """Lines of a log."""
+
+    lines: tuple[str, ...]
+    next: int
+    """The number of the line after them: what to ask for to get those that follow."""
 
 
 class Catalog(Protocol):
@@ -111,8 +128,10 @@ class Catalog(Protocol):
 class Inference(Protocol):
     """Runs requests."""
 
-    def answer(self, request: Request) -> AsyncGenerator[Event, None]:
+    def answer(self, request: Request, context: RequestContext) -> AsyncGenerator[Event, None]:
         """Answer a request, loading its model first where needed.
+
+        The caller in the context needs the scope `infer`.
 
         The iterator never raises a `StokerError`: it ends with `Failed`. Whoever stops reading
         closes it (`aclose`), which cancels the request.
@@ -125,10 +144,23 @@ class Status(Protocol):
     async def runners(self) -> Sequence[RunnerStatus]:
         """The loaded models, sorted by name."""
 
-    async def unload(self, name: str) -> bool:
+    async def log(self, name: str, after: int) -> LogLines:
+        """What the engine of a model printed; only for who may see everything.
+
+        Args:
+            name: The model's name.
+            after: The number of the first line that is wanted.
+
+        Raises:
+            ModelNotFoundError: It is not here.
+            InvalidReferenceError: The name follows no grammar.
+        """
+
+    async def unload(self, name: str, caller: Caller) -> bool:
         """Unload a model; requests inside fail. False when it was not loaded.
 
         Raises:
+            AccessDeniedError: The caller lacks the scope `admin`.
             InvalidReferenceError: The name follows no grammar.
         """
 
@@ -141,3 +173,5 @@ class Host:
     catalog: Catalog
     inference: Inference
     status: Status
+    telemetry: Telemetry = attrs.field(factory=Telemetry)
+    """Tells of requests and models, each at its end."""

@@ -12,6 +12,7 @@ import msgspec
 from stoker.backend import Availability, NoOptions, always_available
 from stoker.dialect import Dialect
 from stoker.host import Host
+from stoker.keys import NO_KEYS, KeyRing
 
 
 class Started(Protocol):
@@ -48,6 +49,8 @@ class TransportContext:
     """An instance of the record's `options_type`."""
     dialects: Sequence[Dialect]
     """All registered dialects, sorted by name."""
+    keys: KeyRing = NO_KEYS
+    """Tells who asks. A transport asks it about every request, also when it carries no key."""
 
 
 @attrs.frozen

@@ -46,6 +46,7 @@ class FaultyOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ballast_bytes: int = 0
     """What it truly takes."""
     context_length: int | None = None
+    max_sequences: int | None = None
 
 
 class FaultyEngine(TextEngine):
@@ -55,12 +56,18 @@ class FaultyEngine(TextEngine):
         self._text = text
         self._delay_s = options.delay_s
         self._context_length = options.context_length or 1000
+        self._max_sequences = options.max_sequences
         # Written to, or the system would give no memory for it.
         self._ballast = bytearray(b"x") * options.ballast_bytes
 
     @property
     def info(self) -> EngineInfo:
-        return EngineInfo(context_length=self._context_length, vocabulary_size=0, devices=("test",))
+        return EngineInfo(
+            context_length=self._context_length,
+            vocabulary_size=0,
+            devices=("test",),
+            max_sequences=self._max_sequences,
+        )
 
     def generate(self, request: GenerateRequest, *, index: int) -> Iterator[str]:
         return self._answer(_prompt(request))

@@ -15,6 +15,7 @@ import pytest
 from stoker.digest import Digest
 from stoker.errors import ModelNotFoundError, NotFoundError
 from stoker.host import Host, ModelCard
+from stoker.keys import NO_KEYS, KeyRing
 from stoker.media_types import OCI_MANIFEST
 from stoker.store import StoredManifest
 from stoker.testing import ScriptedHost
@@ -77,10 +78,12 @@ class Serving:
 
 
 @contextlib.asynccontextmanager
-async def serving(host: Host, options: HttpOptions) -> AsyncIterator[Serving]:
+async def serving(
+    host: Host, options: HttpOptions, keys: KeyRing = NO_KEYS
+) -> AsyncIterator[Serving]:
     """Run the transport beside the block."""
     started: asyncio.Queue[str] = asyncio.Queue()
-    transport = HttpTransport(options, [openai_dialect()])
+    transport = HttpTransport(options, [openai_dialect()], keys)
     task = asyncio.create_task(transport.serve(host, started.put_nowait))
     url = asyncio.create_task(started.get())
     await asyncio.wait({task, url}, timeout=WAIT_S, return_when=asyncio.FIRST_COMPLETED)
@@ -110,7 +113,7 @@ def catalog() -> FakeCatalog:
 @pytest.fixture
 def host(scripted: ScriptedHost, catalog: FakeCatalog) -> Host:
     """The host."""
-    return Host("0.1.0", catalog, scripted, scripted)
+    return Host("0.1.0", catalog, scripted, scripted, telemetry=scripted.telemetry)
 
 
 @pytest.fixture
@@ -120,9 +123,15 @@ def options() -> HttpOptions:
 
 
 @pytest.fixture
-async def server(host: Host, options: HttpOptions) -> AsyncIterator[Serving]:
+def keys() -> KeyRing:
+    """The server's keys; tests override this fixture."""
+    return KeyRing()
+
+
+@pytest.fixture
+async def server(host: Host, options: HttpOptions, keys: KeyRing) -> AsyncIterator[Serving]:
     """The server."""
-    async with serving(host, options) as running:
+    async with serving(host, options, keys) as running:
         yield running
 
 

@@ -12,16 +12,20 @@ from typing import Any
 import httpx
 import pytest
 
+from stoker.caller import LOCAL, RequestContext
 from stoker.dialect import Call, ResponseContext, ResponseEncoder
 from stoker.errors import OverloadedError
 from stoker.events import Event, Failed, Finished, Loading, Prefill, Queued, TextDelta, Usage
 from stoker.host import Host
 from stoker.request import GenerateRequest, TextPrompt
 from stoker.testing import ScriptedHost
+from stoker_litestar import generation as generation_module
 from stoker_litestar.generation import Generation
 from stoker_litestar.options import HttpOptions
 
 from .conftest import WAIT_S, Serving
+
+CONTEXT = RequestContext(LOCAL)
 
 CHAT = "/v1/chat/completions"
 BODY: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
@@ -211,7 +215,9 @@ async def run(generation: Generation) -> list[Any]:
 
 async def test_events_that_are_ready_together_are_one_write(host: Host) -> None:
     """Events that need no waiting go out in one message, with the end of the response."""
-    generation = Generation(call(stream=True, encoder=lambda _: Letters()), host, write_timeout_s=1)
+    generation = Generation(
+        call(stream=True, encoder=lambda _: Letters()), host, CONTEXT, write_timeout_s=1
+    )
 
     start, *bodies = await run(generation)
 
@@ -222,13 +228,30 @@ async def test_events_that_are_ready_together_are_one_write(host: Host) -> None:
 async def test_bytes_wait_until_the_request_was_accepted(
     host: Host, scripted: ScriptedHost
 ) -> None:
-    """What an encoder says of the waiting goes out with the first accepted event."""
+    """What an encoder says of a short wait is not sent: it would be old news."""
     scripted.events = (Queued(1), Loading("x"), *scripted.events)
-    generation = Generation(call(stream=True, encoder=lambda _: Letters()), host, write_timeout_s=1)
+    generation = Generation(
+        call(stream=True, encoder=lambda _: Letters()), host, CONTEXT, write_timeout_s=1
+    )
 
     _, *bodies = await run(generation)
 
-    assert b"QLPTTCF" == b"".join(body["body"] for body in bodies)
+    assert b"PTTCF" == b"".join(body["body"] for body in bodies)
+
+
+async def test_a_long_wait_begins_the_stream(
+    http: httpx.AsyncClient, scripted: ScriptedHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client reads its position in a comment."""
+    monkeypatch.setattr(generation_module, "WAITING_AFTER_S", 0.05)
+    # Hanging leaves the last two out.
+    scripted.events = (Queued(7), *scripted.events[-2:])
+    scripted.hang = True
+    async with http.stream("POST", CHAT, json=BODY | {"stream": True}) as response:
+        lines = response.aiter_lines()
+
+        assert 200 == response.status_code
+        assert ": queued, 7 before this one" == await asyncio.wait_for(anext(lines), WAIT_S)
 
 
 class BrokenEncoder(Letters):
@@ -246,7 +269,7 @@ async def test_a_broken_encoder_ends_the_stream(
 ) -> None:
     """A dialect that cannot even say that it failed leaves no client waiting."""
     generation = Generation(
-        call(stream=True, encoder=lambda _: BrokenEncoder()), host, write_timeout_s=1
+        call(stream=True, encoder=lambda _: BrokenEncoder()), host, CONTEXT, write_timeout_s=1
     )
 
     _, *bodies = await run(generation)
@@ -258,9 +281,11 @@ async def test_a_broken_encoder_ends_the_stream(
 class Broken(ScriptedHost):
     """A host that breaks its contract."""
 
-    async def answer(self, request: GenerateRequest) -> AsyncGenerator[Event, None]:
+    async def answer(
+        self, request: GenerateRequest, context: RequestContext
+    ) -> AsyncGenerator[Event, None]:
         """Raise what is no domain error."""
-        async for event in super().answer(request):
+        async for event in super().answer(request, context):
             yield event
         raise ZeroDivisionError("secret internals")
 

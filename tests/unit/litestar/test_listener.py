@@ -6,24 +6,29 @@ import socket
 
 import pytest
 
+from stoker.caller import Scope
 from stoker.errors import AddressInUseError, ConfigError
+from stoker.keys import ApiKey, KeyRing, hash_of
 from stoker_litestar import listener
 from stoker_litestar.options import HttpOptions
+
+KEY = ApiKey("ann", hash_of("secret"), frozenset({Scope.INFER}))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
 def test_addresses_of_this_machine_alone_are_fine(host: str) -> None:
     """Nothing is needed to listen where only this machine can connect."""
-    listener.check_exposure(HttpOptions(host=host))
+    listener.check_exposure(HttpOptions(host=host), KeyRing())
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "stoker.example"])
 def test_addresses_that_others_reach_must_be_meant(host: str) -> None:
     """Without API keys, an open address needs a word of its own."""
-    with pytest.raises(ConfigError, match="no API keys yet"):
-        listener.check_exposure(HttpOptions(host=host))
+    with pytest.raises(ConfigError, match="no API keys: make one with `stoker keys new"):
+        listener.check_exposure(HttpOptions(host=host), KeyRing())
 
-    listener.check_exposure(HttpOptions(host=host, insecure=True))
+    listener.check_exposure(HttpOptions(host=host, insecure=True), KeyRing())
+    listener.check_exposure(HttpOptions(host=host), KeyRing([KEY]))
 
 
 def test_a_port_in_use_names_the_address_and_the_way_out() -> None:

@@ -11,6 +11,7 @@ from http import HTTPStatus
 import httpx
 import pytest
 
+from stoker.caller import RequestContext
 from stoker.errors import AddressInUseError
 from stoker.events import Event, Prefill, TextDelta
 from stoker.host import Host
@@ -50,7 +51,9 @@ class Patient(ScriptedHost):
         super().__init__()
         self.go_on = asyncio.Event()
 
-    async def answer(self, request: GenerateRequest) -> AsyncGenerator[Event, None]:
+    async def answer(
+        self, request: GenerateRequest, context: RequestContext
+    ) -> AsyncGenerator[Event, None]:
         """Play the events, with a pause before the last two."""
         *before, finished, last = self.events
         for event in before:

@@ -115,4 +115,6 @@ def _info(
         modes=modes,
         embedding_length=model.embedding_length if Mode.EMBED in modes else None,
         matryoshka=Mode.EMBED in modes and options.matryoshka,
+        # A pooling engine fills its steps with as many texts as fit.
+        max_sequences=options.max_sequences if Mode.GENERATE in modes else None,
     )

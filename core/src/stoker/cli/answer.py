@@ -16,6 +16,7 @@ from stoker.events import (
     Failed,
     Finished,
     Loading,
+    Queued,
     ReasoningDelta,
     TextDelta,
     Timings,
@@ -50,6 +51,9 @@ class Answer:
         match event:
             case Loading():
                 self._show_loading(event)
+                return
+            case Queued(position):
+                self._show_waiting(f"waiting: {position} before this one")
                 return
             case TextDelta(text=text) if text:
                 self.text += text
@@ -108,11 +112,14 @@ class Answer:
             self.first_token_s = time.monotonic() - self._started_s
 
     def _show_loading(self, loading: Loading) -> None:
-        if not sys.stderr.isatty():
-            return
         line = f"loading: {loading.stage}"
         if loading.fraction is not None:
             line += f" {loading.fraction:.0%}"
+        self._show_waiting(line)
+
+    def _show_waiting(self, line: str) -> None:
+        if not sys.stderr.isatty():
+            return
         if self._status is None:
             from rich.console import Console
 

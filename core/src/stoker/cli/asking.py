@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 
 from stoker.application import Application
+from stoker.caller import LOCAL, RequestContext
 from stoker.cli.failure import note
 from stoker.control.client import ControlClient
 from stoker.events import Event
-from stoker.host import Inference
 from stoker.request import Request
 from stoker.supervisor.supervisor import supervise
 
@@ -35,19 +35,22 @@ def asking(application: Application, *, has_settings: bool) -> Iterator[Ask]:
         if loop.run(client.is_served()):
             if has_settings:
                 note("the running server answers; settings of this command do not apply to it")
-            yield _ask_with(loop, client)
+            yield _ask_with(loop, client.answer)
             return
         supervisor = contextlib.AsyncExitStack()
         try:
             host = loop.run(supervisor.enter_async_context(supervise(application)))
-            yield _ask_with(loop, host.inference)
+            inference = host.inference
+            yield _ask_with(loop, lambda request: inference.answer(request, RequestContext(LOCAL)))
         finally:
             loop.run(supervisor.aclose())
 
 
-def _ask_with(loop: asyncio.Runner, inference: Inference) -> Ask:
+def _ask_with(
+    loop: asyncio.Runner, events_of: Callable[[Request], AsyncGenerator[Event, None]]
+) -> Ask:
     async def answer(request: Request, take: Callable[[Event], None]) -> None:
-        async with contextlib.aclosing(inference.answer(request)) as events:
+        async with contextlib.aclosing(events_of(request)) as events:
             async for event in events:
                 take(event)
 

@@ -13,6 +13,7 @@ from stoker.errors import ConfigError
 
 if TYPE_CHECKING:
     from stoker.application import Application
+    from stoker.config.schema import LogConfig
     from stoker.config.sources import Flag
 
 
@@ -37,6 +38,17 @@ class Invocation:
             level=logging.INFO if self.verbose else logging.WARNING,
             format="%(levelname)s %(name)s: %(message)s",
         )
+
+    def log_as(self, config: LogConfig) -> None:
+        """Log as the configuration says; `-v` asks for more, never for less."""
+        level = logging.getLevelNamesMapping()[config.level.upper()]
+        root = logging.getLogger()
+        root.setLevel(min(level, logging.INFO) if self.verbose else level)
+        if config.format == "json":
+            from stoker.cli.log_format import JsonFormatter
+
+            for handler in root.handlers:
+                handler.setFormatter(JsonFormatter())
 
     def application(self, flags: Sequence[Flag] = ()) -> Application:
         """Read the configuration and load the plugins.

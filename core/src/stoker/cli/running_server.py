@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 from stoker.control.client import ControlClient, ServerStatus
+from stoker.host import LogLines
 
 
 def find_server(home: Path) -> ServerStatus | None:
@@ -20,6 +21,15 @@ def find_server(home: Path) -> ServerStatus | None:
         return await client.status() if await client.is_served() else None
 
     return asyncio.run(ask())
+
+
+def engine_log(home: Path, name: str, after: int) -> LogLines:
+    """What a model's engine printed in the server, from a line on.
+
+    Raises:
+        StokerError: There is no server, or it could not say.
+    """
+    return asyncio.run(ControlClient(home).log(name, after))
 
 
 def unload(home: Path, name: str) -> bool:

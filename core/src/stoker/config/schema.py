@@ -6,11 +6,14 @@ here: only the plugin's options type knows their fields.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
+from stoker.caller import Scope
+from stoker.config.limits import LimitsConfig, QueueConfig
 from stoker.errors import InvalidInputError
+from stoker.keys import is_hash
 from stoker.memory.size import parse_size
 
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
@@ -72,6 +75,30 @@ class ServeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Only these; unset starts every installed one."""
 
 
+class KeyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[[keys]]`: an API key that clients of transports may use; there may be many."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    """Logs and `ps` show it."""
+    hash: str
+    """As `stoker keys new` prints it; the key itself stands nowhere."""
+    scopes: Annotated[tuple[Scope, ...], msgspec.Meta(min_length=1)] = (Scope.INFER,)
+    """`infer` may ask, list and pull models; `admin` may change what is loaded and stored."""
+
+    def __post_init__(self) -> None:
+        """Check the hash; it is not repeated, because it may be a key by mistake."""
+        if not is_hash(self.hash):
+            raise ValueError("hash is none: `stoker keys new` prints a key and its hash")
+
+
+class LogConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[log]`: what `stoker serve` logs, on standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "warning"
+    """With `info` there is a record of every request; `-v` asks for it, too."""
+    format: Literal["text", "json"] = "text"
+
+
 class ModelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[models."NAME"]`: settings of one model."""
 
@@ -95,9 +122,19 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     defaults: DefaultsConfig = DefaultsConfig()
     memory: MemoryConfig = MemoryConfig()
     serve: ServeConfig = ServeConfig()
+    keys: tuple[KeyConfig, ...] = ()
+    limits: LimitsConfig = LimitsConfig()
+    queue: QueueConfig = QueueConfig()
+    log: LogConfig = LogConfig()
     selection: dict[str, tuple[str, ...]] = {}
     """Backends by canonical media type, best first."""
     models: dict[str, ModelConfig] = {}
     backends: dict[str, dict[str, Any]] = {}
     stores: dict[str, dict[str, Any]] = {}
     transports: dict[str, dict[str, Any]] = {}
+
+    def __post_init__(self) -> None:
+        """Check that no two keys have one name."""
+        names = [key.name for key in self.keys]
+        if len(set(names)) < len(names):
+            raise ValueError("two keys have the same name")

@@ -12,12 +12,14 @@ import attrs
 from stoker.control.place import socket_path
 from stoker.errors import UnavailableError
 from stoker.events import Event, Failed, Finished
-from stoker.host import RunnerStatus
+from stoker.host import LogLines, RunnerStatus
 from stoker.request import Request
 from stoker.wire.frames import (
     FrameReader,
     FromServer,
     ListRunners,
+    LogPart,
+    ReadLog,
     Refused,
     Runners,
     Step,
@@ -82,8 +84,20 @@ class ControlClient:
             raise _odd(answer)
         return answer.unloaded
 
+    async def log(self, name: str, after: int) -> LogLines:
+        """What a model's engine printed, from a line on.
+
+        Raises:
+            StokerError: What the server said.
+            UnavailableError: No server runs, or it does not answer.
+        """
+        answer = await self._ask(ReadLog(name, after))
+        if not isinstance(answer, LogPart):
+            raise _odd(answer)
+        return LogLines(answer.lines, answer.next)
+
     async def answer(self, request: Request) -> AsyncGenerator[Event, None]:
-        """As `stoker.host.Inference.answer`; a server that goes away is a `Failed`."""
+        """As `stoker.host.Inference.answer`, for this user; a lost server is a `Failed`."""
         try:
             async with self._conversation(Submit(0, request_to_wire(request))) as frames:
                 async for frame in frames:

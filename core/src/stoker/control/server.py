@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Generator, Sequence
 from pathlib import Path
 from typing import IO
 
+from stoker.caller import LOCAL, RequestContext
 from stoker.control.place import private_directory, socket_path
 from stoker.errors import BrokenFrameError, ConflictError, StokerError, UnavailableError
 from stoker.events import Failed
@@ -19,6 +20,8 @@ from stoker.wire.frames import (
     FrameReader,
     FromServer,
     ListRunners,
+    LogPart,
+    ReadLog,
     Refused,
     Runners,
     RunnerStatusWire,
@@ -64,6 +67,8 @@ async def control_server(
         try:
             path.unlink(missing_ok=True)
             server = await asyncio.start_unix_server(serve, path)
+            # Its folder is private already; this holds also for who has the folder open.
+            path.chmod(0o600)
         except OSError as exc:
             raise UnavailableError(
                 f"The control socket {path} cannot be made: {exc.strerror or exc}."
@@ -146,7 +151,7 @@ class _Conversation:
         except StokerError as exc:
             await self._send(Refused(ErrorWire.from_domain(exc)))
 
-    async def _command(self, frame: ListRunners | Unload) -> FromServer:
+    async def _command(self, frame: ListRunners | ReadLog | Unload) -> FromServer:
         match frame:
             case ListRunners():
                 runners = await self._host.status.runners()
@@ -155,8 +160,11 @@ class _Conversation:
                     addresses=tuple(self._addresses),
                     pid=os.getpid(),
                 )
+            case ReadLog(model, after):
+                found = await self._host.status.log(model, after)
+                return LogPart(found.lines, found.next)
             case Unload(model):
-                return Unloaded(await self._host.status.unload(model))
+                return Unloaded(await self._host.status.unload(model, LOCAL))
 
     async def _generate(self, frame: Submit) -> None:
         answer = asyncio.create_task(self._send_events(frame))
@@ -173,7 +181,7 @@ class _Conversation:
 
     async def _send_events(self, frame: Submit) -> None:
         try:
-            events = self._host.inference.answer(frame.request.to_domain())
+            events = self._host.inference.answer(frame.request.to_domain(), RequestContext(LOCAL))
         except StokerError as exc:
             await self._send(Step.from_domain([(frame.request_id, Failed(exc))]))
             return

@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 
 from stoker.errors import LoadError
 from stoker.supervisor.last_words import LastWords
@@ -33,17 +33,21 @@ class RunnerProcess:
         streams: tuple[asyncio.StreamReader, asyncio.StreamWriter],
         output: asyncio.StreamReader,
         output_transport: asyncio.ReadTransport,
+        log: Callable[[str], None] | None,
     ) -> None:
         self._process = process
         self._output_transport = output_transport
         self.reader, self.writer = streams
-        self.words = LastWords()
+        self.words = LastWords(log)
         self.killed = False
         self._draining = asyncio.create_task(self.words.drain(output))
 
     @classmethod
-    async def spawn(cls) -> RunnerProcess:
+    async def spawn(cls, log: Callable[[str], None] | None = None) -> RunnerProcess:
         """Start a runner.
+
+        Args:
+            log: Told of every line that it prints.
 
         Raises:
             LoadError: The system has no process or no file descriptor left.
@@ -79,7 +83,7 @@ class RunnerProcess:
             streams = await asyncio.open_connection(sock=our_end)
             # The transports have them now.
             ours.pop_all()
-        return cls(process, streams, output, transport)
+        return cls(process, streams, output, transport, log)
 
     @property
     def pid(self) -> int:

@@ -13,39 +13,60 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iter
 
 from stoker.application import LoadPlan
 from stoker.artifact import Artifact
+from stoker.config.limits import QueueConfig
 from stoker.digest import Digest
-from stoker.errors import OperationCancelledError, OutOfMemoryError, StokerError
-from stoker.events import Event, Failed, Finished, Loading
+from stoker.errors import (
+    DeadlineExceededError,
+    OperationCancelledError,
+    OutOfMemoryError,
+    StokerError,
+)
+from stoker.events import Event, Failed, Finished, Loading, Queued
 from stoker.host import RunnerStatus
 from stoker.request import Request
 from stoker.supervisor.admission import Admission
 from stoker.supervisor.failures import Failures
+from stoker.supervisor.request_queue import RequestQueue
 from stoker.supervisor.resident import Key, Resident, key_of
 from stoker.supervisor.runner import ReportLoading, Runner
+from stoker.supervisor.trace import Trace
+from stoker.telemetry import LoadRecord, Telemetry, UnloadReason, UnloadRecord
 
 _log = logging.getLogger(__name__)
 
 Start = Callable[[LoadPlan, ReportLoading], Awaitable[Runner]]
 
 DEFAULT_WAIT_TIMEOUT_S = 60.0
+DEFAULT_QUEUE = QueueConfig()
 
 
 class Residency:
     """The loaded models."""
 
-    def __init__(self, start: Start, *, wait_timeout_s: float = DEFAULT_WAIT_TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        start: Start,
+        *,
+        wait_timeout_s: float = DEFAULT_WAIT_TIMEOUT_S,
+        queue: QueueConfig = DEFAULT_QUEUE,
+        telemetry: Telemetry | None = None,
+    ) -> None:
         """Make an empty residency.
 
         Args:
             start: Starts a runner and loads a plan's model in it.
             wait_timeout_s: How long a model may wait for memory that busy ones have.
+            queue: How many requests may wait for a model, and how long.
+            telemetry: Told of loads and unloads.
         """
         self._start = start
+        self._queue = queue
+        self._telemetry = telemetry or Telemetry()
         self._residents: dict[Key, Resident] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._failures = Failures()
         self._admission = Admission(
-            self._residents.values, self._unload, wait_timeout_s=wait_timeout_s
+            self._residents.values, self._evict, wait_timeout_s=wait_timeout_s
         )
 
     def plan_of(self, artifact: Artifact, backend: str | None) -> LoadPlan | None:
@@ -70,33 +91,56 @@ class Residency:
         ]
         return max((info.context_length for info in infos if info is not None), default=None)
 
-    async def answer(self, plan: LoadPlan, request: Request) -> AsyncGenerator[Event, None]:
-        """Answer a request, loading its model first where needed.
+    async def answer(
+        self, plan: LoadPlan, request: Request, trace: Trace
+    ) -> AsyncGenerator[Event, None]:
+        """Answer a request, loading its model first where needed, when its turn has come.
 
         Concurrent first requests share one load. A load goes on when the client that began it
         leaves, as long as another one waits.
         """
         try:
             resident = await self._resident(plan, request.backend)
+            turn = resident.queue.enter(trace.context.caller.name, request)
         except StokerError as exc:
-            yield Failed(exc)
+            yield trace.failed(exc)
             return
         self._use(resident)
         try:
-            async with contextlib.aclosing(_watch(resident)) as stages:
+            async with contextlib.aclosing(_watch(resident, trace.deadline_s)) as stages:
                 async for loading in stages:
                     yield loading
             runner = await _loaded(resident)
-            async with contextlib.aclosing(runner.answer(request)) as events:
+            trace.loaded()
+            if turn.granted_s is None:
+                positions = resident.queue.positions(turn, trace.deadline_s)
+                async with contextlib.aclosing(positions):
+                    async for position in positions:
+                        yield Queued(position)
+            trace.admitted()
+            answer = runner.answer(request, deadline_s=trace.deadline_s)
+            async with contextlib.aclosing(answer) as events:
                 async for event in events:
-                    if isinstance(event, Finished) and not resident.answered:
-                        resident.answered = True
-                        self._failures.forget(resident.key)
+                    if isinstance(event, Finished | Failed):
+                        self._ended(resident, event, trace)
                     yield event
         except StokerError as exc:
-            yield Failed(exc)
+            yield trace.failed(exc)
         finally:
+            resident.queue.leave(turn)
             self._leave(resident, request.keep_alive_s)
+
+    def _ended(self, resident: Resident, event: Finished | Failed, trace: Trace) -> None:
+        trace.end = event
+        if isinstance(event, Failed):
+            return
+        usage, decode_s = event.usage, event.timings.decode_s
+        if usage.completion_tokens > 1 and decode_s > 0:
+            # The first token is the prefill's.
+            resident.tokens_per_s = (usage.completion_tokens - 1) / decode_s
+        if not resident.answered:
+            resident.answered = True
+            self._failures.forget(resident.key)
 
     async def preload(self, plan: LoadPlan) -> None:
         """Load a model although nobody asks for it yet.
@@ -137,7 +181,7 @@ class Residency:
     async def _unload_all(self, residents: Iterable[Resident]) -> None:
         residents = tuple(residents)
         for resident in residents:
-            self._unload(resident)
+            self._unload(resident, UnloadReason.ASKED)
         for resident in residents:
             await resident.gone.wait()
 
@@ -154,25 +198,35 @@ class Residency:
             self._failures.check(
                 key, plan.artifact.reference.familiar, asyncio.get_running_loop().time()
             )
-            resident = self._residents[key] = Resident(plan)
+            queue = RequestQueue(
+                plan.artifact.reference.familiar,
+                max_waiting=self._queue.max_waiting,
+                wait_timeout_s=self._queue.wait_timeout_s,
+            )
+            resident = self._residents[key] = Resident(plan, queue)
             resident.load = asyncio.create_task(self._load(resident))
         resident.plans[plan.artifact.reference, backend] = plan
         return resident
 
     async def _load(self, resident: Resident) -> Runner:
         clock = asyncio.get_running_loop().time
+        started_s = clock()
         try:
             await self._admission.admit(resident)
             _log.info("Loading %s with %s", resident.name, resident.plan.backend.name)
             started_s = clock()
             runner = resident.runner = await self._started(resident)
-        except BaseException:
+            resident.queue.open(runner.info)
+        except BaseException as exc:
+            if isinstance(exc, StokerError) and not isinstance(exc, OperationCancelledError):
+                self._tell_load(resident, clock() - started_s, exc)
             self._forget(resident)
             raise
         finally:
             resident.progressed.set()
         resident.idle_since_s = clock()
         resident.loading_s = resident.idle_since_s - started_s
+        self._tell_load(resident, resident.loading_s)
         _log.info("Loaded %s in %.1f s, process %d", resident.name, resident.loading_s, runner.pid)
         self._spawn(self._mourn(resident, runner))
         return runner
@@ -219,14 +273,23 @@ class Residency:
             keep_alive_s = resident.keep_alive_s
         if resident.runner is None:
             # Nobody waits for this load any more.
-            self._unload(resident)
+            self._unload(resident, UnloadReason.IDLE)
         elif not math.isinf(keep_alive_s) and not resident.pinned:
             resident.expiry = loop.call_later(keep_alive_s, self._expire, resident)
         self._admission.wake()
 
     def _expire(self, resident: Resident) -> None:
         if not resident.users:
-            self._unload(resident)
+            self._unload(resident, UnloadReason.IDLE)
+
+    def _evict(self, resident: Resident) -> None:
+        self._unload(resident, UnloadReason.EVICTED)
+
+    def _tell_load(
+        self, resident: Resident, load_s: float, error: StokerError | None = None
+    ) -> None:
+        backend = resident.plan.backend.name
+        self._telemetry.tell(LoadRecord(resident.name, backend, load_s, error))
 
     def _forget(self, resident: Resident) -> None:
         if resident.expiry is not None:
@@ -234,13 +297,18 @@ class Residency:
         if self._residents.get(resident.key) is resident:
             del self._residents[resident.key]
         resident.holds_memory = False
+        if resident.runner is not None and not resident.gone.is_set():
+            backend = resident.plan.backend.name
+            self._telemetry.tell(UnloadRecord(resident.name, backend, resident.reason))
         resident.gone.set()
+        resident.queue.close()
         self._admission.wake()
 
-    def _unload(self, resident: Resident) -> None:
+    def _unload(self, resident: Resident, reason: UnloadReason) -> None:
         """Begin to unload; `gone` tells the end. A no-op when that has begun already."""
         if not resident.unloading:
             resident.unloading = True
+            resident.reason = reason
             self._spawn(self._end(resident))
 
     async def _end(self, resident: Resident) -> None:
@@ -256,9 +324,14 @@ class Residency:
         task.add_done_callback(self._tasks.discard)
 
 
-async def _watch(resident: Resident) -> AsyncGenerator[Loading, None]:
-    """Loading progress, until the load has ended one way or the other."""
+async def _watch(resident: Resident, deadline_s: float) -> AsyncGenerator[Loading, None]:
+    """Loading progress, until the load has ended one way or the other.
+
+    Raises:
+        DeadlineExceededError: The request that waits is to be given up.
+    """
     told: Loading | None = None
+    clock = asyncio.get_running_loop().time
     while not resident.load.done():
         if resident.progress is not told:
             # Again from the start: there may be news since.
@@ -267,9 +340,17 @@ async def _watch(resident: Resident) -> AsyncGenerator[Loading, None]:
             continue
         progressed = asyncio.create_task(resident.progressed.wait())
         try:
-            await asyncio.wait([resident.load, progressed], return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(
+                [resident.load, progressed],
+                timeout=None if math.isinf(deadline_s) else max(deadline_s - clock(), 0),
+                return_when=asyncio.FIRST_COMPLETED,
+            )
         finally:
             progressed.cancel()
+        if not done:
+            raise DeadlineExceededError(
+                f"The request's deadline passed while {resident.name} was loaded."
+            )
 
 
 async def _loaded(resident: Resident) -> Runner:

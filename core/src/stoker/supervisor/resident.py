@@ -12,7 +12,9 @@ from stoker.digest import Digest
 from stoker.events import Loading
 from stoker.host import RunnerState, RunnerStatus
 from stoker.reference import Reference
+from stoker.supervisor.request_queue import RequestQueue
 from stoker.supervisor.runner import Runner
+from stoker.telemetry import UnloadReason
 
 Key = tuple[Digest, str, bytes]
 """What makes two requests share one runner: the model, the backend, and the backend's options."""
@@ -29,6 +31,8 @@ class Resident:
 
     plan: LoadPlan
     """Of the request that it was loaded for; other names may have other priorities and so on."""
+    queue: RequestQueue
+    """Of its requests."""
     plans: dict[tuple[Reference, str | None], LoadPlan] = attrs.field(factory=dict)
     """The plans of all names that led here, by the name and the backend that was pinned."""
     users: int = 0
@@ -43,6 +47,10 @@ class Resident:
     idle_since_s: float = 0.0
     answered: bool = False
     """Whether it has answered a request to its end."""
+    tokens_per_s: float | None = None
+    """How fast its last answer was written."""
+    reason: UnloadReason = UnloadReason.CRASHED
+    """Why it is being unloaded; nobody says so of a crash."""
     progress: Loading = Loading("starting")
     progressed: asyncio.Event = attrs.field(factory=asyncio.Event)
     """Set, and replaced by a new one, whenever `progress` changes."""
@@ -106,4 +114,7 @@ class Resident:
             expires_in_s=self.expiry.when() - now_s if self.expiry else None,
             planned_bytes=sum(need.total_bytes for need in memory.needs),
             pinned=self.pinned,
+            running=self.queue.running,
+            waiting=tuple(turn.caller for turn in self.queue.waiting),
+            tokens_per_s=self.tokens_per_s,
         )

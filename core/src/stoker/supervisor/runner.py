@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import math
 import signal
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from typing import Protocol
 
 import msgspec
@@ -15,6 +15,7 @@ from stoker.application import LoadPlan
 from stoker.engine import EngineInfo
 from stoker.errors import (
     BrokenFrameError,
+    DeadlineExceededError,
     LoadError,
     OutOfMemoryError,
     OverloadedError,
@@ -97,6 +98,7 @@ class Runner:
         timeout_s: float,
         report: ReportLoading,
         step_timeout_s: float = math.inf,
+        log: Callable[[str], None] | None = None,
     ) -> Runner:
         """Start a process and load the model in it.
 
@@ -105,13 +107,14 @@ class Runner:
             timeout_s: How long loading may take.
             report: Told how loading goes.
             step_timeout_s: How long it may be silent while it has requests.
+            log: Told of every line that it prints.
 
         Raises:
             OutOfMemoryError: Memory was short.
             LoadError: The engine could not load the model, took too long or died.
             StokerError: Whatever else the backend raised.
         """
-        runner = cls(plan, await RunnerProcess.spawn(), step_timeout_s=step_timeout_s)
+        runner = cls(plan, await RunnerProcess.spawn(log), step_timeout_s=step_timeout_s)
         try:
             await runner._load(plan, timeout_s, report)
         except BaseException:
@@ -142,13 +145,25 @@ class Runner:
                 " defaults.load_timeout_s in the config allows more."
             ) from exc
 
-    async def answer(self, request: Request) -> AsyncGenerator[Event, None]:
-        """Answer a request; closing the generator cancels it. Ends with `Finished` or `Failed`."""
+    async def answer(
+        self, request: Request, *, deadline_s: float = math.inf
+    ) -> AsyncGenerator[Event, None]:
+        """Answer a request; closing the generator cancels it. Ends with `Finished` or `Failed`.
+
+        Args:
+            request: What is asked.
+            deadline_s: The event loop's time when it is given up.
+        """
         request_id, self._next_id = self._next_id, self._next_id + 1
         if not self._busy:
             # It was silent until now because it had nothing to do.
             self._heard_s = asyncio.get_running_loop().time()
         queue = self._queues[request_id] = EventQueue()
+        alarm: asyncio.TimerHandle | None = None
+        if math.isfinite(deadline_s):
+            loop = asyncio.get_running_loop()
+            error = DeadlineExceededError("The request's deadline passed before its answer's end.")
+            alarm = loop.call_at(deadline_s, self._give_up, request_id, queue, error)
         try:
             if self.ended.is_set():
                 queue.put(Failed(self.crash))
@@ -159,6 +174,8 @@ class Runner:
                 async for event in events:
                     yield event
         finally:
+            if alarm is not None:
+                alarm.cancel()
             del self._queues[request_id]
             if not queue.ended:
                 self._send(Cancel(request_id))
@@ -226,7 +243,7 @@ class Runner:
                 for request_id, event in frame.to_domain():
                     queue = self._queues.get(request_id)
                     if queue is not None and not queue.put(event):
-                        self._give_up(request_id, queue)
+                        self._give_up(request_id, queue, _slow_client())
             case LoadProgress(stage, fraction):
                 report(stage, fraction)
             case Ready(info):
@@ -236,16 +253,10 @@ class Runner:
                 if not self._ready.done():
                     self._ready.set_exception(error.to_domain())
 
-    def _give_up(self, request_id: int, queue: EventQueue) -> None:
-        self._send(Cancel(request_id))
-        queue.put(
-            Failed(
-                OverloadedError(
-                    "The client reads more slowly than the model writes; its request was given up.",
-                    retry_after_s=1.0,
-                )
-            )
-        )
+    def _give_up(self, request_id: int, queue: EventQueue, error: StokerError) -> None:
+        if not queue.ended:
+            self._send(Cancel(request_id))
+            queue.put(Failed(error))
 
     def _end(self) -> None:
         """The process is gone: tell everyone who waits for it."""
@@ -280,6 +291,13 @@ class Runner:
             + (f"; its last words: {words}" if words else "")
             + ". A new request loads the model again."
         )
+
+
+def _slow_client() -> StokerError:
+    return OverloadedError(
+        "The client reads more slowly than the model writes; its request was given up.",
+        retry_after_s=1.0,
+    )
 
 
 def _how(code: int | None) -> str:

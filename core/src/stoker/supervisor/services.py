@@ -12,13 +12,23 @@ import attrs
 
 from stoker.application import Application
 from stoker.artifact import Artifact
+from stoker.caller import Caller, RequestContext, Scope
 from stoker.digest import Digest
-from stoker.errors import ModelNotFoundError, NotFoundError, StokerError
-from stoker.events import Event, Failed
-from stoker.host import ModelCard, RunnerStatus
+from stoker.errors import (
+    ModelNotFoundError,
+    NotFoundError,
+    StokerError,
+    TooManyRequestsError,
+)
+from stoker.events import Event
+from stoker.host import LogLines, ModelCard, RunnerStatus
+from stoker.limits import ConcurrentRequests, check_limits
 from stoker.request import Request
 from stoker.store import ContentSource, StoredManifest
+from stoker.supervisor.engine_log import EngineLogs
 from stoker.supervisor.residency import Residency
+from stoker.supervisor.trace import Trace
+from stoker.telemetry import Telemetry
 
 T = TypeVar("T")
 
@@ -90,20 +100,44 @@ class ResidentInference:
 
     application: Application
     residency: Residency
+    telemetry: Telemetry
+    _requests: ConcurrentRequests = attrs.field(init=False)
 
-    async def answer(self, request: Request) -> AsyncGenerator[Event, None]:
+    def __attrs_post_init__(self) -> None:
+        limits = self.application.settings.config.limits
+        object.__setattr__(self, "_requests", ConcurrentRequests(limits))
+
+    async def answer(
+        self, request: Request, context: RequestContext
+    ) -> AsyncGenerator[Event, None]:
         """See the protocol."""
+        trace = Trace(context)
         try:
+            with self._requests.counted(context.caller):
+                answer = self._answer(request, trace)
+                async with contextlib.aclosing(answer) as events:
+                    async for event in events:
+                        yield event
+        except TooManyRequestsError as exc:
+            yield trace.failed(exc)
+        finally:
+            self.telemetry.tell(trace.record())
+
+    async def _answer(self, request: Request, trace: Trace) -> AsyncGenerator[Event, None]:
+        try:
+            trace.context.caller.require(Scope.INFER)
+            check_limits(request, self.application.settings.config.limits)
             artifact = await asyncio.to_thread(self.application.stores.resolve, request.model)
+            trace.model = artifact.reference.familiar
             plan = self.residency.plan_of(artifact, request.backend)
             if plan is None:
                 plan = await asyncio.to_thread(
                     self.application.plan, artifact, backend=request.backend
                 )
         except StokerError as exc:
-            yield Failed(exc)
+            yield trace.failed(exc)
             return
-        async with contextlib.aclosing(self.residency.answer(plan, request)) as events:
+        async with contextlib.aclosing(self.residency.answer(plan, request, trace)) as events:
             async for event in events:
                 yield event
 
@@ -114,13 +148,20 @@ class ResidentStatus:
 
     application: Application
     residency: Residency
+    logs: EngineLogs
 
     async def runners(self) -> Sequence[RunnerStatus]:
         """See the protocol."""
         return self.residency.statuses()
 
-    async def unload(self, name: str) -> bool:
+    async def log(self, name: str, after: int) -> LogLines:
         """See the protocol."""
+        artifact = await asyncio.to_thread(self.application.stores.resolve, name)
+        return self.logs.after(artifact.digest, after)
+
+    async def unload(self, name: str, caller: Caller) -> bool:
+        """See the protocol."""
+        caller.require(Scope.ADMIN)
         try:
             artifact = await asyncio.to_thread(self.application.stores.resolve, name)
         except ModelNotFoundError:

@@ -11,10 +11,14 @@ from stoker.application import Application, LoadPlan
 from stoker.backend import availability_of
 from stoker.errors import ConfigError, StokerError, UnavailableError
 from stoker.host import Host
+from stoker.keys import ApiKey, KeyRing
+from stoker.supervisor.engine_log import EngineLogs
 from stoker.supervisor.model_uses import ModelUses
+from stoker.supervisor.request_log import log_record
 from stoker.supervisor.residency import Residency
 from stoker.supervisor.runner import ReportLoading, Runner
 from stoker.supervisor.services import ResidentInference, ResidentStatus, StoreCatalog
+from stoker.telemetry import Telemetry
 from stoker.transport import Started, Transport, TransportContext, TransportSpec
 from stoker.version import __version__
 
@@ -30,6 +34,7 @@ async def supervise(application: Application) -> AsyncGenerator[Host, None]:
     config = application.settings.config
 
     uses = ModelUses(application.stores)
+    logs = EngineLogs()
 
     async def start(plan: LoadPlan, report: ReportLoading) -> Runner:
         async with uses.begin(plan.artifact) as use:
@@ -38,18 +43,27 @@ async def supervise(application: Application) -> AsyncGenerator[Host, None]:
                 timeout_s=config.defaults.load_timeout_s,
                 report=report,
                 step_timeout_s=config.defaults.step_timeout_s,
+                log=logs.ring(plan.artifact.digest).add,
             )
             use.last_until(runner.ended)
         return runner
 
-    residency = Residency(start, wait_timeout_s=config.memory.wait_timeout_s)
+    telemetry = Telemetry()
+    telemetry.listen(log_record)
+    residency = Residency(
+        start,
+        wait_timeout_s=config.memory.wait_timeout_s,
+        queue=config.queue,
+        telemetry=telemetry,
+    )
     preloading = asyncio.create_task(_preload(application, residency))
     try:
         yield Host(
             version=__version__,
             catalog=StoreCatalog(application, residency),
-            inference=ResidentInference(application, residency),
-            status=ResidentStatus(application, residency),
+            inference=ResidentInference(application, residency, telemetry),
+            status=ResidentStatus(application, residency, logs),
+            telemetry=telemetry,
         )
     finally:
         preloading.cancel()
@@ -81,6 +95,10 @@ def make_transports(application: Application) -> list[Transport]:
         UnavailableError: None is installed, or a wanted one cannot run here.
     """
     context_dialects = [spec.factory() for _, spec in sorted(application.plugins.dialects.items())]
+    keys = KeyRing(
+        ApiKey(key.name, key.hash, frozenset(key.scopes))
+        for key in application.settings.config.keys
+    )
     transports = []
     for spec in wanted_transports(application):
         availability = availability_of(spec)
@@ -90,7 +108,7 @@ def make_transports(application: Application) -> list[Transport]:
             )
         options = application.settings.options("transports", spec.name, spec.options_type)
         transports.append(
-            spec.factory(TransportContext(options=options, dialects=context_dialects))
+            spec.factory(TransportContext(options=options, dialects=context_dialects, keys=keys))
         )
     return transports
 

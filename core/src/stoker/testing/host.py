@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 
+from stoker.caller import Caller, RequestContext
 from stoker.digest import Digest
 from stoker.errors import ModelNotFoundError
 from stoker.events import ChoiceFinished, Event, Finished, FinishReason, Prefill, TextDelta, Usage
-from stoker.host import Host, ModelCard, RunnerStatus
+from stoker.host import Host, LogLines, ModelCard, RunnerStatus
 from stoker.request import Request
 from stoker.store import StoredManifest
+from stoker.telemetry import Telemetry
 
 MODEL = "test/parrot"
 """The one model that the host lists."""
@@ -34,6 +36,8 @@ class ScriptedHost:
         events: What answers every request.
         hang: Whether answers stop before their last two events, and wait for ever.
         requests: The requests that came, in order.
+        contexts: What came with them.
+        telemetry: What transports listen to; a test tells it what it wants them to hear.
         closed: How many answers were closed before their last event.
     """
 
@@ -41,16 +45,21 @@ class ScriptedHost:
         self.events = tuple(events)
         self.hang = False
         self.requests: list[Request] = []
+        self.contexts: list[RequestContext] = []
         self.closed = 0
+        self.telemetry = Telemetry()
 
     @property
     def host(self) -> Host:
         """The host to give to `Transport.serve`."""
-        return Host(version="0", catalog=self, inference=self, status=self)
+        return Host("0", self, self, self, telemetry=self.telemetry)
 
-    async def answer(self, request: Request) -> AsyncGenerator[Event, None]:
+    async def answer(
+        self, request: Request, context: RequestContext
+    ) -> AsyncGenerator[Event, None]:
         """Play the events."""
         self.requests.append(request)
+        self.contexts.append(context)
         ended = False
         try:
             for event in self.events[:-2] if self.hang else self.events:
@@ -110,9 +119,14 @@ class ScriptedHost:
         """Nothing is loaded."""
         return ()
 
-    async def unload(self, name: str) -> bool:
+    async def log(self, name: str, after: int) -> LogLines:
+        """Nothing was printed."""
+        del name, after
+        return LogLines((), 0)
+
+    async def unload(self, name: str, caller: Caller) -> bool:
         """Nothing was loaded."""
-        del name
+        del name, caller
         return False
 
 

@@ -107,6 +107,7 @@ class EngineInfoWire(msgspec.Struct, frozen=True):
     modes: frozenset[Mode]
     embedding_length: int | None
     matryoshka: bool
+    max_sequences: int | None
 
     @classmethod
     def from_domain(cls, info: EngineInfo) -> EngineInfoWire:
@@ -119,6 +120,7 @@ class EngineInfoWire(msgspec.Struct, frozen=True):
             info.modes,
             info.embedding_length,
             info.matryoshka,
+            info.max_sequences,
         )
 
     def to_domain(self) -> EngineInfo:
@@ -131,4 +133,5 @@ class EngineInfoWire(msgspec.Struct, frozen=True):
             modes=self.modes,
             embedding_length=self.embedding_length,
             matryoshka=self.matryoshka,
+            max_sequences=self.max_sequences,
         )

@@ -113,6 +113,13 @@ class Unload(_Frame, frozen=True, tag="unload"):
     model: str
 
 
+class ReadLog(_Frame, frozen=True, tag="read-log"):
+    """Ask what a model's engine printed."""
+
+    model: str
+    after: int
+
+
 class RunnerStatusWire(msgspec.Struct, frozen=True):
     """See `stoker.host.RunnerStatus`."""
 
@@ -128,6 +135,9 @@ class RunnerStatusWire(msgspec.Struct, frozen=True):
     expires_in_s: float | None
     planned_bytes: int
     pinned: bool
+    running: int
+    waiting: tuple[str, ...]
+    tokens_per_s: float | None
 
     @classmethod
     def from_domain(cls, status: RunnerStatus) -> RunnerStatusWire:
@@ -150,6 +160,13 @@ class Runners(_Frame, frozen=True, tag="runners"):
     pid: int
 
 
+class LogPart(_Frame, frozen=True, tag="log-part"):
+    """What it printed; see `stoker.host.LogLines`."""
+
+    lines: tuple[str, ...]
+    next: int
+
+
 class Unloaded(_Frame, frozen=True, tag="unloaded"):
     """Whether there was anything to unload."""
 
@@ -164,8 +181,8 @@ class Refused(_Frame, frozen=True, tag="refused"):
 
 ToRunner = Load | Submit | Cancel | Shutdown
 FromRunner = LoadProgress | Ready | LoadFailed | Step
-ToServer = Submit | ListRunners | Unload
-FromServer = Step | Runners | Unloaded | Refused
+ToServer = Submit | ListRunners | ReadLog | Unload
+FromServer = Step | Runners | LogPart | Unloaded | Refused
 
 _ENCODER = msgspec.msgpack.Encoder()
 

@@ -26,7 +26,7 @@ def make_transport(context: TransportContext) -> Transport:
     from stoker_example.lines.transport import LinesTransport  # noqa: PLC0415
 
     options = msgspec.convert(context.options, LinesOptions, from_attributes=True)
-    return LinesTransport(port=options.port)
+    return LinesTransport(port=options.port, keys=context.keys)
 
 
 @stoker.hookimpl

@@ -9,13 +9,20 @@ import logging
 import socket
 from typing import Any
 
-from stoker.errors import AddressInUseError, InvalidRequestError, UnavailableError
+from stoker.caller import Caller, RequestContext
+from stoker.errors import (
+    AddressInUseError,
+    InvalidRequestError,
+    UnauthenticatedError,
+    UnavailableError,
+)
 from stoker.host import Host
+from stoker.keys import NO_KEYS, KeyRing
 from stoker.transport import Started, Transport
 from stoker_example.lines.wire import decode, encode, encode_error
 
 ADDRESS = "127.0.0.1"
-"""Loopback only: these lines have no authentication."""
+"""Loopback only: these lines carry no API key, so a server that has keys refuses them."""
 MAX_LINE_BYTES = 1024 * 1024
 MAX_WAITING_LINES = 16
 IDLE_TIMEOUT_S = 600
@@ -31,8 +38,9 @@ logger = logging.getLogger(__name__)
 class LinesTransport(Transport):
     """Any number of connections; on each, one request after another."""
 
-    def __init__(self, *, port: int) -> None:
+    def __init__(self, *, port: int, keys: KeyRing = NO_KEYS) -> None:
         self._port = port
+        self._keys = keys
 
     async def serve(self, host: Host, started: Started) -> None:
         """Serve until cancelled.
@@ -46,7 +54,7 @@ class LinesTransport(Transport):
         async with asyncio.TaskGroup() as connections:
 
             def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-                connections.create_task(_serve_connection(host, reader, writer))
+                connections.create_task(_serve_connection(host, self._keys, reader, writer))
 
             server = await asyncio.start_server(accept, sock=listener, limit=MAX_LINE_BYTES)
             try:
@@ -77,13 +85,16 @@ def _listen(port: int) -> socket.socket:
 
 
 async def _serve_connection(
-    host: Host, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    host: Host, keys: KeyRing, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> None:
     """Serve one client. What goes wrong here is this client's alone."""
     try:
         # A client that vanishes or stalls has nobody left to be told.
         with contextlib.suppress(OSError, TimeoutError):
-            await _converse(host, reader, writer)
+            await _converse(host, keys.caller(None, ADDRESS), reader, writer)
+    except UnauthenticatedError as exc:
+        with contextlib.suppress(OSError, TimeoutError):
+            await _send(writer, encode_error(exc.message))
     except Exception:
         # Let out, it would end the task group and with it everybody's connection.
         logger.exception("A connection ended with an error that nobody expected.")
@@ -91,11 +102,13 @@ async def _serve_connection(
         writer.close()
 
 
-async def _converse(host: Host, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _converse(
+    host: Host, caller: Caller, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
     """Read and answer side by side, so that a client that leaves is noticed at once."""
     lines: asyncio.Queue[bytes] = asyncio.Queue(MAX_WAITING_LINES)
     reading = asyncio.create_task(_read_lines(reader, lines))
-    answering = asyncio.create_task(_answer_lines(host, lines, writer))
+    answering = asyncio.create_task(_answer_lines(host, caller, lines, writer))
     try:
         await asyncio.wait({reading, answering}, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -132,12 +145,12 @@ async def _read_lines(reader: asyncio.StreamReader, lines: asyncio.Queue[bytes])
 
 
 async def _answer_lines(
-    host: Host, lines: asyncio.Queue[bytes], writer: asyncio.StreamWriter
+    host: Host, caller: Caller, lines: asyncio.Queue[bytes], writer: asyncio.StreamWriter
 ) -> None:
     while True:
         async with asyncio.timeout(IDLE_TIMEOUT_S):
             line = await lines.get()
-        await _answer(host, line, writer)
+        await _answer(host, caller, line, writer)
 
 
 async def _cancel(task: asyncio.Task[Any]) -> None:
@@ -148,7 +161,7 @@ async def _cancel(task: asyncio.Task[Any]) -> None:
         task.exception()
 
 
-async def _answer(host: Host, line: bytes, writer: asyncio.StreamWriter) -> None:
+async def _answer(host: Host, caller: Caller, line: bytes, writer: asyncio.StreamWriter) -> None:
     try:
         request = decode(line)
     except InvalidRequestError as exc:
@@ -156,7 +169,8 @@ async def _answer(host: Host, line: bytes, writer: asyncio.StreamWriter) -> None
         return
     # Leaving the block closes the iterator, and that cancels the request: also when this task is
     # cancelled because the client has gone.
-    async with contextlib.aclosing(host.inference.answer(request)) as events:
+    answer = host.inference.answer(request, RequestContext(caller))
+    async with contextlib.aclosing(answer) as events:
         async for event in events:
             if data := encode(event):
                 await _send(writer, data)

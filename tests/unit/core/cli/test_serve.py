@@ -151,7 +151,7 @@ def test_ps_and_stop(stoker, serve, model: str) -> None:
         assert (process.pid, [address]) == (document["pid"], document["addresses"])
         assert (model, "faulty", "ready") == (runner["model"], runner["backend"], runner["state"])
         assert ["MODEL", "BACKEND", "STATE"] == header.split()[:3]
-        assert [model, "faulty", "ready", "1000", "0", "B", "0", "test"] == line.split()[:8]
+        assert [model, "faulty", "ready", "1000", "0", "B", "0", "0"] == line.split()[:8]
         assert " in 4 minutes" in line
 
         assert 3 == stoker("stop", "ai/none").code

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from stoker.caller import Caller, RequestContext
 from stoker.control.client import ControlClient
 from stoker.control.place import socket_path
 from stoker.control.server import control_server
@@ -38,7 +39,9 @@ class FakeServices:
     def __init__(self) -> None:
         self.ended = asyncio.Event()
 
-    async def answer(self, request: GenerateRequest) -> AsyncGenerator[Event, None]:
+    async def answer(
+        self, request: GenerateRequest, context: RequestContext
+    ) -> AsyncGenerator[Event, None]:
         try:
             if request.model == "endless":
                 while True:
@@ -52,7 +55,7 @@ class FakeServices:
     async def runners(self) -> Sequence[RunnerStatus]:
         return [STATUS]
 
-    async def unload(self, name: str) -> bool:
+    async def unload(self, name: str, caller: Caller) -> bool:
         if name == "bad":
             raise InvalidReferenceError("bad is no name")
         return name == "ai/x"

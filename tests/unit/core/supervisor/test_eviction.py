@@ -8,6 +8,7 @@ import pytest
 
 from stoker.estimate import DeviceNeed
 from stoker.supervisor.eviction import choose_victims, fits, in_order, used_bytes
+from stoker.supervisor.request_queue import RequestQueue
 from stoker.supervisor.resident import Resident
 
 NOW_S = 1000.0
@@ -27,7 +28,8 @@ def make(make_plan: Any) -> Any:
         **options: Any,
     ) -> Resident:
         plan = make_plan(name, name=f"test/{name}", need_bytes=need, budget_bytes=30, **options)
-        made = Resident(plan, users=users, holds_memory=True)
+        made = Resident(plan, RequestQueue("m", max_waiting=1, wait_timeout_s=1), users=users)
+        made.holds_memory = True
         made.runner = sentinel.runner
         made.idle_since_s, made.loading_s = NOW_S - idle_s, loading_s
         return made

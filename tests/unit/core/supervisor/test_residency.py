@@ -10,7 +10,9 @@ import psutil
 import pytest
 
 from stoker.application import LoadPlan
+from stoker.caller import LOCAL, Caller, RequestContext, Scope
 from stoker.errors import (
+    DeadlineExceededError,
     InsufficientMemoryError,
     LoadError,
     OperationCancelledError,
@@ -19,11 +21,14 @@ from stoker.errors import (
     StokerError,
     UnavailableError,
 )
-from stoker.events import Event, Failed, Finished, Loading, TextDelta
+from stoker.events import Event, Failed, Finished, Loading, Queued, TextDelta
 from stoker.host import RunnerState
 from stoker.request import GenerateRequest, TextPrompt
 from stoker.supervisor.residency import Residency
 from stoker.supervisor.runner import ReportLoading, Runner
+from stoker.supervisor.trace import Trace
+
+CONTEXT = RequestContext(LOCAL)
 
 
 class Starts:
@@ -52,7 +57,7 @@ async def residency(starts: Starts) -> AsyncIterator[Residency]:
 
 async def _answer(residency: Residency, plan: LoadPlan, prompt: str = "") -> list[Event]:
     request = GenerateRequest("test/words", TextPrompt(prompt))
-    return [event async for event in residency.answer(plan, request)]
+    return [event async for event in residency.answer(plan, request, Trace(CONTEXT))]
 
 
 async def _until_gone(residency: Residency) -> None:
@@ -244,7 +249,7 @@ async def test_leaving_early_cancels_and_starts_the_keep_alive(
     plan = make_plan()
     request = GenerateRequest("test/words", TextPrompt("for ever"))
 
-    async with contextlib.aclosing(residency.answer(plan, request)) as events:
+    async with contextlib.aclosing(residency.answer(plan, request, Trace(CONTEXT))) as events:
         async for event in events:
             if isinstance(event, TextDelta):
                 break
@@ -437,7 +442,7 @@ async def test_a_request_may_set_the_keep_alive(residency: Residency, make_plan:
     plan = make_plan()
     request = GenerateRequest("test/words", TextPrompt(""), keep_alive_s=0.0)
 
-    events = [event async for event in residency.answer(plan, request)]
+    events = [event async for event in residency.answer(plan, request, Trace(CONTEXT))]
 
     assert isinstance(events[-1], Finished)
     await asyncio.wait_for(_until_gone(residency), 10)
@@ -528,3 +533,73 @@ async def test_loads_and_unloads_leave_nothing(residency: Residency, make_plan: 
 def _tree_bytes() -> int:
     process = psutil.Process()
     return sum(item.memory_info().rss for item in [process, *process.children(recursive=True)])
+
+
+def _trace(caller: str, timeout_s: float | None = None) -> Trace:
+    return Trace(RequestContext(Caller(caller, frozenset(Scope)), timeout_s=timeout_s))
+
+
+async def test_callers_take_turns(residency: Residency, make_plan: Any) -> None:
+    """One request of a second caller does not wait for all of the first, who hear their places."""
+    plan = make_plan("one two", delay_s=0.02, max_sequences=1)
+    ended: list[str] = []
+
+    async def ask(caller: str) -> list[Event]:
+        request = GenerateRequest("test/words", TextPrompt(""))
+        events = [event async for event in residency.answer(plan, request, _trace(caller))]
+        ended.append(caller)
+        return events
+
+    greedy = [asyncio.create_task(ask("greedy")) for _ in range(8)]
+    await asyncio.sleep(0)
+    answers = await asyncio.gather(ask("ann"), *greedy)
+
+    assert all(isinstance(events[-1], Finished) for events in answers)
+    assert any(isinstance(event, Queued) for event in answers[-1])
+    assert ended.index("ann") < 4
+    assert (0, ()) == (residency.statuses()[0].running, residency.statuses()[0].waiting)
+
+
+async def test_who_waits_is_shown_and_may_leave(residency: Residency, make_plan: Any) -> None:
+    """The status names the callers in order; one that leaves the queue takes no turn."""
+    plan = make_plan("one", delay_s=0.01, max_sequences=1)
+    request = GenerateRequest("test/words", TextPrompt("for ever"))
+
+    async def hold(caller: str) -> None:
+        async for _ in residency.answer(plan, request, _trace(caller)):
+            pass
+
+    tasks = [asyncio.create_task(hold(name)) for name in ("a", "b", "c", "d")]
+    while not (statuses := residency.statuses()) or statuses[0].running < 2:  # noqa: ASYNC110 - no event tells
+        await asyncio.sleep(0.01)
+    waiting = residency.statuses()[0].waiting
+    tasks[2].cancel()
+    await asyncio.wait([tasks[2]])
+
+    assert ("c", "d") == waiting
+    assert ("d",) == residency.statuses()[0].waiting
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_a_deadline_ends_a_running_answer(residency: Residency, make_plan: Any) -> None:
+    """The model stops working for a request whose time is up."""
+    plan = make_plan("one", delay_s=0.01)
+    request = GenerateRequest("test/words", TextPrompt("for ever"))
+    events = [event async for event in residency.answer(plan, request, _trace("ann", 1.0))]
+
+    assert isinstance(events[-1], Failed)
+    assert isinstance(events[-1].error, DeadlineExceededError)
+    assert 0 == residency.statuses()[0].active_requests
+
+
+async def test_a_deadline_ends_the_wait_for_a_load(residency: Residency, make_plan: Any) -> None:
+    """Nobody waits longer for a model than they said."""
+    plan = make_plan("one", load="hang")
+    request = GenerateRequest("test/words", TextPrompt("x"))
+    events = [event async for event in residency.answer(plan, request, _trace("ann", 0.2))]
+
+    assert isinstance(events[-1], Failed)
+    assert isinstance(events[-1].error, DeadlineExceededError)
+    await _until_gone(residency)

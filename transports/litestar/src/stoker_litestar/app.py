@@ -3,34 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from litestar import Litestar
+from litestar import Litestar, Request
 from litestar.handlers import HTTPRouteHandler
 
 from stoker.dialect import AnswerRoute, Dialect, ModelRoute, ModelsRoute, Route
 from stoker.host import Host
+from stoker.keys import NO_KEYS, KeyRing
+from stoker_litestar.authentication import NEEDS, authentication, reads_and_writes
 from stoker_litestar.dialects.openai.error import encode_error
 from stoker_litestar.distribution import distribution_handler
 from stoker_litestar.error_response import exception_handler
 from stoker_litestar.generation import answer_handler
 from stoker_litestar.health import health_handler
+from stoker_litestar.metrics import metrics_handler
 from stoker_litestar.model_routes import model_handler, models_handler
 from stoker_litestar.options import HttpOptions
+from stoker_litestar.origins import cors, origin_check
 from stoker_litestar.rebinding import host_check
 
 
-def build_app(host: Host, dialects: Sequence[Dialect], options: HttpOptions) -> Litestar:
+def build_app(
+    host: Host, dialects: Sequence[Dialect], options: HttpOptions, keys: KeyRing = NO_KEYS
+) -> Litestar:
     """Make the application.
 
-    Errors of a dialect's routes have the dialect's form; what belongs to none (an unknown path, a
-    wrong method) has OpenAI's.
+    What comes in is checked in this order: is it for us (`Host`), may its web page ask (`Origin`),
+    and who is it. Errors of a dialect's routes have the dialect's form; what belongs to none (an
+    unknown path, a wrong method) has OpenAI's.
     """
     handlers = [
         _handler(route, dialect, host, options) for dialect in dialects for route in dialect.routes
     ]
+    distribution = distribution_handler(host, options)
+    distribution.opt[NEEDS] = reads_and_writes
+    checks = (host_check(options), origin_check(options), authentication(keys))
+
+    async def check(request: Request[Any, Any, Any]) -> None:
+        for passes in checks:
+            await passes(request)
+
     return Litestar(
-        [*handlers, distribution_handler(host, options), health_handler(host)],
-        before_request=host_check(options),
+        [*handlers, distribution, health_handler(host), metrics_handler(host)],
+        before_request=check,
+        cors_config=cors(options),
         exception_handlers={Exception: exception_handler(encode_error)},
         request_max_body_size=options.max_body_bytes,
         # Descriptions of routes that Litestar derives from these handlers would say nothing true.

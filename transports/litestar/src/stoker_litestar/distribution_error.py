@@ -33,6 +33,7 @@ _CODES: dict[type[StokerError], str] = {
     errors.NotFoundError: "NAME_UNKNOWN",
     BlobUnknownError: "BLOB_UNKNOWN",
     errors.AccessDeniedError: "DENIED",
+    errors.UnauthenticatedError: "UNAUTHORIZED",
     errors.OverloadedError: "TOOMANYREQUESTS",
     MethodNotAllowedError: "UNSUPPORTED",
     RangeNotSatisfiableError: "RANGE_INVALID",

@@ -55,10 +55,13 @@ STATUSES: dict[type[StokerError], HTTPStatus] = {
     errors.InvalidArtifactError: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.NotFoundError: HTTPStatus.NOT_FOUND,
     errors.AccessDeniedError: HTTPStatus.FORBIDDEN,
+    errors.UnauthenticatedError: HTTPStatus.UNAUTHORIZED,
     errors.ConflictError: HTTPStatus.CONFLICT,
     errors.UnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.TransferError: HTTPStatus.BAD_GATEWAY,
     errors.InsufficientMemoryError: HTTPStatus.INSUFFICIENT_STORAGE,
+    errors.DeadlineExceededError: HTTPStatus.GATEWAY_TIMEOUT,
+    errors.TooManyRequestsError: HTTPStatus.TOO_MANY_REQUESTS,
     errors.OperationCancelledError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.PluginError: HTTPStatus.INTERNAL_SERVER_ERROR,
     BodyTimeoutError: HTTPStatus.REQUEST_TIMEOUT,
@@ -98,14 +101,23 @@ def http_error(request: Request[Any, Any, Any], exc: BaseException) -> HttpError
             error = errors.InvalidInputError(exc.detail)
         case _:
             error = unforeseen(exc)
-    status = next(STATUSES[cls] for cls in type(error).__mro__ if cls in STATUSES)
+    status = status_of(error)
     if isinstance(error, errors.OverloadedError):
         headers["retry-after"] = str(math.ceil(error.retry_after_s))
+    elif isinstance(error, errors.UnauthenticatedError):
+        # Clients of registries know Basic; for others it would make browsers ask for a password.
+        scheme = "Basic" if f"{request.url.path}/".startswith("/v2/") else "Bearer"
+        headers["www-authenticate"] = f'{scheme} realm="stoker"'
     elif isinstance(error, MethodNotAllowedError):
         headers["allow"] = error.allow
     elif isinstance(error, RangeNotSatisfiableError):
         headers["content-range"] = f"bytes */{error.size_bytes}"
     return HttpError(error, status, headers)
+
+
+def status_of(error: StokerError) -> HTTPStatus:
+    """The status of an error: that of the nearest of its classes in the table."""
+    return next(STATUSES[cls] for cls in type(error).__mro__ if cls in STATUSES)
 
 
 def unforeseen(exc: BaseException) -> StokerError:

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 import time
-import uuid
 from http import HTTPStatus
 from typing import Any
 
@@ -14,10 +13,13 @@ from litestar import Request, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp, Receive, Scope, Send
 
+from stoker.caller import RequestContext
 from stoker.dialect import AnswerRoute, Call, Dialect, ResponseContext, ResponseEncoder
 from stoker.errors import StokerError, UnavailableError
 from stoker.events import Failed, Finished, Loading, Queued
 from stoker.host import Host
+from stoker_litestar.authentication import caller_of
+from stoker_litestar.deadline import timeout_of
 from stoker_litestar.error_response import exception_handler, unforeseen
 from stoker_litestar.options import HttpOptions
 from stoker_litestar.outbox import Outbox
@@ -30,6 +32,9 @@ _STOPPING = "The server is stopping, before the answer is complete: ask again wh
 GOODBYE_TIMEOUT_S = 1.0
 """How long the last words of a stopping server may take to go out."""
 
+WAITING_AFTER_S = 2.0
+"""When a request has waited for so long, its stream begins, with comments."""
+
 CLOSE_TIMEOUT_S = 10.0
 """How long the cancellation of a request may take before it is left behind."""
 
@@ -41,7 +46,8 @@ def answer_handler(
 
     async def answer(request: Request[Any, Any, Any]) -> ASGIApp:
         call = route.decode(await read_body(request, options))
-        return Generation(call, host, write_timeout_s=options.write_timeout_s)
+        context = RequestContext(caller_of(request), timeout_s=timeout_of(request))
+        return Generation(call, host, context, write_timeout_s=options.write_timeout_s)
 
     handle_exception = exception_handler(dialect.encode_error)
     return post(route.path, exception_handlers={Exception: handle_exception})(answer)
@@ -54,12 +60,17 @@ class Generation:
     caller's own sends what is in the outbox. Whoever is done first ends the others.
     """
 
-    def __init__(self, call: Call, host: Host, *, write_timeout_s: float) -> None:
+    def __init__(
+        self, call: Call, host: Host, context: RequestContext, *, write_timeout_s: float
+    ) -> None:
         self._call = call
         self._host = host
+        self._context = context
         self._write_timeout_s = write_timeout_s
         self._outbox = Outbox()
         self._started = False
+        self._waiting = b""
+        """What a stream would say now of a request that waits."""
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         """Answer.
@@ -67,7 +78,7 @@ class Generation:
         Raises:
             StokerError: The request failed, or the server stops, before anything was sent.
         """
-        context = ResponseContext(id=uuid.uuid4().hex, created_s=int(time.time()))
+        context = ResponseContext(id=self._context.id, created_s=int(time.time()))
         encoder = self._call.encoder(context)
         tasks = (
             asyncio.create_task(self._read_events(encoder)),
@@ -108,18 +119,25 @@ class Generation:
         self._outbox.abandon()
 
     async def _read_events(self, encoder: ResponseEncoder) -> None:
-        """Encode events as they come; the first that is no waiting begins a stream."""
+        """Encode events as they come; the first that is no waiting begins a stream.
+
+        So does a long wait, which the client then hears of. Until then a failure has a status.
+        """
         outbox = self._outbox
-        events = self._host.inference.answer(self._call.request)
+        events = self._host.inference.answer(self._call.request, self._context)
         try:
             async with contextlib.aclosing(events):
                 async for event in events:
                     if isinstance(event, Failed) and not outbox.streaming:
                         outbox.fail(event.error)
                         return
-                    if self._call.stream and not isinstance(event, Queued | Loading):
+                    data = encoder.feed(event)
+                    if isinstance(event, Queued | Loading):
+                        self._tell_of_waiting(data)
+                        continue
+                    if self._call.stream:
                         outbox.stream()
-                    outbox.put(encoder.feed(event))
+                    outbox.put(data)
                     if isinstance(event, Finished | Failed):
                         outbox.close()
                         return
@@ -128,6 +146,20 @@ class Generation:
             raise StokerError("The answer broke off: its stream has no last event.")  # noqa: TRY301 - one path for all that breaks
         except Exception as exc:  # noqa: BLE001 - whatever broke, the client must hear of it
             self._break_off(encoder, exc)
+
+    def _tell_of_waiting(self, data: bytes) -> None:
+        if self._outbox.streaming:
+            self._outbox.put(data)
+        elif self._call.stream and data:
+            if not self._waiting:
+                asyncio.get_running_loop().call_later(WAITING_AFTER_S, self._begin_to_wait)
+            self._waiting = data
+
+    def _begin_to_wait(self) -> None:
+        outbox = self._outbox
+        if not (outbox.streaming or outbox.closed or outbox.abandoned):
+            outbox.put(self._waiting)
+            outbox.stream()
 
     def _break_off(self, encoder: ResponseEncoder, exc: Exception) -> None:
         outbox = self._outbox
@@ -183,6 +215,7 @@ class Generation:
     async def _start(self, send: Send, headers: list[tuple[bytes, bytes]]) -> None:
         status = HTTPStatus.OK
         self._started = True
+        headers.append((b"x-request-id", self._context.id.encode()))
         await send({"type": "http.response.start", "status": status, "headers": headers})
 
     async def _send(self, send: Send, data: bytes, *, more: bool) -> None:

@@ -7,6 +7,7 @@ from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
 
 from stoker.host import Host
+from stoker_litestar.authentication import NEEDS, anybody
 
 
 def health_handler(host: Host) -> HTTPRouteHandler:
@@ -16,4 +17,4 @@ def health_handler(host: Host) -> HTTPRouteHandler:
     async def health() -> Response[bytes]:
         return Response(body, media_type="application/json")
 
-    return get("/health")(health)
+    return get("/health", opt={NEEDS: anybody})(health)

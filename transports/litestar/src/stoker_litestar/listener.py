@@ -3,38 +3,33 @@
 from __future__ import annotations
 
 import errno
-import ipaddress
 import os
 import socket
 
 from stoker.errors import AddressInUseError, ConfigError
+from stoker.keys import KeyRing, is_loopback
 from stoker_litestar.options import HttpOptions
 
 _SOURCE = "transports.http"
 
 
-def check_exposure(options: HttpOptions) -> None:
+def check_exposure(options: HttpOptions, keys: KeyRing) -> None:
     """Let an address through that only this machine reaches, or one that is meant to be open.
 
     Raises:
         ConfigError: Other machines could reach the address, and nothing would ask them for a key.
     """
-    if options.insecure or options.host == "localhost":
+    if options.insecure or keys or is_loopback(options.host):
         return
-    try:
-        loopback = ipaddress.ip_address(options.host).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback:
-        raise ConfigError(
-            source=_SOURCE,
-            key="host",
-            problem=(
-                f"other machines could reach {options.host} and use it freely, because there are"
-                " no API keys yet: listen at 127.0.0.1, or set insecure = true if a firewall or a"
-                " proxy guards it"
-            ),
-        )
+    raise ConfigError(
+        source=_SOURCE,
+        key="host",
+        problem=(
+            f"other machines could reach {options.host} and use it freely, because there are no"
+            " API keys: make one with `stoker keys new NAME`, listen at 127.0.0.1, or set"
+            " insecure = true if a firewall or a proxy guards it"
+        ),
+    )
 
 
 def bind(options: HttpOptions) -> socket.socket:
@@ -77,7 +72,7 @@ def bind(options: HttpOptions) -> socket.socket:
     return listener
 
 
-def url(listener: socket.socket) -> str:
+def url(listener: socket.socket, *, scheme: str = "http") -> str:
     """The address that clients use, for people."""
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"

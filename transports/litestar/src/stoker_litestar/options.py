@@ -17,9 +17,16 @@ class HttpOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 12434
     """The port to listen at; 0 takes any that is free."""
     insecure: bool = False
-    """Listen at an address that other machines reach, although there are no API keys yet."""
+    """Listen at an address that other machines reach, although there are no API keys."""
     allowed_hosts: tuple[str, ...] = ()
     """Further names that clients may call the server by, besides its addresses and `localhost`."""
+    allowed_origins: tuple[str, ...] = ()
+    """Web pages that may use the server from a browser, like `https://chat.example.com`; `*` lets
+    every page in. Pages that this server serves itself need not be listed."""
+    tls_certificate_file: str | None = None
+    """The certificate (and chain) in PEM; with it the server speaks https only."""
+    tls_key_file: str | None = None
+    """The certificate's private key in PEM; unset when it is in the certificate's file."""
     max_body_bytes: Annotated[int, msgspec.Meta(ge=1)] = 64 * 1024 * 1024
     """The largest request body; images and audio travel inside it."""
     read_timeout_s: Seconds = 60.0

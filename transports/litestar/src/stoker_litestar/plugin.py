@@ -16,7 +16,7 @@ def _http(context: TransportContext) -> Transport:
     options = context.options
     if not isinstance(options, HttpOptions):
         raise TypeError(f"options must be HttpOptions, not {type(options).__name__}")
-    return HttpTransport(options, context.dialects)
+    return HttpTransport(options, context.dialects, context.keys)
 
 
 def _openai() -> Dialect:

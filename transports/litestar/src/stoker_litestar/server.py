@@ -12,10 +12,12 @@ from uvicorn import Config, Server
 
 from stoker.dialect import Dialect
 from stoker.host import Host
+from stoker.keys import NO_KEYS, KeyRing
 from stoker.transport import Started, Transport
 from stoker_litestar import listener as listening
 from stoker_litestar.app import build_app
 from stoker_litestar.options import HttpOptions
+from stoker_litestar.tls import check_tls
 
 KEEP_ALIVE_S = 75
 """How long an idle connection stays open; longer than clients keep theirs in a pool."""
@@ -27,14 +29,19 @@ LAST_GRACE_S = 2.0
 class HttpTransport(Transport):
     """Serves dialects and the distribution API over HTTP."""
 
-    def __init__(self, options: HttpOptions, dialects: Sequence[Dialect]) -> None:
+    def __init__(
+        self, options: HttpOptions, dialects: Sequence[Dialect], keys: KeyRing = NO_KEYS
+    ) -> None:
         """Check the options.
 
         Raises:
-            ConfigError: The host is one that other machines reach.
+            ConfigError: The host is one that other machines reach, without keys; or the files for
+                TLS are none.
         """
-        listening.check_exposure(options)
+        listening.check_exposure(options, keys)
+        check_tls(options)
         self._options = options
+        self._keys = keys
         self._dialects = dialects
 
     async def serve(self, host: Host, started: Started) -> None:
@@ -46,8 +53,10 @@ class HttpTransport(Transport):
         """
         listener = await asyncio.to_thread(listening.bind, self._options)
         with listener:
-            address = listening.url(listener)
-            config = _config(build_app(host, self._dialects, self._options), self._options)
+            scheme = "https" if self._options.tls_certificate_file else "http"
+            address = listening.url(listener, scheme=scheme)
+            app = build_app(host, self._dialects, self._options, self._keys)
+            config = _config(app, self._options)
             server = _EmbeddedServer(config, lambda: started(address))
             await _run(server, listener)
 
@@ -77,6 +86,8 @@ def _config(app: Any, options: HttpOptions) -> Config:
         access_log=False,
         server_header=False,
         proxy_headers=False,
+        ssl_certfile=options.tls_certificate_file,
+        ssl_keyfile=options.tls_key_file,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=options.drain_timeout_s,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import click
@@ -23,9 +24,17 @@ if TYPE_CHECKING:
     multiple=True,
     help="Start this transport only. May be given several times.",
 )
+@click.option(
+    "--insecure", is_flag=True, help="Let other machines in although there are no API keys."
+)
 @click.pass_obj
 def command(
-    invocation: Invocation, *, host: str | None, port: int | None, transports: tuple[str, ...]
+    invocation: Invocation,
+    *,
+    host: str | None,
+    port: int | None,
+    transports: tuple[str, ...],
+    insecure: bool,
 ) -> None:
     """Serve models to clients until it is stopped.
 
@@ -36,17 +45,20 @@ def command(
 
     from stoker.cli.serving import serve
 
-    application = _application(invocation, host, port, transports)
+    # None is "not said".
+    values = {"host": host, "port": port, "insecure": insecure or None}
+    application = _application(invocation, values, transports)
+    invocation.log_as(application.settings.config.log)
     asyncio.run(serve(application, _announce))
 
 
 def _application(
-    invocation: Invocation, host: str | None, port: int | None, transports: tuple[str, ...]
+    invocation: Invocation, values: Mapping[str, object], transports: tuple[str, ...]
 ) -> Application:
     """The application, with the command's options as settings.
 
     Raises:
-        ConfigError: A setting is wrong, or the main transport has no host or port.
+        ConfigError: A setting is wrong, or the main transport does not have it.
         UnavailableError: No transport is installed.
     """
     from stoker.application import Application
@@ -57,10 +69,11 @@ def _application(
     flags = [Flag("--transport", ("serve", "transports"), transports)] if transports else []
     application = invocation.application(flags)
     main = wanted_transports(application)[0].name
-    if host is not None:
-        flags.append(Flag("--host", ("transports", main, "host"), host))
-    if port is not None:
-        flags.append(Flag("--port", ("transports", main, "port"), port))
+    flags += [
+        Flag(f"--{name}", ("transports", main, name), value)
+        for name, value in values.items()
+        if value is not None
+    ]
     settings = load_settings(config_file=invocation.config_file, flags=invocation.flags(flags))
     return Application(settings, application.plugins)
 

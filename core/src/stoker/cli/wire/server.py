@@ -25,6 +25,9 @@ class RunnerDocument(msgspec.Struct, frozen=True):
     expires_in_s: float | None
     planned_bytes: int
     pinned: bool
+    running: int
+    waiting: tuple[str, ...]
+    tokens_per_s: float | None
 
     @classmethod
     def from_domain(cls, status: RunnerStatus) -> Self:

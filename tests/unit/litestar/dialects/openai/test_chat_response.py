@@ -41,8 +41,6 @@ from .conftest import (
 )
 
 HELLO: list[Event] = [
-    Queued(0),
-    Loading("reading weights"),
     Prefill(5, 5),
     TextDelta("Hel"),
     TextDelta('lo\n"'),
@@ -130,11 +128,15 @@ def test_a_stream_to_the_letter() -> None:
     ) == stream(HELLO)
 
 
-def test_waiting_says_nothing() -> None:
+def test_waiting_is_said_in_comments() -> None:
     """The first chunk comes when the request was accepted, and once."""
     encoder = ChatStreamEncoder(CONTEXT, model="m", n=1, include_usage=False)
+    waiting = [Queued(1), Loading("starting"), Loading("reading", 0.5)]
 
-    assert b"" == feed(encoder, [Queued(1), Loading("reading")])
+    assert (
+        b": queued, 1 before this one\n\n: loading: starting\n\n: loading: reading 50%\n\n"
+        == feed(encoder, waiting)
+    )
     assert 1 == len(sse_data(encoder.feed(Prefill(0, 5))))
     assert b"" == encoder.feed(Prefill(5, 5))
 
@@ -188,7 +190,7 @@ def test_tool_calls() -> None:
 
 def test_reasoning_has_a_field_of_its_own() -> None:
     """What the model thinks is not part of the answer."""
-    events: list[Event] = [Prefill(5, 5), ReasoningDelta("Hm."), *HELLO[3:]]
+    events: list[Event] = [Prefill(5, 5), ReasoningDelta("Hm."), *HELLO[1:]]
 
     assert {"reasoning_content": "Hm."} == chunks(stream(events))[1]["choices"][0]["delta"]
     assert "Hm." == whole(events)["choices"][0]["message"]["reasoning_content"]
@@ -217,7 +219,7 @@ def test_logprobs() -> None:
 
 def test_a_failure_ends_the_stream_without_done() -> None:
     """The error is an event that clients turn into their own error."""
-    events: list[Event] = [*HELLO[:4], Failed(RunnerCrashedError("It died."))]
+    events: list[Event] = [*HELLO[:2], Failed(RunnerCrashedError("It died."))]
 
     last = sse_data(stream(events))[-1]
 

@@ -15,9 +15,7 @@ from stoker.events import (
     Failed,
     Finished,
     FinishReason,
-    Loading,
     Prefill,
-    Queued,
     TextDelta,
     TokenLogprob,
 )
@@ -40,8 +38,6 @@ from .conftest import (
 )
 
 HELLO: list[Event] = [
-    Queued(0),
-    Loading("reading weights"),
     Prefill(5, 5),
     TextDelta("Hel"),
     TextDelta("lo"),
@@ -150,7 +146,7 @@ def test_logprobs() -> None:
 
 def test_a_failure_ends_the_stream_without_done() -> None:
     """The error is an event that clients turn into their own error."""
-    events: list[Event] = [*HELLO[:4], Failed(RunnerCrashedError("It died."))]
+    events: list[Event] = [*HELLO[:2], Failed(RunnerCrashedError("It died."))]
 
     assert "runner_crashed" == json.loads(sse_data(stream(events))[-1])["error"]["code"]
 

@@ -12,7 +12,9 @@ from stoker.events import (
     Failed,
     Finished,
     FinishReason,
+    Loading,
     Prefill,
+    Queued,
     ReasoningDelta,
     TextDelta,
     TokenLogprob,
@@ -179,6 +181,8 @@ class ChatStreamEncoder(ResponseEncoder):
             case Failed():
                 # No [DONE]: the stream did not come to its end.
                 return sse.event(error_object(event.error))
+            case Queued() | Loading():
+                return sse.waiting(event)
             case _:
                 return b""
         return data if self._opened else self._open() + data
