@@ -18,8 +18,8 @@ from stoker.artifact import ModelBundle
 from stoker.backend import Device
 from stoker.errors import InvalidArtifactError
 from stoker.estimate import HOST, DeviceMemory, DeviceNeed, MemoryEstimate
-from stoker.media_types import Role
 from stoker.weights import read_gguf_header
+from stoker_llama_cpp.draft_weights import draft_paths
 from stoker_llama_cpp.model_shape import LayerShape, ModelShape
 from stoker_llama_cpp.options import MAX_SEQUENCES, LlamaCppOptions
 
@@ -72,8 +72,7 @@ def estimate(bundle: ModelBundle, options: msgspec.Struct) -> MemoryEstimate:
     shape = ModelShape.from_headers([read_gguf_header(path) for path in bundle.weights])
     pools = shape.pools or settings.pooling is not None
     gpus = () if settings.gpu_layers == 0 else _gpus()
-    draft_paths = _draft_paths(bundle, settings)
-    headers = [read_gguf_header(path) for path in draft_paths]
+    headers = [read_gguf_header(path) for path in draft_paths(bundle, settings)]
     draft = ModelShape.from_headers(headers) if headers else None
 
     def needs(context_length: int) -> tuple[DeviceNeed, ...]:
@@ -90,15 +89,6 @@ def estimate(bundle: ModelBundle, options: msgspec.Struct) -> MemoryEstimate:
         configure=_with_context_length,
         devices=tuple(DeviceMemory(gpu.name, gpu.memory_bytes) for gpu in gpus),
     )
-
-
-def _draft_paths(bundle: ModelBundle, options: LlamaCppOptions) -> Sequence[Path]:
-    """As `stoker_llama_cpp.draft_loading` finds them, which imports the engine."""
-    if not options.speculation:
-        return ()
-    if options.draft_model is None:
-        return bundle.paths(Role.DRAFT)
-    return (Path(options.draft_model).expanduser(),)
 
 
 def _draft(shape: ModelShape, model: _Needs) -> _Needs:
