@@ -12,13 +12,10 @@ from llama_cpp import llama_cpp as native
 
 from stoker.errors import LoadError, UnavailableError
 from stoker_llama_cpp.context import base_params, context_length_of, new_context
+from stoker_llama_cpp.context_shape import DEFAULT_TEXT_LENGTH
 from stoker_llama_cpp.log import LOG, cause
 from stoker_llama_cpp.model import Model
 from stoker_llama_cpp.options import LlamaCppOptions
-
-DEFAULT_CONTEXT_LENGTH = 2048
-"""What a text may have unless the options say so. llama.cpp sets aside a row of logits for each of
-its tokens, which nobody reads: 2 GB for 2048 tokens of a vocabulary of 250 000."""
 
 MAX_TEXTS = 64
 """Most texts in a batch: eight tokens of each fill one of the default size. llama.cpp compares all
@@ -48,7 +45,7 @@ class PoolingContext:
         Raises:
             LoadError: The options do not fit to the model, or memory is short.
         """
-        self.context_length = context_length_of(model, options, default=DEFAULT_CONTEXT_LENGTH)
+        self.context_length = context_length_of(model, options, default=DEFAULT_TEXT_LENGTH)
         self.batch_size = options.batch_size
         size = max(self.batch_size, self.context_length)
         params = base_params(options)
