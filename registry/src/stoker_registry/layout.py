@@ -27,6 +27,7 @@ import attrs
 from stoker.digest import Digest
 from stoker.errors import InvalidArtifactError
 from stoker.file_lock import FileLock
+from stoker.reference import Reference
 from stoker.store import StoredManifest
 from stoker.upkeep import Pruning
 from stoker.uses import UseDirectory
@@ -42,7 +43,7 @@ from stoker_registry.bundles import BundleDirectory
 from stoker_registry.disk import write_atomically
 from stoker_registry.facts_cache import FactsCache
 from stoker_registry.leases import Lease, LeaseDirectory
-from stoker_registry.names import Entry, NameIndex
+from stoker_registry.names import Entry, NameIndex, index_name
 from stoker_registry.partials import PartialDirectory
 
 _log = logging.getLogger(__name__)
@@ -115,15 +116,6 @@ class ImageLayout:
                 self.names.write(())
             write_atomically(self.directory / "oci-layout", LAYOUT_MARK)
 
-    def manifest(self, entry: Entry) -> StoredManifest:
-        """The bytes of a named manifest, checked.
-
-        Raises:
-            InvalidArtifactError: The file is gone or damaged.
-        """
-        data = self.blobs.read(entry.digest, limit_bytes=MAX_MANIFEST_BYTES)
-        return StoredManifest(entry.media_type, entry.digest, data)
-
     def add_blob(self, data: bytes, digest: Digest, lease: Lease) -> None:
         """Keep a small blob whose digest was checked; one that is here already is a no-op."""
         lease.protect((digest,))
@@ -133,6 +125,34 @@ class ImageLayout:
         with lease.partial(algorithm=digest.algorithm) as partial:
             partial.write(data)
             partial.publish(self.blobs)
+
+    def commit(
+        self,
+        reference: Reference,
+        stored: StoredManifest,
+        lease: Lease,
+        *,
+        source: Reference | None = None,
+    ) -> Entry:
+        """Give a manifest, all of whose blobs are here, a name.
+
+        Args:
+            reference: The name; of a pinned one only the digest is kept.
+            stored: The manifest.
+            lease: It protects the blobs until the name does.
+            source: Under which name it was pulled; None for what was made here.
+        """
+        self.add_blob(stored.data, stored.digest, lease)
+        entry = Entry.of(
+            index_name(reference),
+            stored.digest,
+            size_bytes=len(stored.data),
+            media_type=stored.media_type,
+            source=source,
+        )
+        with self.lock.hold():
+            self.name(entry)
+        return entry
 
     def name(self, entry: Entry) -> None:
         """Give a model a name; one that stands already moves. Call it under the lock.
@@ -264,6 +284,4 @@ class ImageLayout:
                 if self.blobs.path(child).exists():
                     yield from self._reachable(child)
             return
-        manifest = decode_manifest(data)
-        yield manifest.config.digest
-        yield from (layer.digest for layer in manifest.layers)
+        yield from (blob.digest for blob in decode_manifest(data).blobs)

@@ -15,7 +15,7 @@ from pathlib import Path
 import attrs
 
 from stoker.digest import Digest
-from stoker.errors import InvalidInputError
+from stoker.errors import InvalidInputError, InvalidReferenceError, ModelNotFoundError
 from stoker.media_types import OCI_INDEX, MediaType
 from stoker.reference import Reference
 from stoker.wire.manifest import WireDescriptor, WireIndex, decode_index, encode_index
@@ -117,3 +117,47 @@ class NameIndex:
             manifests=tuple(entry.wire for entry in entries),
         )
         write_atomically(self.path, encode_index(index))
+
+
+def index_name(reference: Reference) -> Reference:
+    """The name under which a pull is kept: a pinned one leaves the tag alone, as in docker."""
+    if reference.digest is None:
+        return reference
+    return Reference(reference.registry, reference.repository, digest=reference.digest)
+
+
+def matching(entries: Iterable[Entry], reference: Reference) -> tuple[Entry, ...]:
+    """The entry of a name, or all entries of a digest in a repository."""
+    name = index_name(reference)
+    entries = tuple(entries)
+    exact = tuple(entry for entry in entries if entry.reference == name)
+    if exact or name.digest is None:
+        return exact
+    return tuple(
+        entry
+        for entry in entries
+        if entry.digest == name.digest
+        and entry.reference is not None
+        and entry.reference.registry == name.registry
+        and entry.reference.repository == name.repository
+    )
+
+
+def refuse_digest(reference: Reference) -> None:
+    """See that a name is one to be given.
+
+    Raises:
+        InvalidReferenceError: It is pinned to a digest, which nobody can choose.
+    """
+    if reference.digest is not None:
+        raise InvalidReferenceError(
+            f"{reference.familiar} names a digest, which cannot be chosen: give a tag instead."
+        )
+
+
+def not_here(reference: Reference) -> ModelNotFoundError:
+    """The error for a name that nothing here has."""
+    name = reference.familiar
+    return ModelNotFoundError(
+        f"There is no model {name!r} here: `stoker pull {name}` fetches it.", model=name
+    )

@@ -119,8 +119,7 @@ class Verifier:
             for wire in decode_index(data).manifests or ():
                 yield wire.to_domain(), True
             return
-        manifest = decode_manifest(data)
-        for descriptor in (manifest.config, *manifest.layers):
+        for descriptor in decode_manifest(data).blobs:
             yield descriptor, False
 
     def _check(self, descriptor: Descriptor, users: Sequence[Entry]) -> None:
