@@ -19,7 +19,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import attrs
@@ -75,6 +75,8 @@ class ImageLayout:
     bundles: BundleDirectory
     facts: FactsCache
     uses: UseDirectory
+    guests: Callable[[], frozenset[Digest]] = frozenset
+    """Manifests of other layouts, whose bundles and facts are here."""
 
     @classmethod
     def open(cls, directory: Path, *, lock_timeout_s: float = 30.0) -> ImageLayout:
@@ -245,7 +247,7 @@ class ImageLayout:
     def _needed(
         self, kept: Iterable[Entry], *, bury: bool = True
     ) -> tuple[set[Digest], frozenset[Digest]]:
-        """The blobs that names, leases and uses need, and which of them are manifests in use."""
+        """The blobs that names, leases and uses need; and the manifests whose bundles stay."""
         kept = tuple(kept)
         needed = {digest for entry in kept for digest in self._needs(entry)}
         needed |= self.leases.protected(bury=bury)
@@ -254,7 +256,8 @@ class ImageLayout:
             # A damaged one in use has been read already: what it needs is its user's open files.
             with contextlib.suppress(InvalidArtifactError):
                 needed.update(self._reachable(digest))
-        return needed, frozenset(entry.digest for entry in kept) | frozenset(used)
+        named = frozenset(entry.digest for entry in kept)
+        return needed, named | frozenset(used) | self.guests()
 
     def _unneeded(self, needed: set[Digest]) -> Iterator[tuple[Digest, int]]:
         for digest in tuple(self.blobs.digests()):

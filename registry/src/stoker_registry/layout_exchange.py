@@ -11,11 +11,12 @@ from stoker.artifact import Artifact
 from stoker.digest import Digest
 from stoker.errors import IntegrityError
 from stoker.exchange import LayoutExchange
-from stoker.manifest import Descriptor
+from stoker.manifest import Descriptor, Manifest
 from stoker.reference import Reference
 from stoker.store import ReportProgress
 from stoker.wire.manifest import decode_manifest
 from stoker_registry.artifact_files import ArtifactFiles
+from stoker_registry.chain import ModelChain
 from stoker_registry.disk import disk_errors
 from stoker_registry.layout import ImageLayout
 from stoker_registry.layout_models import LayoutModel, copy_blob, read_models, write_layout
@@ -32,7 +33,7 @@ class OciExchange(LayoutExchange):
     """The exchange of one store."""
 
     layout: ImageLayout
-    models: LocalModels
+    chain: ModelChain
 
     def export_layout(
         self, references: Sequence[Reference], target: Path, progress: ReportProgress
@@ -46,30 +47,27 @@ class OciExchange(LayoutExchange):
             UnavailableError: The disk is full, or not writable.
         """
         with disk_errors(self.layout.directory), self.layout.leases.take() as lease:
-            entries = [self._entry(reference) for reference in references]
-            blobs: dict[Digest, Descriptor] = {}
-            for entry in entries:
-                descriptor = entry.wire.to_domain()
+            entries = []
+            blobs: dict[Digest, tuple[Descriptor, Path]] = {}
+            for reference in references:
+                models, entry = self.chain.get(reference)
+                # As others shall see it: without what concerns this store alone.
+                shown = Entry.of(
+                    reference,
+                    entry.digest,
+                    size_bytes=entry.size_bytes,
+                    media_type=entry.media_type,
+                )
+                entries.append(shown)
+                descriptor = shown.wire.to_domain()
                 lease.protect((descriptor.digest,))
-                manifest = decode_manifest(self.models.manifest(entry).data)
+                manifest = decode_manifest(models.manifest(entry).data)
                 for item in (descriptor, *manifest.blobs):
-                    blobs[item.digest] = item
-            lease.protect(blobs)
-            for item in blobs.values():
-                if not self.models.blobs.has(item):
-                    raise IntegrityError(
-                        f"The store has lost blob {item.digest}: `stoker verify --repair` fetches"
-                        " it again."
-                    )
+                    blobs[item.digest] = item, models.blobs.path(item.digest)
+                lease.protect(item.digest for item in manifest.blobs)
+                _check_whole(models, manifest)
             with open_target(target) as layout:
-                write_layout(layout, self.models.blobs, entries, blobs.values(), progress)
-
-    def _entry(self, reference: Reference) -> Entry:
-        """A model's entry as others shall see it: without what concerns this store alone."""
-        entry = self.models.entry(reference)
-        return Entry.of(
-            reference, entry.digest, size_bytes=entry.size_bytes, media_type=entry.media_type
-        )
+                write_layout(layout, entries, blobs.values(), progress)
 
     def import_layout(
         self, source: Path, progress: ReportProgress, *, name: Reference | None = None
@@ -100,13 +98,13 @@ class OciExchange(LayoutExchange):
                 self.layout.commit(model.reference, model.stored, lease) for model, _ in arrivals
             ]
             return [
-                self.models.artifact(entry, index_name(model.reference))
+                self.chain.own.artifact(entry, index_name(model.reference))
                 for entry, (model, _) in zip(entries, arrivals, strict=True)
             ]
 
     def _items(self, model: LayoutModel) -> tuple[str, ...]:
         artifact = Artifact(model.reference, model.stored.digest, model.manifest, model.facts, NAME)
-        return ArtifactFiles.of(artifact, self.models.formats).items
+        return ArtifactFiles.of(artifact, self.chain.own.formats).items
 
     def _take(
         self,
@@ -126,3 +124,11 @@ class OciExchange(LayoutExchange):
             with lease.partial(algorithm=layer.digest.algorithm) as partial:
                 copy_blob(files, layer, partial, Meter(report, "importing", item, layer.size_bytes))
                 partial.publish(self.layout.blobs)
+
+
+def _check_whole(models: LocalModels, manifest: Manifest) -> None:
+    for item in manifest.blobs:
+        if not models.blobs.has(item):
+            raise IntegrityError(
+                f"The store has lost blob {item.digest}: `stoker verify --repair` fetches it again."
+            )

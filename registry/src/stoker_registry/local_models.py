@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import attrs
 
@@ -21,7 +22,7 @@ from stoker_registry.blobs import BlobDirectory
 from stoker_registry.bundles import Bundle, BundleDirectory
 from stoker_registry.facts_cache import FactsCache
 from stoker_registry.model_config import MAX_CONFIG_BYTES, knows_config, read_config
-from stoker_registry.names import Entry, NameIndex, matching, not_here
+from stoker_registry.names import Entry, NameIndex
 
 NAME = "oci"
 """Of the store, as users write it."""
@@ -33,30 +34,13 @@ _log = logging.getLogger(__name__)
 class LocalModels:
     """The models of one layout. It holds no state of its own."""
 
+    place: Path
+    """The layout's folder."""
     names: NameIndex
     blobs: BlobDirectory
     bundles: BundleDirectory
     facts: FactsCache
     formats: FormatTable
-
-    def named(self, reference: Reference) -> tuple[Entry, ...]:
-        """The entry of a name, or all entries of a digest in a repository.
-
-        Raises:
-            ModelNotFoundError: There is none.
-        """
-        found = matching(self.names.entries(), reference)
-        if not found:
-            raise not_here(reference)
-        return found
-
-    def entry(self, reference: Reference) -> Entry:
-        """The entry of a name; of several for one digest, any.
-
-        Raises:
-            ModelNotFoundError: There is none.
-        """
-        return self.named(reference)[0]
 
     def has(self, digest: Digest) -> bool:
         """Whether a manifest has a name here."""
@@ -113,26 +97,22 @@ class LocalModels:
             for path, layer in ArtifactFiles.of(artifact, self.formats).plain.items()
         )
 
-    def artifacts(self) -> Iterator[Artifact]:
-        """All models, in the index's order; damaged ones are logged and left out."""
-        for entry in self.names.entries():
-            if entry.reference is None:
-                continue
-            try:
-                yield self.artifact(entry, entry.reference)
-            except InvalidArtifactError as exc:
-                _log.warning("%s is damaged: %s", entry.reference, exc)
+    def whole_artifact(self, entry: Entry, reference: Reference) -> Artifact | None:
+        """What is known of a named model; a damaged one is logged, and None."""
+        try:
+            return self.artifact(entry, reference)
+        except InvalidArtifactError as exc:
+            _log.warning("%s in %s is damaged: %s", reference, self.place, exc)
+            return None
 
     def open(self, artifact: Artifact) -> ModelBundle:
         """Give a model's files real names.
 
         Raises:
-            ModelNotFoundError: It is not here (any more).
-            InvalidArtifactError: It cannot be laid out (clashing or escaping paths).
+            InvalidArtifactError: It cannot be laid out (clashing or escaping paths), or a blob is
+                missing.
         """
         files = ArtifactFiles.of(artifact, self.formats)
-        if not self.has(artifact.digest):
-            raise not_here(artifact.reference)
         links = {path: layer.descriptor for path, layer in files.plain.items()}
         bundle = self.bundles.lay_out(artifact.digest, links, files.packed)
         plain = (

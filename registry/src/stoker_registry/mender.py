@@ -80,3 +80,8 @@ class Mender:
             remark = f"It was fetched again from {source.familiar}."
             return attrs.evolve(damage, is_repaired=True, remark=remark)
         return attrs.evolve(damage, remark=remark)
+
+
+def leave_to_keeper(damage: Damage, _descriptor: Descriptor, _users: Sequence[Entry]) -> Damage:
+    """Mend nothing of a shared store."""
+    return attrs.evolve(damage, remark="It is in a shared store, where stoker changes nothing.")

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import attrs
 
 from stoker.artifact import Artifact
+from stoker.digest import Digest
+from stoker.errors import InvalidArtifactError
 from stoker.manifest import Descriptor
 from stoker.reference import Reference
 from stoker.store import ReportProgress
 from stoker_registry.artifact_files import ArtifactFiles
+from stoker_registry.chain import ModelChain
 from stoker_registry.disk import disk_errors
 from stoker_registry.layout import ImageLayout
+from stoker_registry.layout_models import copy_blob
+from stoker_registry.layout_source import FolderSource
 from stoker_registry.leases import Lease
-from stoker_registry.local_models import NAME, LocalModels
+from stoker_registry.local_models import NAME
+from stoker_registry.meter import Meter
 from stoker_registry.mirrors import read_from_any
 from stoker_registry.registries import Registries
 from stoker_registry.verification import is_manifest, item_of
@@ -24,13 +31,15 @@ if TYPE_CHECKING:
     from stoker_registry.client import RepositoryClient
     from stoker_registry.remote_model import RemoteModel
 
+_log = logging.getLogger(__name__)
+
 
 @attrs.frozen
 class Puller:
     """Fetches models, or what is missing of them."""
 
     layout: ImageLayout
-    models: LocalModels
+    chain: ModelChain
     registries: Registries
 
     def resolve(self, reference: Reference) -> Artifact:
@@ -79,15 +88,44 @@ class Puller:
         ):
             model = fetch_model(client, source)
             stored, manifest = model.stored, model.manifest
+            if (shared := self._shared(reference, stored.digest)) is not None:
+                return shared
             artifact = Artifact(reference, stored.digest, manifest, model.facts, NAME)
             # What could not be opened later is refused before gigabytes of it are fetched.
-            items = ArtifactFiles.of(artifact, self.models.formats).items
+            items = ArtifactFiles.of(artifact, self.chain.own.formats).items
             with self.layout.leases.take() as lease:
                 lease.protect((stored.digest, *(blob.digest for blob in manifest.blobs)))
                 self.layout.add_blob(model.config, manifest.config.digest, lease)
-                self._fetch(client, manifest.layers, items, report)
+                self._fetch(client, manifest.layers, items, lease, report)
                 entry = self.layout.commit(reference, stored, lease, source=reference)
-                return self.models.artifact(entry, reference)
+                return self.chain.own.artifact(entry, reference)
+
+    def _shared(self, reference: Reference, digest: Digest) -> Artifact | None:
+        """The model of a shared store that the name means here and in the registry, if it does."""
+        found = self.chain.find(reference)
+        if found is None or found[0] is self.chain.own or found[1].digest != digest:
+            return None
+        models, entry = found
+        artifact = models.whole_artifact(entry, reference)
+        is_whole = artifact is not None and all(map(models.blobs.has, artifact.manifest.blobs))
+        return artifact if is_whole else None
+
+    def _copy_shared(
+        self, layer: Descriptor, item: str, lease: Lease, report: ReportProgress
+    ) -> None:
+        """Copy a blob that a shared store has, checked; a damaged one is left to be fetched."""
+        for models in self.chain.shared:
+            if not models.blobs.has(layer):
+                continue
+            meter = Meter(report, "copying", item, layer.size_bytes)
+            try:
+                with lease.partial(algorithm=layer.digest.algorithm) as partial:
+                    copy_blob(FolderSource(models.place), layer, partial, meter)
+                    partial.publish(self.layout.blobs)
+            except InvalidArtifactError as exc:
+                _log.warning("The shared store %s is damaged: %s", models.place, exc)
+            else:
+                return
 
     def fetch_blob(
         self, source: Reference, descriptor: Descriptor, lease: Lease, report: ReportProgress
@@ -110,7 +148,7 @@ class Puller:
                     data = client.fetch_manifest(descriptor.digest).data
                     self.layout.add_blob(data, descriptor.digest, lease)
                 else:
-                    self._fetch(client, [descriptor], [item_of(descriptor)], report)
+                    self._fetch(client, [descriptor], [item_of(descriptor)], lease, report)
 
         read_from_any(source, self.registries.options, fetch)
 
@@ -119,8 +157,13 @@ class Puller:
         client: RepositoryClient,
         layers: Sequence[Descriptor],
         items: Sequence[str],
+        lease: Lease,
         report: ReportProgress,
     ) -> None:
+        """Fetch layers that the lease protects, or what is missing of them."""
+        for layer, item in zip(layers, items, strict=True):
+            if not self.layout.blobs.has(layer):
+                self._copy_shared(layer, item, lease, report)
         from stoker_registry.download import (  # noqa: PLC0415 - as in Registries
             Download,
             Fetching,

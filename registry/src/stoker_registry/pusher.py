@@ -9,9 +9,9 @@ from stoker.errors import InvalidArtifactError
 from stoker.reference import Reference
 from stoker.store import ReportProgress
 from stoker.wire.manifest import decode_manifest
+from stoker_registry.chain import ModelChain
 from stoker_registry.disk import disk_errors
 from stoker_registry.layout import ImageLayout
-from stoker_registry.local_models import LocalModels
 from stoker_registry.registries import Registries
 
 
@@ -20,7 +20,7 @@ class Pusher:
     """Sends models."""
 
     layout: ImageLayout
-    models: LocalModels
+    chain: ModelChain
     registries: Registries
 
     def push(self, reference: Reference, report: ReportProgress) -> Digest:
@@ -35,8 +35,8 @@ class Pusher:
         from stoker_registry.upload import BlobToSend, Upload  # noqa: PLC0415 - as in Registries
 
         with disk_errors(self.layout.directory):
-            models = self.models
-            stored = models.manifest(models.entry(reference))
+            models, entry = self.chain.get(reference)
+            stored = models.manifest(entry)
             blobs = decode_manifest(stored.data).blobs
             for descriptor in blobs:
                 if not models.blobs.has(descriptor):
@@ -69,7 +69,7 @@ class Pusher:
     def _neighbours(self, reference: Reference) -> dict[Digest, str]:
         """Other repositories of the same registry that may have a blob already."""
         found: dict[Digest, str] = {}
-        for artifact in self.models.artifacts():
+        for artifact in self.chain.artifacts():
             other = artifact.reference
             if other.registry == reference.registry and other.repository != reference.repository:
                 digests = (blob.digest for blob in artifact.manifest.blobs)

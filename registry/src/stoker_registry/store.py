@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import cast
 
+import attrs
+
 from stoker.artifact import Artifact, ModelBundle
 from stoker.digest import Digest
 from stoker.errors import ConflictError, InUseError
@@ -28,19 +30,21 @@ from stoker.store import (
 )
 from stoker.upkeep import Pruning, Upkeep, Verification
 from stoker_registry.backoff import Backoff
+from stoker_registry.chain import ModelChain
 from stoker_registry.content import OciContent
 from stoker_registry.disk import disk_errors
 from stoker_registry.layout import ImageLayout
 from stoker_registry.layout_exchange import OciExchange
 from stoker_registry.local_models import LocalModels
-from stoker_registry.mender import Mender
-from stoker_registry.names import Entry, not_here, refuse_digest
+from stoker_registry.mender import Mender, leave_to_keeper
+from stoker_registry.names import Entry, matching, refuse_digest
 from stoker_registry.options import OciOptions
 from stoker_registry.packager import Packager
 from stoker_registry.puller import Puller
 from stoker_registry.pusher import Pusher
 from stoker_registry.registries import Registries
 from stoker_registry.registry_logins import RegistryLogins
+from stoker_registry.shared_layout import open_shared
 from stoker_registry.verification import Verifier
 
 
@@ -57,59 +61,64 @@ class OciStore(WritableStore, ContentSource, LoginKeeper, Upkeep, LayoutExchange
 
         Raises:
             UnavailableError: The folder cannot be used.
+            ConfigError: A shared store is not there.
         """
         directory = context.directory.absolute()
         options = cast("OciOptions", context.options)
         registries = Registries(options, backoff or Backoff())
         with disk_errors(directory):
             layout = ImageLayout.open(directory)
-        models = LocalModels(
-            layout.names, layout.blobs, layout.bundles, layout.facts, context.formats
+        own = LocalModels(
+            directory, layout.names, layout.blobs, layout.bundles, layout.facts, context.formats
         )
+        chain = ModelChain(own, open_shared(options.shared, layout, context.formats))
+        layout = attrs.evolve(layout, guests=chain.shared_manifests)
         self._layout = layout
-        self._models = models
-        self._puller = Puller(layout, models, registries)
-        self._pusher = Pusher(layout, models, registries)
-        self._packager = Packager(layout, models)
-        self._exchange = OciExchange(layout, models)
+        self._chain = chain
+        self._puller = Puller(layout, chain, registries)
+        self._pusher = Pusher(layout, chain, registries)
+        self._packager = Packager(layout, own)
+        self._exchange = OciExchange(layout, chain)
         self._logins = RegistryLogins(options)
-        self._content = OciContent(models)
+        self._content = OciContent(chain)
 
     # Models by name ------------------------------------------------------------------------
 
     def resolve(self, reference: Reference) -> Artifact:
         """Look a model up among what is here."""
         with self._disk_errors():
-            return self._models.artifact(self._models.entry(reference), reference)
+            models, entry = self._chain.get(reference)
+            return models.artifact(entry, reference)
 
     def list(self) -> Sequence[Artifact]:
         """All models that are here, sorted by reference; damaged ones are logged and left out."""
         with self._disk_errors():
-            return sorted(self._models.artifacts(), key=lambda item: str(item.reference))
+            return sorted(self._chain.artifacts(), key=lambda item: str(item.reference))
 
     def open(self, artifact: Artifact) -> ModelBundle:
         """Give a model's files real names."""
         with self._disk_errors():
-            return self._models.open(artifact)
+            return self._chain.holder(artifact).open(artifact)
 
     def tag(self, source: Reference, target: Reference) -> Artifact:
         """Give a model another name; a name that exists moves."""
         refuse_digest(target)
         with self._disk_errors(), self._layout.lock.hold():
-            named = self._models.entry(source).renamed(target)
+            named = self._chain.named_here(source)[0].renamed(target)
             self._layout.name(named)
-            return self._models.artifact(named, target)
+            return self._chain.own.artifact(named, target)
 
     def remove(self, reference: Reference) -> Removal:
         """Remove a name, and what no other name needs.
 
         Raises:
             ModelNotFoundError: It is not here.
-            ConflictError: A digest was given, and several tags of the repository have it.
+            ConflictError: A digest was given, and several tags of the repository have it; or it
+                is in a shared store.
             InUseError: Somebody uses its files, and it has no other name.
         """
         with self._disk_errors(), self._layout.lock.hold():
-            named = self._models.named(reference)
+            named = self._chain.named_here(reference)
             if len(named) > 1:
                 names = ", ".join(sorted(str(entry.reference) for entry in named))
                 raise ConflictError(
@@ -142,8 +151,7 @@ class OciStore(WritableStore, ContentSource, LoginKeeper, Upkeep, LayoutExchange
         """Keep a model's files as long as the block runs, whoever would remove them."""
         with contextlib.ExitStack() as stack:
             with self._disk_errors(), self._layout.lock.hold():
-                if not self._models.has(artifact.digest):
-                    raise not_here(artifact.reference)
+                self._chain.holder(artifact)
                 stack.enter_context(self._layout.uses.hold(artifact.digest, user))
             yield
 
@@ -184,15 +192,21 @@ class OciStore(WritableStore, ContentSource, LoginKeeper, Upkeep, LayoutExchange
     def verify(
         self, reference: Reference | None, progress: ReportProgress, *, repair: bool
     ) -> Verification:
-        """Hash again what is here, and fetch again what is damaged."""
+        """Hash again what is here, and fetch again what is damaged.
+
+        Without a reference that is the store itself; shared ones are their keepers' business.
+        """
         with self._disk_errors(), self._layout.leases.take() as lease:
-            if reference is None:
-                entries = self._layout.names.entries()
-            else:
-                entries = self._models.named(reference)
             mender = Mender(self._layout, self._puller, lease, progress)
-            verifier = Verifier(self._layout, lease, progress, mender.mend if repair else None)
-            return verifier.run(entries, others=reference is None)
+            mend = mender.mend if repair else None
+            if reference is None:
+                own = self._chain.own
+                return Verifier(own, lease, progress, mend).run(own.names.entries(), others=True)
+            models, _ = self._chain.get(reference)
+            if repair and models is not self._chain.own:
+                mend = leave_to_keeper
+            entries = matching(models.names.entries(), reference)
+            return Verifier(models, lease, progress, mend).run(entries, others=False)
 
     def prune(self, *, min_age_s: float, dry_run: bool) -> Pruning:
         """Delete what no model needs and nobody is working on."""
