@@ -145,6 +145,18 @@ class FolderStore(Store, Upkeep):
             TransferError: The transfer failed or took too long.
         """
 
+    def is_current(self, files: Path, layers: Sequence[Descriptor]) -> bool:
+        """Whether files that are there, in their sizes, are still those that were fetched.
+
+        For stores whose folders of files hold links: to files that others may change.
+
+        Args:
+            files: The folder of the model's files.
+            layers: What is in it.
+        """
+        del files, layers
+        return True
+
     def resolve(self, reference: Reference) -> Artifact:
         """Look a model up among what is here.
 
@@ -170,7 +182,7 @@ class FolderStore(Store, Upkeep):
         """
         name = self.canonical(reference)
         artifact = self._read(self._record_path(name))
-        if artifact is not None and self._is_complete(artifact.digest, artifact.manifest):
+        if artifact is not None and self.is_complete(artifact.digest, artifact.manifest):
             return artifact
         with self._disk_errors(), self._scratch() as scratch:
             model, rest = scratch / "model", scratch / "rest"
@@ -211,7 +223,7 @@ class FolderStore(Store, Upkeep):
         Raises:
             ModelNotFoundError: It is not here (any more).
         """
-        if not self._is_complete(artifact.digest, artifact.manifest):
+        if not self.is_complete(artifact.digest, artifact.manifest):
             raise _not_here(artifact.reference)
         folder = self._model_path(artifact.digest)
         files = tuple(
@@ -257,7 +269,7 @@ class FolderStore(Store, Upkeep):
         """
         with contextlib.ExitStack() as stack:
             with self._disk_errors(), self._use_lock.hold():
-                if not self._is_complete(artifact.digest, artifact.manifest):
+                if not self.is_complete(artifact.digest, artifact.manifest):
                     raise _not_here(artifact.reference)
                 stack.enter_context(self._uses.hold(artifact.digest, user))
             yield
@@ -370,13 +382,15 @@ class FolderStore(Store, Upkeep):
     def _model_path(self, digest: Digest) -> Path:
         return self._directory / "models" / f"{digest.algorithm}-{digest.encoded}"
 
-    def _is_complete(self, digest: Digest, manifest: Manifest) -> bool:
+    def is_complete(self, digest: Digest, manifest: Manifest) -> bool:
+        """Whether all files of a model are here, as they were fetched."""
         folder = self._model_path(digest)
         sizes = {_file_path(folder, layer): layer.size_bytes for layer in manifest.layers}
         sizes[folder / "config.json"] = manifest.config.size_bytes
-        return (folder / "manifest.json").is_file() and all(
+        is_whole = (folder / "manifest.json").is_file() and all(
             path.is_file() and path.stat().st_size == size for path, size in sizes.items()
         )
+        return is_whole and self.is_current(folder / "files", manifest.layers)
 
     def _read(self, record_path: Path) -> Artifact | None:
         """Read what a name means; None when the name or its model is not here."""
@@ -416,7 +430,7 @@ class FolderStore(Store, Upkeep):
         target.parent.mkdir(exist_ok=True)
         for _ in range(_PUBLISH_ATTEMPTS):
             if target.exists():
-                if self._is_complete(digest, manifest):
+                if self.is_complete(digest, manifest):
                     return
                 # Gone already when another process mends the same model.
                 with contextlib.suppress(FileNotFoundError):
@@ -513,8 +527,10 @@ def _check_layers(files: Path, layers: Sequence[Descriptor]) -> None:
         check_file_path(path)
         if not (files / path).is_file() or (files / path).stat().st_size != layer.size_bytes:
             raise IntegrityError(f"{path} was fetched, but is not there with its size.")
-        with (files / path).open("rb+") as file:
-            os.fsync(file.fileno())
+        # What a link leads to is not ours to touch.
+        if not (files / path).is_symlink():
+            with (files / path).open("rb+") as file:
+                os.fsync(file.fileno())
 
 
 def _write_manifest(model: Path, fetched: FetchedModel) -> tuple[Manifest, Digest]:

@@ -73,3 +73,11 @@ class OciOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """
         found = (item for name, item in self.hosts.items() if parse_registry(name) == registry)
         return next(found, HostOptions())
+
+
+class HfCacheOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an operator may set for models in Hugging Face's cache."""
+
+    directory: str | None = None
+    """The cache; unset for where Hugging Face's own tools have it, which `HF_HUB_CACHE` and
+    `HF_HOME` can move."""
