@@ -13,7 +13,11 @@ from gguf_file import gguf_bytes
 from stoker_process import MakeHome, Server
 
 TIMEOUT_S = 30
-_POSTS = ("/v1/chat/completions", "/v1/completions", "/v1/embeddings")
+_POSTS = {
+    "/v1/chat/completions": {"messages": [{"role": "user", "content": "x"}]},
+    "/v1/completions": {"prompt": "x"},
+    "/v1/embeddings": {"input": "x"},
+}
 
 
 def status_of(server: Server, path: str, body: object = None) -> tuple[int, str]:
@@ -43,21 +47,12 @@ def test_http_clients_cannot_name_files(make_home: MakeHome, tmp_path: Path) -> 
 
     with home.serve() as server:
         for name in (*there, *nowhere):
-            body = {
-                "model": name,
-                "messages": [{"role": "user", "content": "x"}],
-                "prompt": "x",
-                "input": "x",
-            }
-            for path in _POSTS:
-                status, said = status_of(server, path, body)
+            for path, body in _POSTS.items():
+                status, said = status_of(server, path, {"model": name, **body})
                 assert (404, True) == (status, "is not here" in said), (path, name, said)
             status, said = status_of(server, f"/v1/models/{quote(name.lstrip('/'), safe='/:')}")
             assert status in {400, 404}, name
-        assert (404, True) == (
-            status_of(server, "/v1/completions", {"model": "/dev/zero", "prompt": "x"})[0],
-            "/dev/zero" not in home.ok("list"),
-        )
+        assert "[]" == "".join(home.ok("list", "--json").split())
         home.ok("pull", "-q", str(weights))
         home.ok("pull", "-q", "hf-cache:org/name")
         for name in (f"file:{weights}", "hf-cache:org/name"):

@@ -289,17 +289,18 @@ class FolderStore(Store, Upkeep):
             try:
                 artifact = self._read(self._record_path(models[0]))
             except InvalidArtifactError:
-                found = [Damage(digest, "manifest or config", "was changed on disk", models)]
+                item = "manifest or config"
+                found: Sequence[Damage] = [Damage(digest, item, "was changed on disk", models)]
             else:
                 layers = () if artifact is None else artifact.manifest.layers
-                found = []
+                found = ()
                 for layer in layers:
                     problem = _problem(_file_path(self._model_path(digest), layer), layer, progress)
                     checked += 1
                     checked_bytes += layer.size_bytes
                     if problem is not None:
                         item = layer.file_path or layer.digest.short
-                        found.append(Damage(layer.digest, item, problem, models))
+                        found = (*found, Damage(layer.digest, item, problem, models))
             if found and repair:
                 found = self._mend(models[0], digest, found, progress)
             damages += found
@@ -322,8 +323,8 @@ class FolderStore(Store, Upkeep):
         return found
 
     def _mend(
-        self, name: Reference, digest: Digest, found: list[Damage], progress: ReportProgress
-    ) -> list[Damage]:
+        self, name: Reference, digest: Digest, found: Sequence[Damage], progress: ReportProgress
+    ) -> Sequence[Damage]:
         """Fetch a damaged model anew; it stays as it is when that fails."""
         folder = self._model_path(digest)
         with self._disk_errors(), self._scratch() as scratch:

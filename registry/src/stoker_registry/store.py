@@ -45,7 +45,7 @@ from stoker_registry.pusher import Pusher
 from stoker_registry.registries import Registries
 from stoker_registry.registry_logins import RegistryLogins
 from stoker_registry.shared_layout import open_shared
-from stoker_registry.verification import Verifier
+from stoker_registry.verification import Mend, Verifier
 
 
 class OciStore(WritableStore, ContentSource, LoginKeeper, Upkeep, LayoutExchange):
@@ -198,7 +198,7 @@ class OciStore(WritableStore, ContentSource, LoginKeeper, Upkeep, LayoutExchange
         """
         with self._disk_errors(), self._layout.leases.take() as lease:
             mender = Mender(self._layout, self._puller, lease, progress)
-            mend = mender.mend if repair else None
+            mend: Mend | None = mender.mend if repair else None
             if reference is None:
                 own = self._chain.own
                 return Verifier(own, lease, progress, mend).run(own.names.entries(), others=True)
