@@ -16,6 +16,7 @@ import requests
 from oras.auth.utils import get_basic_auth
 
 from stoker.errors import AccessDeniedError, TransferError
+from stoker.wire.malformed import MALFORMED
 from stoker_registry.address import RegistryAddress
 from stoker_registry.credentials import CredentialSource, find_credentials
 from stoker_registry.login import Credentials
@@ -187,7 +188,7 @@ class Authorization:
             token = msgspec.json.decode(
                 response.raw.read(_MAX_TOKEN_BYTES, decode_content=True), type=_Token
             )
-        except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
+        except MALFORMED as exc:
             raise TransferError(
                 f"The token server of {self._address.name} answered nonsense: {exc}"
             ) from exc

@@ -15,6 +15,7 @@ import msgspec
 from stoker.artifact import ModelFacts
 from stoker.digest import Digest
 from stoker.errors import InvalidDigestError
+from stoker.wire.malformed import MALFORMED
 from stoker_registry.disk import write_atomically
 
 _SUFFIX = ".json"
@@ -45,7 +46,7 @@ class FactsCache:
         """
         path = self._path(digest)
         # A file that cannot be read, or is of another version, is written again.
-        with contextlib.suppress(OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        with contextlib.suppress(OSError, *MALFORMED):
             known = msgspec.json.decode(path.read_bytes(), type=_Facts)
             return ModelFacts(**msgspec.structs.asdict(known))
         facts = read()

@@ -13,6 +13,7 @@ import requests
 import urllib3
 
 from stoker.errors import AccessDeniedError, TransferError
+from stoker.wire.malformed import MALFORMED
 from stoker_registry.backoff import TransientTransferError
 
 _MAX_ERROR_BYTES = 64 * 1024
@@ -103,7 +104,7 @@ def _said(response: requests.Response) -> str:
     try:
         data = response.raw.read(_MAX_ERROR_BYTES, decode_content=True)
         problems = msgspec.json.decode(data, type=_Problems).errors
-    except (msgspec.MsgspecError, UnicodeDecodeError, urllib3.exceptions.HTTPError, OSError):
+    except (*MALFORMED, urllib3.exceptions.HTTPError, OSError):
         return ""
     finally:
         response.close()

@@ -130,6 +130,7 @@ def test_bytes_that_do_not_follow(store: OciStore) -> None:
         with pytest.raises(ConflictError, match="do not follow"):
             store.write_upload(REPOSITORY, upload, b"d", offset=offset)
     assert 3 == store.uploaded_bytes(REPOSITORY, upload)
+    store.cancel_upload(REPOSITORY, upload)
 
 
 def test_uploads_belong_to_their_repository(store: OciStore) -> None:
@@ -224,7 +225,7 @@ def test_uploads_are_bounded_in_number_and_time(store: OciStore) -> None:
     intake.write_upload(REPOSITORY, uploads[1], b"x", offset=0)
     now_s = IDLE_S + 1
 
-    intake.start_upload(REPOSITORY)
+    newest = intake.start_upload(REPOSITORY)
 
     assert 1 == intake.uploaded_bytes(REPOSITORY, uploads[1])
     with pytest.raises(NotFoundError):
@@ -232,6 +233,9 @@ def test_uploads_are_bounded_in_number_and_time(store: OciStore) -> None:
     assert intake.pushed(REPOSITORY, Digest.of(WEIGHTS)) is None
     # A lease and a partial blob each of the two that are left.
     assert 4 == leases(store)
+    for upload in (uploads[1], newest):
+        intake.cancel_upload(REPOSITORY, upload)
+    assert 0 == leases(store)
 
 
 def test_a_full_disk_ends_the_upload(store: OciStore, monkeypatch: pytest.MonkeyPatch) -> None:
