@@ -467,7 +467,7 @@ def with_needs(*needs: DeviceNeed) -> EstimateMemory:
         ),
         (with_needs(DeviceNeed("GPU9", 1)), EstimateContract.test_every_part_has_a_place),
         (with_needs(DeviceNeed(), DeviceNeed()), EstimateContract.test_every_part_has_a_place),
-        (with_needs(DeviceNeed(weights_bytes=9)), EstimateContract.test_a_longer_context_takes_more),
+        (with_needs(DeviceNeed("host", 9)), EstimateContract.test_a_longer_context_takes_more),
         (
             lambda bundle, options: attrs.evolve(
                 careful(bundle, options), configure=lambda options, length: options
