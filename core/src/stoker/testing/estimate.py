@@ -71,12 +71,12 @@ class EstimateContract(Contract):
             assert _total_bytes(needs) > 0
 
     def test_a_longer_context_takes_more(self, backend: BackendSpec, bundle: ModelBundle) -> None:
-        """Memory never shrinks with the context, and at last it is more."""
+        """Memory never shrinks with the context, and a model that can have a long one needs more."""
         found = _estimate(backend, bundle)
         sizes = [_total_bytes(found.needs(length)) for length in _lengths(found)]
 
         assert sorted(sizes) == sizes
-        assert sizes[0] < sizes[-1]
+        assert len(sizes) == 1 or sizes[0] < sizes[-1]
 
     def test_the_choice_is_put_into_the_options(
         self, backend: BackendSpec, bundle: ModelBundle
