@@ -56,14 +56,15 @@ def create_file(directory: Path, path: str, size_bytes: int | None) -> BinaryIO:
     target = directory / path
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        if size_bytes is not None and size_bytes > shutil.disk_usage(target.parent).free:
-            raise UnavailableError(
-                f"{path} has {size_bytes} bytes, and the disk has less room: make some and try"
-                " again."
-            )
-        return target.open("xb")
+        file = target.open("xb")
     except (FileExistsError, NotADirectoryError) as exc:
         raise InvalidArtifactError(f"Two files of the model clash at {path[:200]!r}.") from exc
+    if size_bytes is not None and size_bytes > shutil.disk_usage(target.parent).free:
+        file.close()
+        raise UnavailableError(
+            f"{path} has {size_bytes} bytes, and the disk has less room: make some and try again."
+        )
+    return file
 
 
 def write_layer(
