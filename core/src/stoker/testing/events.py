@@ -51,8 +51,9 @@ def check_events(events: Sequence[Event], *, n: int = 1) -> None:
             assert 0 <= event.cached <= event.done <= event.total, f"{where} does not add up."
             continue
         assert accepted, f"{where} comes before the first Prefill."
-        if isinstance(event, Embedding | Ranking | Tokenized | Detokenized | Rendered):
-            raise AssertionError(f"{where} answers no such request.")
+        assert not isinstance(event, Embedding | Ranking | Tokenized | Detokenized | Rendered), (
+            f"{where} answers no such request."
+        )
         assert 0 <= event.index < n, f"{where} belongs to no choice."
         assert event.index not in finished, f"{where} comes after its choice was finished."
         if isinstance(event, ChoiceFinished):
