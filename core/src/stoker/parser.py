@@ -71,15 +71,15 @@ class ReasoningMarks:
     start: str
     """Begins it, where the template has not done so."""
     end: str
-    """What the model writes to end it, white space around included. Written in the model's place
+    """What the model writes to end it, white space before included. Written in the model's place
     when the budget for thinking is used up."""
-    closing: str = ""
-    """The part of `end` by which the end is recognised; unset is `end` without white space."""
+    between: str = ""
+    """What stands between the end and an answer."""
 
     @property
     def closed_by(self) -> str:
         """What ends the reasoning."""
-        return self.closing or self.end.strip()
+        return self.end.strip()
 
     def begun_in(self, prompt: str) -> bool:
         """Whether a prompt ends inside the reasoning."""
@@ -111,10 +111,13 @@ class Syntax(abc.ABC):
         control_tokens: Texts of control tokens that the parser must see. They stand for nothing
             elsewhere, so without being named here they reach nobody.
         reasoning: What stands around reasoning; None for models that do not think.
+        answer_lead: What the model writes before an answer, reasoning or not. Written in its place
+            where the form of an answer is prescribed.
     """
 
     control_tokens: frozenset[str] = frozenset()
     reasoning: ReasoningMarks | None = None
+    answer_lead: str = ""
 
     @abc.abstractmethod
     def parser(self, context: ParsingContext) -> OutputParser:

@@ -42,6 +42,7 @@ class CommandSyntax(Syntax):
     """A list of JSON between control tokens."""
 
     reasoning = ReasoningMarks("<|START_THINKING|>", "<|END_THINKING|>")
+    answer_lead = "<|START_RESPONSE|>"
     control_tokens = frozenset({START, END, *_PARTS, reasoning.start, reasoning.end})
 
     def parser(self, context: ParsingContext) -> OutputParser:

@@ -39,7 +39,7 @@ class _Marks:
 
 FUNCTION_GEMMA = _Marks("<start_function_call>", "<end_function_call>", "<escape>")
 GEMMA_4 = _Marks("<|tool_call>", "<tool_call|>", '<|"|>')
-_CHANNEL = ReasoningMarks("<|channel>thought", "\n<channel|>", "<channel|>")
+_CHANNEL = ReasoningMarks("<|channel>thought", "\n<channel|>")
 
 
 class _Parser(MessageParser):

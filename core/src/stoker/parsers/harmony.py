@@ -26,9 +26,7 @@ END, CALL, RETURN, CONSTRAIN = "<|end|>", "<|call|>", "<|return|>", "<|constrain
 _ENDS = (END, CALL, RETURN, START)
 _RECIPIENT = re.compile(r"\bto=(?:functions\.)?([^\s<]+)")
 _CHANNEL_NAME = re.compile(rf"{re.escape(CHANNEL)}\s*(\w+)")
-_MARKS = ReasoningMarks(
-    f"{CHANNEL}analysis{MESSAGE}", f"{END}{START}assistant{CHANNEL}final{MESSAGE}", END
-)
+_MARKS = ReasoningMarks(f"{CHANNEL}analysis{MESSAGE}", END, f"{START}assistant")
 
 
 class _Parser(JsonParser):
@@ -77,6 +75,7 @@ class HarmonySyntax(Syntax):
 
     control_tokens = frozenset({START, CHANNEL, MESSAGE, END, CALL, RETURN, CONSTRAIN})
     reasoning = _MARKS
+    answer_lead = f"{CHANNEL}final{MESSAGE}"
 
     def parser(self, context: ParsingContext) -> OutputParser:
         """See `Syntax.parser`."""

@@ -8,7 +8,7 @@ from stoker.parser import ParsingContext, ReasoningMarks
 from stoker.parsers.json_reader import JsonParser
 from stoker.parsers.reader import Reading
 
-THINK = ReasoningMarks("<think>", "\n</think>\n\n")
+THINK = ReasoningMarks("<think>", "\n</think>", "\n\n")
 """What most models write around their reasoning."""
 
 

@@ -65,6 +65,7 @@ class ChatTemplate:
             raise InvalidArtifactError(
                 f"The model's chat template is longer than {MAX_SOURCE_CHARS} characters."
             )
+        self.source = source
         self._template = _compile(source)
         # Templates join these to other texts, which fails when they are not defined at all.
         self._special_tokens = {"bos_token": "", "eos_token": "", **special_tokens}
@@ -185,11 +186,15 @@ class ChatTemplate:
 
     @functools.cached_property
     def writes_calls(self) -> bool:
-        """Whether the template writes out calls of the past and their results."""
+        """Whether the template writes out calls of the past."""
+        return _NEEDLE in (self._tried(_tool_conversation(self._tool_call_shape)) or "")
+
+    @functools.cached_property
+    def writes_results(self) -> bool:
+        """Whether the template writes out the results of calls."""
         messages = _tool_conversation(self._tool_call_shape)
         messages[2]["content"] = _RESULT
-        text = self._tried(messages)
-        return text is not None and _NEEDLE in text and _RESULT in text
+        return _RESULT in (self._tried(messages) or "")
 
     @functools.cached_property
     def _tool_call_shape(self) -> _ToolCallShape:
