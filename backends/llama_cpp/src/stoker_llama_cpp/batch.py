@@ -20,6 +20,8 @@ class Batch:
         struct: What the binding's functions take.
         outputs: The chunks that a token can be sampled for, each with the number of its first row
             of logits. It has one row, and one more for every token of its draft.
+        scored: The chunks of prompts of which every token has a row, each with the number of the
+            first one and the place of its token in the prompt.
         rows: How many rows of logits there are.
     """
 
@@ -39,6 +41,7 @@ class Batch:
         self._id_counts = np.ones(size, dtype=np.int32)
         self._id_pointers = np.zeros(size, dtype=np.uintp)
         self.outputs: list[tuple[int, Chunk]] = []
+        self.scored: list[tuple[int, int, Chunk]] = []
         self.rows = 0
         self.struct = native.llama_batch(
             n_tokens=0,
@@ -53,6 +56,7 @@ class Batch:
     def fill(self, plan: list[Chunk]) -> None:
         """Write a step's chunks, one behind the other."""
         self.outputs.clear()
+        self.scored.clear()
         base, width = self._ids.ctypes.data, self._ids.itemsize
         start = self.rows = 0
         for chunk in plan:
@@ -63,6 +67,10 @@ class Batch:
             self._positions[start:end] = np.arange(first, first + chunk.size)
             self._id_pointers[start:end] = base + sequence.slot * width
             self._wanted[start:end] = 0
+            if sequence.scores:
+                self._wanted[start : last + 1] = 1
+                self.scored.append((self.rows, first, chunk))
+                self.rows += chunk.count - 1 if chunk.completes else chunk.count
             if chunk.completes:
                 self._wanted[last:end] = 1
                 self.outputs.append((self.rows, chunk))
