@@ -19,6 +19,7 @@ from litestar.exceptions import (
 from stoker import errors
 from stoker.errors import StokerError
 from stoker_litestar.byte_range import RangeNotSatisfiableError
+from stoker_litestar.request_id import HEADER, request_id_of
 
 _log = logging.getLogger(__name__)
 
@@ -133,6 +134,7 @@ def exception_handler(
 
     def handle(request: Request[Any, Any, Any], exc: Exception) -> Response[bytes]:
         found = http_error(request, exc)
+        found.headers[HEADER] = request_id_of(request)
         return Response(
             encode_error(found.error, found.status),
             status_code=found.status,

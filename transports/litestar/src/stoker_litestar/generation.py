@@ -20,10 +20,12 @@ from stoker.events import Failed, Finished, Loading, Queued
 from stoker.host import Host
 from stoker_litestar.authentication import caller_of
 from stoker_litestar.deadline import timeout_of
+from stoker_litestar.dialects import sse
 from stoker_litestar.error_response import exception_handler, unforeseen
 from stoker_litestar.options import HttpOptions
 from stoker_litestar.outbox import Outbox
 from stoker_litestar.request_body import read_body
+from stoker_litestar.request_id import HEADER, request_id_of
 
 _log = logging.getLogger(__name__)
 
@@ -34,6 +36,10 @@ GOODBYE_TIMEOUT_S = 1.0
 
 WAITING_AFTER_S = 2.0
 """When a request has waited for so long, its stream begins, with comments."""
+
+KEEP_ALIVE_S = 10.0
+"""A stream that says nothing for so long says that it is alive, for example while a long prompt is
+read."""
 
 CLOSE_TIMEOUT_S = 10.0
 """How long the cancellation of a request may take before it is left behind."""
@@ -46,7 +52,9 @@ def answer_handler(
 
     async def answer(request: Request[Any, Any, Any]) -> ASGIApp:
         call = route.decode(await read_body(request, options))
-        context = RequestContext(caller_of(request), timeout_s=timeout_of(request))
+        context = RequestContext(
+            caller_of(request), id=request_id_of(request), timeout_s=timeout_of(request)
+        )
         return Generation(call, host, context, write_timeout_s=options.write_timeout_s)
 
     handle_exception = exception_handler(dialect.encode_error)
@@ -209,13 +217,22 @@ class Generation:
             data = outbox.take()
             if data or not more:
                 await self._send(send, data, more=more)
-            if more:
-                await outbox.news()
+            if more and not await self._is_news() and content_type == sse.CONTENT_TYPE:
+                outbox.put(sse.comment("still at it"))
+
+    async def _is_news(self) -> bool:
+        """Wait for news; False when there are none for so long that a proxy may lose patience."""
+        try:
+            async with asyncio.timeout(KEEP_ALIVE_S):
+                await self._outbox.news()
+        except TimeoutError:
+            return False
+        return True
 
     async def _start(self, send: Send, headers: list[tuple[bytes, bytes]]) -> None:
         status = HTTPStatus.OK
         self._started = True
-        headers.append((b"x-request-id", self._context.id.encode()))
+        headers.append((HEADER.encode(), self._context.id.encode()))
         await send({"type": "http.response.start", "status": status, "headers": headers})
 
     async def _send(self, send: Send, data: bytes, *, more: bool) -> None:

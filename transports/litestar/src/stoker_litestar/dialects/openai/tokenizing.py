@@ -46,11 +46,7 @@ def decode_tokenize(body: bytes) -> Call:
     given = [each for each in (wire.prompt, wire.content, wire.messages) if each is not None]
     if len(given) != 1:
         raise field_error("prompt", "give exactly one of prompt, content and messages")
-    prompt: TextPrompt | ChatPrompt
-    if wire.messages is not None:
-        prompt = _chat(wire)
-    else:
-        prompt = TextPrompt(str(given[0]))
+    prompt = TextPrompt(str(given[0])) if wire.messages is None else _chat(wire)
     special = wire.add_special if wire.add_special_tokens is None else wire.add_special_tokens
     # Each API has its own default, and its own name for the text.
     special = wire.content is None if special is None else special
