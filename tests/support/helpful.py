@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from stoker.engine import EngineInfo, Modality, Piece, TextEngine
-from stoker.events import ToolCallDelta
+from stoker.events import ReasoningDelta, ToolCallDelta
 from stoker.messages import Author, ImagePart, Tool, ToolChoiceMode
 from stoker.parser import new_call_id
 from stoker.request import ChatPrompt, GenerateRequest
@@ -53,7 +53,7 @@ class HelpfulEngine(TextEngine):
             )
             if images:
                 return iter(["I ", "see ", f"{images} ", "red ", "hearts."])
-            return iter(["It ", "is ", "sunny: ", "1, 2, 3, 4, 5."])
+            return iter([ReasoningDelta("Hm."), "It ", "is ", "sunny: ", "1, 2, 3, 4, 5."])
         return iter(["Once ", "upon ", "a ", "time."])
 
     def close(self) -> None:

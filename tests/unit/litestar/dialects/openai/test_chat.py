@@ -233,6 +233,11 @@ def test_sampling() -> None:
         ),
         ({"tool_choice": {"type": "custom", "custom": {"name": "x"}}}, "tool_choice"),
         ({"reasoning_effort": "huge"}, "reasoning_effort"),
+        ({"reasoning_effort": "low", "reasoning": {"effort": "low"}}, "reasoning.effort"),
+        (
+            {"reasoning_budget_tokens": 1, "reasoning": {"max_tokens": 1}},
+            "reasoning.max_tokens",
+        ),
         (
             {"tools": [ADD], "tool_choice": {"type": "function", "function": {"name": "sub"}}},
             "tool_choice.function.name",
@@ -358,6 +363,8 @@ def test_constraints_know_their_field(fields: dict[str, Any], param: str) -> Non
         ({"reasoning_effort": "high"}, Reasoning(Effort.HIGH)),
         ({"reasoning_effort": "none"}, Reasoning(Effort.NONE)),
         ({"reasoning_budget_tokens": 0}, Reasoning(budget_tokens=0)),
+        ({"reasoning": {"effort": "low", "max_tokens": 9}}, Reasoning(Effort.LOW, 9)),
+        ({"reasoning": {"summary": "auto"}}, Reasoning()),
     ],
 )
 def test_reasoning(fields: dict[str, Any], expected: Reasoning) -> None:

@@ -24,6 +24,7 @@ from stoker_litestar.dialects.openai.wire.chat_request import (
     JsonObjectResponse,
     JsonSchemaResponse,
     NamedToolChoice,
+    ReasoningObject,
 )
 from stoker_litestar.dialects.openai.wire.generation import encode_text
 
@@ -82,7 +83,26 @@ def chat_prompt(wire: ChatRequest) -> ChatPrompt:
         parallel_tool_calls=wire.parallel_tool_calls is not False,
         add_generation_prompt=wire.add_generation_prompt is not False,
         template_arguments=wire.chat_template_kwargs or {},
-        reasoning=Reasoning(wire.reasoning_effort, wire.reasoning_budget_tokens),
+        reasoning=_reasoning(wire),
+    )
+
+
+def _reasoning(wire: ChatRequest) -> Reasoning:
+    """What the two ways to say it say together; each thing may be said in one of them."""
+    other = wire.reasoning or ReasoningObject()
+    if wire.reasoning_effort is not None and other.effort is not None:
+        raise field_error("reasoning.effort", "it clashes with reasoning_effort: set one of them")
+    if wire.reasoning_budget_tokens is not None and other.max_tokens is not None:
+        raise field_error(
+            "reasoning.max_tokens", "it clashes with reasoning_budget_tokens: set one of them"
+        )
+    return Reasoning(
+        effort=other.effort if wire.reasoning_effort is None else wire.reasoning_effort,
+        budget_tokens=(
+            other.max_tokens
+            if wire.reasoning_budget_tokens is None
+            else wire.reasoning_budget_tokens
+        ),
     )
 
 

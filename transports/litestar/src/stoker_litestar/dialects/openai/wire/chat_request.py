@@ -119,6 +119,15 @@ class JsonSchemaResponse(
     json_schema: JsonSchemaFormat
 
 
+class ReasoningObject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`reasoning`, as OpenRouter and Ollama have it in chats."""
+
+    effort: Effort | None = None
+    max_tokens: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    summary: str | None = None
+    """A no-op: the reasoning is told whole."""
+
+
 class ChatRequest(GenerationFields, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that a chat completions request may say."""
 
@@ -160,3 +169,6 @@ class ChatRequest(GenerationFields, frozen=True, kw_only=True, forbid_unknown_fi
 
     # An extension, by llama-server's name.
     reasoning_budget_tokens: Annotated[int, msgspec.Meta(ge=0)] | None = None
+
+    # An extension, by OpenRouter's name.
+    reasoning: ReasoningObject | None = None
