@@ -7,13 +7,15 @@ models or time: the same input always gives the same output, so golden streams t
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
 
 import attrs
 
 from stoker.errors import StokerError
 from stoker.events import Event
 from stoker.host import ModelCard
+from stoker.management import Command, CommandEvent
 from stoker.request import Request
 
 
@@ -55,19 +57,84 @@ class Call:
     encoder: Callable[[ResponseContext], ResponseEncoder]
 
 
+class CommandEncoder(abc.ABC):
+    """Turns the events of one command into the bytes of its response.
+
+    Made anew per command, used by one task.
+    """
+
+    content_type: str
+    """Of the whole response."""
+
+    @abc.abstractmethod
+    def feed(self, event: CommandEvent) -> bytes:
+        """Take the next event; return what can be sent now, often nothing.
+
+        `Failed` is fed as to a `ResponseEncoder`.
+        """
+
+
+@attrs.frozen
+class CommandCall:
+    """A decoded command."""
+
+    command: Command
+    stream: bool
+    """Whether the client wants to hear of the progress."""
+    encoder: Callable[[ResponseContext], CommandEncoder]
+
+
 @attrs.frozen
 class AnswerRoute:
-    """`POST path`: answers a request, piece by piece or at once."""
+    """`POST path`: answers a request, piece by piece or at once.
+
+    A segment `{backend}` in the path pins the request's backend: the transport does that.
+    """
 
     path: str
-    decode: Callable[[bytes], Call]
+    decode: Callable[[bytes], Call | CommandCall]
     """Raises `InvalidRequestError` that names the field; every known field is honoured,
-    refused or a documented no-op."""
+    refused or a documented no-op. A command is for APIs that load and unload by such requests."""
+
+
+@attrs.frozen
+class CommandQuery:
+    """What a client sent to a `CommandRoute`."""
+
+    name: str = ""
+    """What stands in the place of `{name}` in the path."""
+    body: bytes = b""
+    query: Mapping[str, str] = attrs.field(factory=dict, hash=False)
+    """What follows the path; of several values the last."""
+    accept: str = ""
+    """The content types that the client says it takes."""
+
+
+@attrs.frozen
+class CommandRoute:
+    """`METHOD path`: carries out a command. One that gets also answers `HEAD`, without the body."""
+
+    method: Literal["GET", "POST", "DELETE"]
+    path: str
+    """With a segment `{name}` it takes model names there, which may contain slashes. What a
+    longer path says goes before what a shorter one says, so `/models/{name}/push` and
+    `/models/{name}` can stand side by side."""
+    decode: Callable[[CommandQuery], CommandCall]
+    """Raises `InvalidRequestError` like that of an `AnswerRoute`."""
+    creates: bool = False
+    """Whether something new stands under a name of its own when it has succeeded."""
+
+
+@attrs.frozen
+class BlobRoute:
+    """`HEAD path/DIGEST` tells whether a blob is here; `POST path/DIGEST` keeps the body as one."""
+
+    path: str
 
 
 @attrs.frozen
 class ModelsRoute:
-    """`GET path`: lists the models."""
+    """`GET path`: lists the models. A segment `{backend}` may be anything."""
 
     path: str
     encode: Callable[[Sequence[ModelCard]], bytes]
@@ -81,16 +148,18 @@ class ModelRoute:
     encode: Callable[[ModelCard], bytes]
 
 
-Route = AnswerRoute | ModelsRoute | ModelRoute
+Route = AnswerRoute | CommandRoute | BlobRoute | ModelsRoute | ModelRoute
 
 
 @attrs.frozen
 class Dialect:
-    """A wire API. All its bodies are JSON."""
+    """A wire API. Its errors are JSON."""
 
     routes: tuple[Route, ...]
     encode_error: Callable[[StokerError, int], bytes]
     """The error object for an error and the HTTP status that goes with it."""
+    name: str = ""
+    """As its `DialectSpec` says; the application fills it in."""
 
 
 @attrs.frozen

@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import attrs
 
@@ -20,6 +20,10 @@ from stoker.events import Event
 from stoker.request import Request
 from stoker.store import StoredManifest
 from stoker.telemetry import Telemetry
+
+if TYPE_CHECKING:
+    # Commands and their results speak of the cards below.
+    from stoker.management import Management
 
 
 @attrs.frozen
@@ -173,5 +177,6 @@ class Host:
     catalog: Catalog
     inference: Inference
     status: Status
+    management: Management
     telemetry: Telemetry = attrs.field(factory=Telemetry)
     """Tells of requests and models, each at its end."""

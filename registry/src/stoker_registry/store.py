@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, cast
 
 import attrs
 
 from stoker.artifact import Artifact, BundleFile, Layer, ModelBundle, ModelFacts
+from stoker.blob_keeper import BlobKeeper
 from stoker.digest import Digest
 from stoker.errors import (
     AccessDeniedError,
@@ -44,7 +45,7 @@ from stoker.upkeep import Damage, Pruning, Upkeep, Verification
 from stoker.weights import ModelFile, read_facts
 from stoker.wire.manifest import decode_manifest, encode_manifest
 from stoker_registry.backoff import Backoff
-from stoker_registry.blobs import CHUNK_BYTES
+from stoker_registry.blobs import CHUNK_BYTES, PartialBlob
 from stoker_registry.credentials import CredentialSource, erase_credentials, store_credentials
 from stoker_registry.disk import disk_errors
 from stoker_registry.layer_paths import layer_paths
@@ -73,7 +74,7 @@ _log = logging.getLogger(__name__)
 _SERVED_TYPES = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
 
 
-class OciStore(WritableStore, ContentSource, LoginKeeper, Upkeep, LayoutExchange):
+class OciStore(WritableStore, ContentSource, LoginKeeper, Upkeep, LayoutExchange, BlobKeeper):
     """Models in an image layout, and the way to and from registries.
 
     Holds no state of its own but what is in the folder, so any thread may call anything.
@@ -310,12 +311,76 @@ class OciStore(WritableStore, ContentSource, LoginKeeper, Upkeep, LayoutExchange
         plan = plan_package(source)
         with disk_errors(self._directory), self._layout.leases.take() as lease:
             layers = tuple(self._copy(file, plan, lease, progress) for file in plan.files)
-            config = plan.config(layers)
-            manifest = plan.manifest(config, layers)
-            data = encode_manifest(manifest)
-            stored = StoredManifest(manifest.media_type, Digest.of(data), data)
-            self._layout.add_blob(config, manifest.config.digest, lease)
-            return self._commit(reference, stored, lease)
+            return self._commit_package(reference, plan, layers, lease)
+
+    def blob_size(self, digest: Digest) -> int:
+        """How large a blob is that is here, in a model or waiting.
+
+        Raises:
+            NotFoundError: It is not here.
+        """
+        with disk_errors(self._directory):
+            return self._layout.inbox.find(digest).stat().st_size
+
+    @contextlib.contextmanager
+    def keep_blob(self, digest: Digest) -> Iterator[PartialBlob]:
+        """Take a blob: the block writes its bytes, and at its end they are checked and kept.
+
+        Raises:
+            IntegrityError: At the end: the bytes do not hash to the digest.
+            UnavailableError: The disk is full, or not writable.
+        """
+        with (
+            disk_errors(self._directory),
+            self._layout.leases.take() as lease,
+            lease.partial(algorithm=digest.algorithm) as partial,
+        ):
+            yield partial
+            self._layout.inbox.take(partial, digest)
+
+    def make_model(
+        self,
+        reference: Reference,
+        files: Mapping[PurePosixPath, Digest],
+        licenses: Sequence[str],
+        progress: ReportProgress,
+    ) -> Artifact:
+        """Make a model of blobs that are here, under a name. No bytes are copied.
+
+        Raises:
+            NotFoundError: A blob is not here.
+            InvalidInputError: The files are no model, or the name is pinned to a digest.
+            UnavailableError: The disk is full, or not writable.
+        """
+        _refuse_digest(reference)
+        inbox = self._layout.inbox
+        with disk_errors(self._directory), self._layout.leases.take() as lease:
+            lease.protect(files.values())
+            with inbox.laid_out(files, licenses) as folder:
+                plan = folder.plan()
+                layers = []
+                for file in plan.files:
+                    digest = folder.digest(file.path)
+                    if digest is None:
+                        layers.append(self._copy(file, plan, lease, progress))
+                        continue
+                    size_bytes = inbox.publish(digest)
+                    progress(Progress("packaging", file.name, size_bytes, size_bytes, digest))
+                    layers.append(plan.layer(file, digest, size_bytes))
+            artifact = self._commit_package(reference, plan, layers, lease)
+            inbox.forget(files.values())
+            return artifact
+
+    def _commit_package(
+        self, reference: Reference, plan: PackagePlan, layers: Sequence[Descriptor], lease: Lease
+    ) -> Artifact:
+        """Make the manifest of layers that are here, and give it a name."""
+        config = plan.config(layers)
+        manifest = plan.manifest(config, layers)
+        data = encode_manifest(manifest)
+        stored = StoredManifest(manifest.media_type, Digest.of(data), data)
+        self._layout.add_blob(config, manifest.config.digest, lease)
+        return self._commit(reference, stored, lease)
 
     def tag(self, source: Reference, target: Reference) -> Artifact:
         """Give a model another name; a name that exists moves.

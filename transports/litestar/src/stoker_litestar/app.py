@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from litestar import Litestar, Request
 from litestar.handlers import HTTPRouteHandler
 
-from stoker.dialect import AnswerRoute, Dialect, ModelRoute, ModelsRoute, Route
+from stoker.dialect import AnswerRoute, BlobRoute, Dialect, ModelRoute, ModelsRoute
 from stoker.host import Host
 from stoker.keys import NO_KEYS, KeyRing
 from stoker_litestar.authentication import NEEDS, authentication, reads_and_writes
+from stoker_litestar.blob_routes import blob_handler
+from stoker_litestar.command_routes import command_handlers
 from stoker_litestar.dialects.openai.error import encode_error
 from stoker_litestar.distribution import distribution_handler
 from stoker_litestar.error_response import exception_handler
@@ -22,6 +24,9 @@ from stoker_litestar.model_routes import model_handler, models_handler
 from stoker_litestar.options import HttpOptions
 from stoker_litestar.origins import cors, origin_check
 from stoker_litestar.rebinding import host_check
+from stoker_litestar.route_table import refuse_clashes
+
+OWN_ENDPOINTS = (("GET", "/health"), ("GET", "/metrics"))
 
 
 def build_app(
@@ -32,9 +37,13 @@ def build_app(
     What comes in is checked in this order: is it for us (`Host`), may its web page ask (`Origin`),
     and who is it. Errors of a dialect's routes have the dialect's form; what belongs to none (an
     unknown path, a wrong method) has OpenAI's.
+
+    Raises:
+        ConflictError: Two dialects want the same method of the same path.
     """
+    refuse_clashes(dialects, OWN_ENDPOINTS)
     handlers = [
-        _handler(route, dialect, host, options) for dialect in dialects for route in dialect.routes
+        handler for dialect in dialects for handler in _handlers(dialect, host, options)
     ]
     distribution = distribution_handler(host, options)
     distribution.opt[NEEDS] = reads_and_writes
@@ -56,11 +65,15 @@ def build_app(
     )
 
 
-def _handler(route: Route, dialect: Dialect, host: Host, options: HttpOptions) -> HTTPRouteHandler:
-    match route:
-        case AnswerRoute():
-            return answer_handler(route, dialect, host, options)
-        case ModelsRoute():
-            return models_handler(route, dialect, host)
-        case ModelRoute():
-            return model_handler(route, dialect, host)
+def _handlers(dialect: Dialect, host: Host, options: HttpOptions) -> Iterator[HTTPRouteHandler]:
+    for route in dialect.routes:
+        match route:
+            case AnswerRoute():
+                yield answer_handler(route, dialect, host, options)
+            case ModelsRoute():
+                yield models_handler(route, dialect, host)
+            case ModelRoute():
+                yield model_handler(route, dialect, host)
+            case BlobRoute():
+                yield blob_handler(route, dialect, host, options)
+    yield from command_handlers(dialect, host, options)

@@ -72,8 +72,12 @@ class FieldTable(Mapping[str, FieldRule]):
     def __len__(self) -> int:
         return len(self.rules)
 
-    def check(self, body: msgspec.Struct) -> None:
+    def check(self, body: msgspec.Struct, *, path: str = "") -> None:
         """Let a body through that uses no refused field.
+
+        Args:
+            body: The Struct.
+            path: Where it stands in the whole body, with a dot at the end.
 
         Raises:
             UnsupportedFeatureError: It uses one; the error names it and gives the reason.
@@ -81,4 +85,4 @@ class FieldTable(Mapping[str, FieldRule]):
         for name, rule in self._refused:
             value = getattr(body, name)
             if value is not None and value not in rule.harmless:
-                raise UnsupportedFeatureError(f"{name}: {rule.reason}.", param=name)
+                raise UnsupportedFeatureError(f"{path}{name}: {rule.reason}.", param=path + name)
