@@ -153,11 +153,13 @@ Route = AnswerRoute | CommandRoute | BlobRoute | ModelsRoute | ModelRoute
 
 @attrs.frozen
 class Dialect:
-    """A wire API. Its errors are JSON."""
+    """A wire API."""
 
     routes: tuple[Route, ...]
     encode_error: Callable[[StokerError, int], bytes]
     """The error object for an error and the HTTP status that goes with it."""
+    error_content_type: str = "application/json"
+    """Of the bytes that `encode_error` makes."""
     name: str = ""
     """As its `DialectSpec` says; the application fills it in."""
 

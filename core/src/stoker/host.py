@@ -16,6 +16,7 @@ import attrs
 from stoker.artifact import ModelFacts
 from stoker.caller import Caller, RequestContext
 from stoker.digest import Digest
+from stoker.engine import Mode
 from stoker.events import Event
 from stoker.request import Request
 from stoker.store import StoredManifest
@@ -75,6 +76,8 @@ class RunnerStatus:
     """The callers whose requests wait for their turn, in the order of the turns."""
     tokens_per_s: float | None = None
     """How fast the last answer was written; None while there is none."""
+    modes: frozenset[Mode] = frozenset()
+    """What it can be asked for; none while it loads."""
 
 
 @attrs.frozen

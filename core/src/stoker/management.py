@@ -81,7 +81,7 @@ class LoadModel:
 
 @attrs.frozen
 class UnloadModels:
-    """Unload models; requests inside fail. Gives `ModelsUnloaded`."""
+    """Unload models that nobody uses just now. Gives `ModelsUnloaded`."""
 
     names: tuple[str, ...] | None = None
     """None for all of them. One that is not loaded, or not even here, is no error."""
@@ -225,7 +225,7 @@ class ModelLoaded:
 
 @attrs.frozen
 class ModelsUnloaded:
-    """Nothing of what was asked for is loaded any more."""
+    """What was asked for is not loaded any more, as far as nobody uses it."""
 
     count: int
     """How many runners have ended."""

@@ -113,7 +113,7 @@ def catalog() -> FakeCatalog:
 @pytest.fixture
 def host(scripted: ScriptedHost, catalog: FakeCatalog) -> Host:
     """The host."""
-    return Host("0.1.0", catalog, scripted, scripted, telemetry=scripted.telemetry)
+    return Host("0.1.0", catalog, scripted, scripted, scripted, telemetry=scripted.telemetry)
 
 
 @pytest.fixture

@@ -284,7 +284,7 @@ class Manager:
                     wanted.add(artifact.digest)
             digests = wanted
         ended = [
-            await self.residency.unload(digest, backend=command.backend)
+            await self.residency.unload(digest, backend=command.backend, only_idle=True)
             for digest in sorted(digests, key=str)
         ]
         return sum(ended)

@@ -181,7 +181,9 @@ class Residency:
             key=lambda status: (status.model, status.backend),
         )
 
-    async def unload(self, digest: Digest, *, backend: str | None = None) -> int:
+    async def unload(
+        self, digest: Digest, *, backend: str | None = None, only_idle: bool = False
+    ) -> int:
         """Unload a model; requests inside fail.
 
         A model that failed again and again may be tried again at once after this.
@@ -189,6 +191,7 @@ class Residency:
         Args:
             digest: The model.
             backend: The backend to unload it from; None for every one.
+            only_idle: Leave runners alone that somebody uses or waits for.
 
         Returns:
             How many runners have ended.
@@ -197,7 +200,9 @@ class Residency:
         residents = [
             found
             for key, found in self._residents.items()
-            if key[0] == digest and backend in {None, key[1]}
+            if key[0] == digest
+            and backend in {None, key[1]}
+            and not (only_idle and found.users)
         ]
         await self._unload_all(residents)
         return len(residents)

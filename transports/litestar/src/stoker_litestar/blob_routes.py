@@ -43,7 +43,7 @@ def blob_handler(
         f"{route.path}/{{digest:path}}",
         http_method=["HEAD", "POST"],
         status_code=HTTPStatus.OK,
-        exception_handlers={Exception: exception_handler(dialect.encode_error)},
+        exception_handlers={Exception: exception_handler(dialect.encode_error, dialect.error_content_type)},
         request_max_body_size=None,
         opt={NEEDS: reads_and_writes},
     )(blob)

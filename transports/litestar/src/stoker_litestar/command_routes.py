@@ -70,7 +70,7 @@ def _handler(
         f"{root}{{name:path}}" if has_name else root,
         http_method=sorted({method for route in routes for method in _methods(route)}),
         status_code=HTTPStatus.OK,
-        exception_handlers={Exception: exception_handler(dialect.encode_error)},
+        exception_handlers={Exception: exception_handler(dialect.encode_error, dialect.error_content_type)},
         # The core knows what each command needs.
         opt={NEEDS: any_key},
     )(command)

@@ -127,7 +127,7 @@ def unforeseen(exc: BaseException) -> StokerError:
 
 
 def exception_handler(
-    encode_error: EncodeError,
+    encode_error: EncodeError, content_type: str = "application/json"
 ) -> Callable[[Request[Any, Any, Any], Exception], Response[bytes]]:
     """Make the handler that answers with errors in one API's form."""
 
@@ -137,7 +137,7 @@ def exception_handler(
             encode_error(found.error, found.status),
             status_code=found.status,
             headers=found.headers,
-            media_type="application/json",
+            media_type=content_type,
         )
 
     return handle

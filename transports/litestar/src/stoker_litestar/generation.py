@@ -65,7 +65,7 @@ def answer_handler(
         context = RequestContext(caller_of(request), timeout_s=timeout_of(request))
         return Generation(call, host, context, write_timeout_s=options.write_timeout_s)
 
-    handle_exception = exception_handler(dialect.encode_error)
+    handle_exception = exception_handler(dialect.encode_error, dialect.error_content_type)
     path = litestar_path(route.path)
     return post(path, exception_handlers={Exception: handle_exception})(answer)
 

@@ -21,7 +21,7 @@ def models_handler(route: ModelsRoute, dialect: Dialect, host: Host) -> HTTPRout
         cards = await host.catalog.models()
         return Response(route.encode(cards), media_type="application/json")
 
-    handle_exception = exception_handler(dialect.encode_error)
+    handle_exception = exception_handler(dialect.encode_error, dialect.error_content_type)
     path = litestar_path(route.path)
     return get(path, exception_handlers={Exception: handle_exception})(models)
 
@@ -35,6 +35,6 @@ def model_handler(route: ModelRoute, dialect: Dialect, host: Host) -> HTTPRouteH
         card = await host.catalog.model(name)
         return Response(route.encode(card), media_type="application/json")
 
-    handle_exception = exception_handler(dialect.encode_error)
+    handle_exception = exception_handler(dialect.encode_error, dialect.error_content_type)
     path = litestar_path(route.path) + "/{name:path}"
     return get(path, exception_handlers={Exception: handle_exception})(model)
