@@ -7,10 +7,12 @@ models or time: the same input always gives the same output, so golden streams t
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
 
 import attrs
 
+from stoker.archive import Record
 from stoker.errors import StokerError
 from stoker.events import Event
 from stoker.host import ModelCard
@@ -34,6 +36,15 @@ class ResponseEncoder(abc.ABC):
         comes back. Before that the transport answers with `Dialect.encode_error`.
         """
 
+    @property
+    def record(self) -> Record | None:
+        """What the caller may want to come back to; None keeps nothing.
+
+        Asked for once, after `Finished` was fed and before the client sees what came of it, so
+        that no client can come back too early.
+        """
+        return None
+
 
 @attrs.frozen
 class ResponseContext:
@@ -43,6 +54,18 @@ class ResponseContext:
     """Unique; letters, digits and `-` only."""
     created_s: int
     """Seconds since the epoch."""
+    archived: bool = False
+    """Whether records are kept here."""
+
+
+@attrs.frozen
+class ErrorContext:
+    """What goes with an error in the response that it becomes."""
+
+    status: int
+    """The response's."""
+    request_id: str
+    """By which the log names the request."""
 
 
 @attrs.frozen
@@ -56,13 +79,45 @@ class Call:
 
 
 @attrs.frozen
+class Continuation:
+    """A decoded request that goes on from an earlier answer of the same caller."""
+
+    record_id: str
+    resume: Callable[[Record | None], Call]
+    """Called with the record, or with None where there is none of this caller. Raises
+    `InvalidRequestError` like `AnswerRoute.decode`."""
+
+
+@attrs.frozen
 class AnswerRoute:
     """`POST path`: answers a request, piece by piece or at once."""
 
     path: str
-    decode: Callable[[bytes], Call]
+    decode: Callable[[bytes], Call | Continuation]
     """Raises `InvalidRequestError` that names the field; every known field is honoured,
     refused or a documented no-op."""
+
+
+@attrs.frozen
+class RecordQuery:
+    """A request for a record."""
+
+    record: Record
+    query: Mapping[str, str] = attrs.field(factory=dict, hash=False)
+    """What follows the path; of several values the last."""
+
+
+@attrs.frozen
+class RecordRoute:
+    """`METHOD path`: tells something of a record, where `{id}` in the path is its id.
+
+    After a `DELETE` the record is gone. A caller sees its own records only.
+    """
+
+    method: Literal["GET", "POST", "DELETE"]
+    path: str
+    encode: Callable[[RecordQuery], bytes]
+    """Raises `InvalidRequestError` that names a wrong part of the query."""
 
 
 @attrs.frozen
@@ -71,6 +126,9 @@ class ModelsRoute:
 
     path: str
     encode: Callable[[Sequence[ModelCard]], bytes]
+    header: str | None = None
+    """Only for requests that carry this header. So two dialects can share a path: the one that
+    asks for a header goes before the one that asks for none."""
 
 
 @attrs.frozen
@@ -79,9 +137,11 @@ class ModelRoute:
 
     path: str
     encode: Callable[[ModelCard], bytes]
+    header: str | None = None
+    """As with `ModelsRoute`."""
 
 
-Route = AnswerRoute | ModelsRoute | ModelRoute
+Route = AnswerRoute | RecordRoute | ModelsRoute | ModelRoute
 
 
 @attrs.frozen
@@ -89,8 +149,10 @@ class Dialect:
     """A wire API. All its bodies are JSON."""
 
     routes: tuple[Route, ...]
-    encode_error: Callable[[StokerError, int], bytes]
-    """The error object for an error and the HTTP status that goes with it."""
+    encode_error: Callable[[StokerError, ErrorContext], bytes]
+    """The error object for an error, and what goes with it."""
+    statuses: Mapping[type[StokerError], int] = attrs.field(factory=dict, hash=False)
+    """HTTP statuses that this API gives to errors, where they are not the transport's own."""
 
 
 @attrs.frozen

@@ -12,6 +12,8 @@ from stoker.backend import availability_of
 from stoker.errors import ConfigError, StokerError, UnavailableError
 from stoker.host import Host
 from stoker.keys import ApiKey, KeyRing
+from stoker.memory.size import parse_size
+from stoker.sqlite_archive import SqliteArchive
 from stoker.supervisor.engine_log import EngineLogs
 from stoker.supervisor.model_uses import ModelUses
 from stoker.supervisor.request_log import log_record
@@ -56,6 +58,7 @@ async def supervise(application: Application) -> AsyncGenerator[Host, None]:
         queue=config.queue,
         telemetry=telemetry,
     )
+    archive = _archive(application)
     preloading = asyncio.create_task(_preload(application, residency))
     try:
         yield Host(
@@ -64,12 +67,27 @@ async def supervise(application: Application) -> AsyncGenerator[Host, None]:
             inference=ResidentInference(application, residency, telemetry),
             status=ResidentStatus(application, residency, logs),
             telemetry=telemetry,
+            archive=archive,
         )
     finally:
         preloading.cancel()
         await asyncio.wait([preloading])
         await residency.close()
         await uses.close()
+        if archive is not None:
+            await archive.close()
+
+
+def _archive(application: Application) -> SqliteArchive | None:
+    """The archive that the config wants; None when it wants none."""
+    config = application.settings.config.archive
+    if not config.enabled:
+        return None
+    return SqliteArchive(
+        application.settings.home / "state" / "answers.sqlite",
+        max_bytes=parse_size(config.max_size),
+        max_age_s=config.max_age_s,
+    )
 
 
 async def _preload(application: Application, residency: Residency) -> None:

@@ -13,9 +13,17 @@ from litestar import Request, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp, Receive, Scope, Send
 
+from stoker.archive import Archive, Record
 from stoker.caller import RequestContext
-from stoker.dialect import AnswerRoute, Call, Dialect, ResponseContext, ResponseEncoder
-from stoker.errors import StokerError, UnavailableError
+from stoker.dialect import (
+    AnswerRoute,
+    Call,
+    Continuation,
+    Dialect,
+    ResponseContext,
+    ResponseEncoder,
+)
+from stoker.errors import NotFoundError, StokerError, UnavailableError
 from stoker.events import Failed, Finished, Loading, Queued
 from stoker.host import Host
 from stoker_litestar.authentication import caller_of
@@ -24,6 +32,7 @@ from stoker_litestar.error_response import exception_handler, unforeseen
 from stoker_litestar.options import HttpOptions
 from stoker_litestar.outbox import Outbox
 from stoker_litestar.request_body import read_body
+from stoker_litestar.request_id import HEADERS, id_of
 
 _log = logging.getLogger(__name__)
 
@@ -45,12 +54,29 @@ def answer_handler(
     """Make the handler of one answering route."""
 
     async def answer(request: Request[Any, Any, Any]) -> ASGIApp:
-        call = route.decode(await read_body(request, options))
-        context = RequestContext(caller_of(request), timeout_s=timeout_of(request))
+        decoded = route.decode(await read_body(request, options))
+        context = RequestContext(
+            caller_of(request), id=id_of(request), timeout_s=timeout_of(request)
+        )
+        if isinstance(decoded, Continuation):
+            call = await _resumed(decoded, host.archive, context)
+        else:
+            call = decoded
         return Generation(call, host, context, write_timeout_s=options.write_timeout_s)
 
-    handle_exception = exception_handler(dialect.encode_error)
+    handle_exception = exception_handler(dialect.encode_error, dialect.statuses)
     return post(route.path, exception_handlers={Exception: handle_exception})(answer)
+
+
+async def _resumed(
+    decoded: Continuation, archive: Archive | None, context: RequestContext
+) -> Call:
+    """Find what a request goes on from."""
+    record: Record | None = None
+    if archive is not None:
+        with contextlib.suppress(NotFoundError):
+            record = await archive.get(context.caller.name, decoded.record_id)
+    return decoded.resume(record)
 
 
 class Generation:
@@ -78,7 +104,11 @@ class Generation:
         Raises:
             StokerError: The request failed, or the server stops, before anything was sent.
         """
-        context = ResponseContext(id=self._context.id, created_s=int(time.time()))
+        context = ResponseContext(
+            id=self._context.id,
+            created_s=int(time.time()),
+            archived=self._host.archive is not None,
+        )
         encoder = self._call.encoder(context)
         tasks = (
             asyncio.create_task(self._read_events(encoder)),
@@ -132,6 +162,8 @@ class Generation:
                         outbox.fail(event.error)
                         return
                     data = encoder.feed(event)
+                    if isinstance(event, Finished):
+                        await self._keep(encoder.record)
                     if isinstance(event, Queued | Loading):
                         self._tell_of_waiting(data)
                         continue
@@ -146,6 +178,16 @@ class Generation:
             raise StokerError("The answer broke off: its stream has no last event.")  # noqa: TRY301 - one path for all that breaks
         except Exception as exc:  # noqa: BLE001 - whatever broke, the client must hear of it
             self._break_off(encoder, exc)
+
+    async def _keep(self, record: Record | None) -> None:
+        """Keep what the client may come back to; an answer is not lost because that fails."""
+        archive = self._host.archive
+        if record is None or archive is None:
+            return
+        try:
+            await archive.put(self._context.caller.name, record)
+        except StokerError as exc:
+            _log.error("Answer %s could not be kept: %s", record.id, exc)
 
     def _tell_of_waiting(self, data: bytes) -> None:
         if self._outbox.streaming:
@@ -215,7 +257,8 @@ class Generation:
     async def _start(self, send: Send, headers: list[tuple[bytes, bytes]]) -> None:
         status = HTTPStatus.OK
         self._started = True
-        headers.append((b"x-request-id", self._context.id.encode()))
+        request_id = self._context.id.encode()
+        headers += [(name.encode(), request_id) for name in HEADERS]
         await send({"type": "http.response.start", "status": status, "headers": headers})
 
     async def _send(self, send: Send, data: bytes, *, more: bool) -> None:
