@@ -129,7 +129,7 @@ def http_error(
 
 def status_of(error: StokerError, statuses: Statuses = NO_STATUSES) -> int:
     """The status of an error: that of the nearest of its classes in the tables."""
-    known = STATUSES | statuses
+    known = {**STATUSES, **statuses}
     return next(known[cls] for cls in type(error).__mro__ if cls in known)
 
 
