@@ -27,6 +27,14 @@ def _openai() -> Dialect:
     return openai_dialect()
 
 
+def _anthropic() -> Dialect:
+    from stoker_litestar.dialects.anthropic.dialect import (  # noqa: PLC0415 - only when mounted
+        anthropic_dialect,
+    )
+
+    return anthropic_dialect()
+
+
 def _rerank() -> Dialect:
     from stoker_litestar.dialects.rerank.dialect import (  # noqa: PLC0415 - only when mounted
         rerank_dialect,
@@ -43,5 +51,9 @@ def stoker_register_transports() -> Iterable[TransportSpec]:
 
 @hookimpl
 def stoker_register_dialects() -> Iterable[DialectSpec]:
-    """The OpenAI APIs: models, chat completions, text completions and embeddings; and reranking."""
-    return [DialectSpec("openai", _openai), DialectSpec("rerank", _rerank)]
+    """The APIs of OpenAI and Anthropic, and reranking."""
+    return [
+        DialectSpec("anthropic", _anthropic),
+        DialectSpec("openai", _openai),
+        DialectSpec("rerank", _rerank),
+    ]

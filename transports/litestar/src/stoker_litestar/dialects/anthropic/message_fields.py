@@ -45,3 +45,5 @@ MESSAGE_FIELDS = FieldTable(
         "thread": refused("messages are not stored"),
     }
 )
+
+COUNT_FIELDS = FieldTable(_PROMPT_RULES)
