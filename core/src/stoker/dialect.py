@@ -12,6 +12,7 @@ from typing import Literal
 
 import attrs
 
+from stoker.archive import Record
 from stoker.errors import StokerError
 from stoker.events import Event
 from stoker.host import ModelCard
@@ -36,6 +37,15 @@ class ResponseEncoder(abc.ABC):
         comes back. Before that the transport answers with `Dialect.encode_error`.
         """
 
+    @property
+    def record(self) -> Record | None:
+        """What the caller may want to come back to; None keeps nothing.
+
+        Asked for once, after `Finished` was fed and before the client sees what came of it, so
+        that no client can come back too early.
+        """
+        return None
+
 
 @attrs.frozen
 class ResponseContext:
@@ -45,6 +55,18 @@ class ResponseContext:
     """Unique; letters, digits and `-` only."""
     created_s: int
     """Seconds since the epoch."""
+    archived: bool = False
+    """Whether records are kept here."""
+
+
+@attrs.frozen
+class ErrorContext:
+    """What goes with an error in the response that it becomes."""
+
+    status: int
+    """The response's."""
+    request_id: str
+    """By which the log names the request."""
 
 
 @attrs.frozen
@@ -85,6 +107,16 @@ class CommandCall:
 
 
 @attrs.frozen
+class Continuation:
+    """A decoded request that goes on from an earlier answer of the same caller."""
+
+    record_id: str
+    resume: Callable[[Record | None], Call]
+    """Called with the record, or with None where there is none of this caller. Raises
+    `InvalidRequestError` like `AnswerRoute.decode`."""
+
+
+@attrs.frozen
 class AnswerRoute:
     """`POST path`: answers a request, piece by piece or at once.
 
@@ -92,7 +124,7 @@ class AnswerRoute:
     """
 
     path: str
-    decode: Callable[[bytes], Call | CommandCall]
+    decode: Callable[[bytes], Call | CommandCall | Continuation]
     """Raises `InvalidRequestError` that names the field; every known field is honoured,
     refused or a documented no-op. A command is for APIs that load and unload by such requests."""
 
@@ -133,11 +165,36 @@ class BlobRoute:
 
 
 @attrs.frozen
+class RecordQuery:
+    """A request for a record."""
+
+    record: Record
+    query: Mapping[str, str] = attrs.field(factory=dict, hash=False)
+    """What follows the path; of several values the last."""
+
+
+@attrs.frozen
+class RecordRoute:
+    """`METHOD path`: tells something of a record, where `{id}` in the path is its id.
+
+    After a `DELETE` the record is gone. A caller sees its own records only.
+    """
+
+    method: Literal["GET", "POST", "DELETE"]
+    path: str
+    encode: Callable[[RecordQuery], bytes]
+    """Raises `InvalidRequestError` that names a wrong part of the query."""
+
+
+@attrs.frozen
 class ModelsRoute:
     """`GET path`: lists the models. A segment `{backend}` may be anything."""
 
     path: str
     encode: Callable[[Sequence[ModelCard]], bytes]
+    header: str | None = None
+    """Only for requests that carry this header. So two dialects can share a path: the one that
+    asks for a header goes before the one that asks for none."""
 
 
 @attrs.frozen
@@ -146,9 +203,11 @@ class ModelRoute:
 
     path: str
     encode: Callable[[ModelCard], bytes]
+    header: str | None = None
+    """As with `ModelsRoute`."""
 
 
-Route = AnswerRoute | CommandRoute | BlobRoute | ModelsRoute | ModelRoute
+Route = AnswerRoute | CommandRoute | BlobRoute | RecordRoute | ModelsRoute | ModelRoute
 
 
 @attrs.frozen
@@ -156,8 +215,10 @@ class Dialect:
     """A wire API."""
 
     routes: tuple[Route, ...]
-    encode_error: Callable[[StokerError, int], bytes]
-    """The error object for an error and the HTTP status that goes with it."""
+    encode_error: Callable[[StokerError, ErrorContext], bytes]
+    """The error object for an error, and what goes with it."""
+    statuses: Mapping[type[StokerError], int] = attrs.field(factory=dict, hash=False)
+    """HTTP statuses that this API gives to errors, where they are not the transport's own."""
     error_content_type: str = "application/json"
     """Of the bytes that `encode_error` makes."""
     name: str = ""

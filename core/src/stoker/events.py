@@ -2,9 +2,10 @@
 
 Order: any number of `Queued` and `Loading`, then one `Prefill` or more, then the choices'
 deltas, interleaved, with one `ChoiceFinished` per choice. In their place a request for embeddings
-gets one `Embedding` per input, in any order, and a request to rank gets one `Ranking`. The last
-event is exactly one of `Finished` and `Failed`. An error that the caller can mend comes before the
-first `Prefill`.
+gets one `Embedding` per input, in any order, and a request to rank gets one `Ranking`. A request
+that needs the tokenizer only gets one `Tokenized`, `Detokenized` or `Rendered`, and no `Prefill`.
+The last event is exactly one of `Finished` and `Failed`. An error that the caller can mend comes
+before the first `Prefill`.
 """
 
 from __future__ import annotations
@@ -172,6 +173,29 @@ class Ranking:
 
 
 @attrs.frozen
+class Tokenized:
+    """The tokens of a prompt."""
+
+    tokens: tuple[int, ...] = attrs.field(repr=lambda tokens: f"<{len(tokens)} tokens>")
+    pieces: tuple[bytes, ...] = attrs.field(default=(), repr=False)
+    """The bytes of each token, when they were asked for; empty bytes for control tokens."""
+
+
+@attrs.frozen
+class Detokenized:
+    """The text that tokens stand for; bytes that are no characters became U+FFFD."""
+
+    text: str
+
+
+@attrs.frozen
+class Rendered:
+    """A conversation as the chat template writes it, without the model's begin tokens."""
+
+    text: str
+
+
+@attrs.frozen
 class Finished:
     """The request is answered. Last event."""
 
@@ -196,6 +220,9 @@ Event = (
     | ChoiceFinished
     | Embedding
     | Ranking
+    | Tokenized
+    | Detokenized
+    | Rendered
     | Finished
     | Failed
 )

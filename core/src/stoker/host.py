@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import attrs
 
+from stoker.archive import Archive
 from stoker.artifact import ModelFacts
 from stoker.caller import Caller, RequestContext
 from stoker.digest import Digest
@@ -183,3 +184,5 @@ class Host:
     management: Management
     telemetry: Telemetry = attrs.field(factory=Telemetry)
     """Tells of requests and models, each at its end."""
+    archive: Archive | None = None
+    """Keeps answers that callers may come back to; None where nothing is kept."""

@@ -16,15 +16,27 @@ from typing import Any, Self
 
 from stoker.engine import EngineInfo
 from stoker.errors import StokerError
-from stoker.events import Embedding, Event, Failed, Finished, Ranking, Relevance, TextDelta
+from stoker.events import (
+    Detokenized,
+    Embedding,
+    Event,
+    Failed,
+    Finished,
+    Ranking,
+    Relevance,
+    TextDelta,
+    Tokenized,
+)
 from stoker.messages import Author, Message, TextPart
 from stoker.request import (
     ChatPrompt,
+    DetokenizeRequest,
     EmbedRequest,
     GenerateRequest,
     Request,
     RerankRequest,
     TextPrompt,
+    TokenizeRequest,
 )
 from stoker.sampling import SamplingParams
 from stoker.text.session import Session
@@ -87,8 +99,7 @@ class Model:
         """
         if isinstance(messages, str):
             messages = [Message(Author.USER, (TextPart(messages),))]
-        prompt = ChatPrompt(tuple(map(_message, messages)))
-        return _texts(self.events(_request(self.name, prompt, options)))
+        return _texts(self.events(_request(self.name, _chat(messages), options)))
 
     def embed(
         self, texts: Iterable[str], *, dimensions: int | None = None, normalize: bool = True
@@ -132,6 +143,29 @@ class Model:
             if isinstance(event, Ranking)
             for relevance in event.results
         ]
+
+    def tokenize(self, prompt: str | Iterable[Message | Mapping[str, str]]) -> tuple[int, ...]:
+        """Say what tokens the model reads a text or a conversation as, begin tokens included.
+
+        Raises:
+            StokerError: The model's engine knows no tokens, or the template refuses the messages.
+        """
+        asked = TextPrompt(prompt) if isinstance(prompt, str) else _chat(prompt)
+        for event in self._all_events(TokenizeRequest(self.name, asked)):
+            if isinstance(event, Tokenized):
+                return event.tokens
+        return ()
+
+    def detokenize(self, tokens: Iterable[int]) -> str:
+        """Say what text tokens stand for; control tokens have none.
+
+        Raises:
+            StokerError: The model's engine knows no tokens, or not these.
+        """
+        for event in self._all_events(DetokenizeRequest(self.name, tuple(tokens))):
+            if isinstance(event, Detokenized):
+                return event.text
+        return ""
 
     def _all_events(self, request: Request) -> Iterator[Event]:
         with contextlib.closing(self.events(request)) as events:
@@ -217,6 +251,10 @@ def _request(name: str, prompt: Any, options: dict[str, Any]) -> GenerateRequest
     elif "stop" in ours:
         ours["stop"] = tuple(ours["stop"])
     return GenerateRequest(name, prompt, sampling=SamplingParams(**options), **ours)
+
+
+def _chat(messages: Iterable[Message | Mapping[str, str]]) -> ChatPrompt:
+    return ChatPrompt(tuple(map(_message, messages)))
 
 
 def _message(message: Message | Mapping[str, str]) -> Message:

@@ -111,8 +111,20 @@ def _checked_keep_alive(_instance: object, _attribute: object, value: float | No
         )
 
 
+@attrs.frozen(kw_only=True)
+class _Routed:
+    """What every request may say of where and when it runs."""
+
+    backend: str | None = None
+    """Pins the backend by name."""
+    priority: int = 0
+    """Larger goes first."""
+    keep_alive_s: float | None = attrs.field(default=None, validator=_checked_keep_alive)
+    """How long the model stays loaded when it is idle after this; unset is what the config says."""
+
+
 @attrs.frozen
-class GenerateRequest:
+class GenerateRequest(_Routed):
     """One request for text. None means "unset" throughout."""
 
     model: str
@@ -130,12 +142,6 @@ class GenerateRequest:
     """Names of the model's adapter layers to apply."""
     ignore_end: bool = False
     """Go on when the model says it has finished (for measurements)."""
-    backend: str | None = None
-    """Pins the backend by name."""
-    priority: int = 0
-    """Larger goes first."""
-    keep_alive_s: float | None = attrs.field(default=None, validator=_checked_keep_alive)
-    """How long the model stays loaded when it is idle after this; unset is what the config says."""
 
 
 def _check_count(name: str, value: Sized) -> None:
@@ -151,7 +157,7 @@ def _at_least_one(_instance: object, attribute: attrs.Attribute[Any], value: int
 
 
 @attrs.frozen
-class EmbedRequest:
+class EmbedRequest(_Routed):
     """One request for embeddings: a vector for each input."""
 
     model: str
@@ -161,19 +167,13 @@ class EmbedRequest:
     """Keep the first so many numbers of each vector; only for models that are trained for it."""
     normalize: bool = True
     """Scale each vector to the length 1, after `dimensions`."""
-    backend: str | None = None
-    """Pins the backend by name."""
-    priority: int = 0
-    """Larger goes first."""
-    keep_alive_s: float | None = attrs.field(default=None, validator=_checked_keep_alive)
-    """How long the model stays loaded when it is idle after this; unset is what the config says."""
 
     def __attrs_post_init__(self) -> None:
         _check_count("input", self.input)
 
 
 @attrs.frozen
-class RerankRequest:
+class RerankRequest(_Routed):
     """One request to rank documents by how well they answer a query."""
 
     model: str
@@ -184,12 +184,6 @@ class RerankRequest:
     """Keep the best so many; unset, and more than there are, keeps all."""
     params: tuple[str, str] = ("query", "documents")
     """What the query and the documents are called where the request came from, for errors."""
-    backend: str | None = None
-    """Pins the backend by name."""
-    priority: int = 0
-    """Larger goes first."""
-    keep_alive_s: float | None = attrs.field(default=None, validator=_checked_keep_alive)
-    """How long the model stays loaded when it is idle after this; unset is what the config says."""
 
     def __attrs_post_init__(self) -> None:
         one, other = self.params
@@ -202,4 +196,40 @@ class RerankRequest:
             )
 
 
-Request = GenerateRequest | EmbedRequest | RerankRequest
+@attrs.frozen
+class TokenizeRequest(_Routed):
+    """One request for the tokens of a prompt; nothing is generated.
+
+    With the defaults these are the tokens that a `GenerateRequest` with the prompt is read as, and
+    `Usage.prompt_tokens` is their number, whether or not they would fit into the context.
+    """
+
+    model: str
+    prompt: Prompt
+    add_special: bool = True
+    """Put the model's begin tokens before a `TextPrompt`; the other kinds do not look at it."""
+    parse_special: bool = True
+    """Read texts of control tokens in a `TextPrompt` as those tokens."""
+    with_pieces: bool = False
+    """Tell the bytes of each token, too."""
+
+
+@attrs.frozen
+class DetokenizeRequest(_Routed):
+    """One request for the text that tokens stand for."""
+
+    model: str
+    tokens: tuple[int, ...]
+
+
+@attrs.frozen
+class RenderRequest(_Routed):
+    """One request for a conversation as the model's chat template writes it."""
+
+    model: str
+    prompt: ChatPrompt
+
+
+TokenRequest = TokenizeRequest | DetokenizeRequest | RenderRequest
+"""Requests that need the tokenizer and the template only."""
+Request = GenerateRequest | EmbedRequest | RerankRequest | TokenRequest

@@ -8,6 +8,7 @@ from stoker import messages as m
 from stoker.errors import BrokenFrameError, ContextLengthExceededError
 from stoker.events import (
     ChoiceFinished,
+    Detokenized,
     Embedding,
     Event,
     Failed,
@@ -19,8 +20,10 @@ from stoker.events import (
     Ranking,
     ReasoningDelta,
     Relevance,
+    Rendered,
     TextDelta,
     Timings,
+    Tokenized,
     TokenLogprob,
     ToolCallDelta,
     Usage,
@@ -29,11 +32,14 @@ from stoker.request import (
     ChatPrompt,
     Constraint,
     ConstraintKind,
+    DetokenizeRequest,
     EmbedRequest,
     GenerateRequest,
+    RenderRequest,
     Request,
     RerankRequest,
     TextPrompt,
+    TokenizeRequest,
     TokenPrompt,
 )
 from stoker.sampling import SamplingParams
@@ -59,6 +65,10 @@ EVENTS: list[Event] = [
     ChoiceFinished(FinishReason.LENGTH, 1, "stop"),
     Embedding(b"\x00\x00\x80?", 1),
     Ranking((Relevance(1, 0.75), Relevance(0, 0.1))),
+    Tokenized((1, 2), (b"\xc3", b"")),
+    Tokenized(()),
+    Detokenized("\ufffd"),
+    Rendered("<|im_start|>"),
     Finished(Usage(1, 2, 3, 4), Timings(0.25, 0.5)),
 ]
 
@@ -95,6 +105,11 @@ REQUESTS: list[Request] = [
         adapters=("lora",),
     ),
     EmbedRequest("m", (TextPrompt("x"), TokenPrompt((1, 2)))),
+    TokenizeRequest("m", TextPrompt("x"), add_special=False, parse_special=False, backend="b"),
+    DetokenizeRequest("m", (1, 2), priority=1),
+    RenderRequest(
+        "m", ChatPrompt((m.Message(m.Author.USER, (m.TextPart("x"),)),)), keep_alive_s=1.0
+    ),
     EmbedRequest("m", (TextPrompt("x"),), 5, normalize=False, backend="b", priority=1),
     RerankRequest("m", "q", ("a", "b")),
     RerankRequest("m", "q", ("a",), top_n=3, backend="b", priority=1),

@@ -14,6 +14,8 @@ from stoker.backend import availability_of
 from stoker.errors import ConfigError, StokerError, UnavailableError
 from stoker.host import Host
 from stoker.keys import ApiKey, KeyRing
+from stoker.memory.size import parse_size
+from stoker.sqlite_archive import SqliteArchive
 from stoker.supervisor.engine_log import EngineLogs
 from stoker.supervisor.manager import Manager
 from stoker.supervisor.model_uses import ModelUses
@@ -61,6 +63,7 @@ async def supervise(application: Application) -> AsyncGenerator[Host, None]:
         telemetry=telemetry,
     )
     transfers = Transfers()
+    archive = _archive(application)
     preloading = asyncio.create_task(_preload(application, residency))
     try:
         catalog = StoreCatalog(application, residency)
@@ -71,6 +74,7 @@ async def supervise(application: Application) -> AsyncGenerator[Host, None]:
             status=ResidentStatus(application, residency, logs),
             management=Manager(application, residency, catalog, transfers),
             telemetry=telemetry,
+            archive=archive,
         )
     finally:
         await transfers.close()
@@ -78,6 +82,20 @@ async def supervise(application: Application) -> AsyncGenerator[Host, None]:
         await asyncio.wait([preloading])
         await residency.close()
         await uses.close()
+        if archive is not None:
+            await archive.close()
+
+
+def _archive(application: Application) -> SqliteArchive | None:
+    """The archive that the config wants; None when it wants none."""
+    config = application.settings.config.archive
+    if not config.enabled:
+        return None
+    return SqliteArchive(
+        application.settings.home / "state" / "answers.sqlite",
+        max_bytes=parse_size(config.max_size),
+        max_age_s=config.max_age_s,
+    )
 
 
 async def _preload(application: Application, residency: Residency) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from stoker.events import (
     ChoiceFinished,
+    Detokenized,
     Embedding,
     Event,
     Failed,
@@ -15,7 +16,9 @@ from stoker.events import (
     Queued,
     Ranking,
     ReasoningDelta,
+    Rendered,
     TextDelta,
+    Tokenized,
     ToolCallDelta,
 )
 
@@ -48,7 +51,9 @@ def check_events(events: Sequence[Event], *, n: int = 1) -> None:
             assert 0 <= event.cached <= event.done <= event.total, f"{where} does not add up."
             continue
         assert accepted, f"{where} comes before the first Prefill."
-        assert not isinstance(event, Embedding | Ranking), f"{where} answers no such request."
+        assert not isinstance(event, Embedding | Ranking | Tokenized | Detokenized | Rendered), (
+            f"{where} answers no such request."
+        )
         assert 0 <= event.index < n, f"{where} belongs to no choice."
         assert event.index not in finished, f"{where} comes after its choice was finished."
         if isinstance(event, ChoiceFinished):

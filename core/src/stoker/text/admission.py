@@ -7,9 +7,9 @@ from collections.abc import Set as AbstractSet
 from stoker.engine import Mode
 from stoker.errors import InvalidRequestError, UnsupportedFeatureError
 from stoker.messages import TextPart, ToolChoiceMode
-from stoker.request import ChatPrompt, EmbedRequest, GenerateRequest, Request, RerankRequest
+from stoker.request import ChatPrompt, EmbedRequest, GenerateRequest, RerankRequest
 
-_MODES: dict[type[Request], Mode] = {
+_MODES: dict[type, Mode] = {
     GenerateRequest: Mode.GENERATE,
     EmbedRequest: Mode.EMBED,
     RerankRequest: Mode.RERANK,
@@ -21,7 +21,9 @@ _WORDS = {
 }
 
 
-def check_mode(request: Request, modes: AbstractSet[Mode]) -> None:
+def check_mode(
+    request: GenerateRequest | EmbedRequest | RerankRequest, modes: AbstractSet[Mode]
+) -> None:
     """Refuse what a model is not for.
 
     Raises:

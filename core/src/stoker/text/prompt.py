@@ -84,24 +84,48 @@ class PromptEncoder:
         else:
             tokens = prompt.tokens
             param = "prompt"
-            vocabulary_size = self._engine.info.vocabulary_size
-            if tokens and not (min(tokens) >= 0 and max(tokens) < vocabulary_size):
-                raise InvalidRequestError(
-                    f"Token ids are between 0 and {vocabulary_size - 1}.", param=param
-                )
+            self.check_tokens(tokens, param)
         if not tokens:
             raise InvalidRequestError("The prompt is empty.", param=param)
         return tokens
 
+    def check_tokens(self, tokens: tuple[int, ...], param: str) -> None:
+        """Let tokens through that the model has.
+
+        Raises:
+            InvalidRequestError: There is one that does not exist.
+        """
+        vocabulary_size = self._engine.info.vocabulary_size
+        if tokens and not (min(tokens) >= 0 and max(tokens) < vocabulary_size):
+            raise InvalidRequestError(
+                f"Token ids are between 0 and {vocabulary_size - 1}.", param=param
+            )
+
+    def rendered(self, prompt: ChatPrompt) -> str:
+        """Write a conversation out as the chat template has it.
+
+        Raises:
+            InvalidRequestError: The chat template refuses it.
+            UnsupportedFeatureError: The model has no chat template, or the conversation has parts
+                that are not text.
+            InvalidArtifactError: The model's chat template does not compile.
+        """
+        # Tools that must not be called are not shown to the model, lest it calls them.
+        shown = () if prompt.tool_choice.mode is ToolChoiceMode.NONE else prompt.tools
+        return self._template.render(
+            prompt.messages,
+            tools=shown,
+            add_generation_prompt=prompt.add_generation_prompt,
+            arguments=prompt.template_arguments,
+        )
+
     def _encode_chat(self, prompt: ChatPrompt) -> list[int]:
         if not any(map(self._spells_control, prompt.messages)):
-            return self._engine.encode(
-                self._rendered(prompt), add_special=False, parse_special=True
-            )
-        text = self._rendered(prompt)
+            return self._engine.encode(self.rendered(prompt), add_special=False, parse_special=True)
+        text = self.rendered(prompt)
         marks = _Marks.fresh()
         messages = [marks.around(message) for message in prompt.messages]
-        marked = self._rendered(attrs.evolve(prompt, messages=tuple(messages)))
+        marked = self.rendered(attrs.evolve(prompt, messages=tuple(messages)))
         pieces = list(marks.split(marked))
         expected = sum(map(operator.is_not, messages, prompt.messages))
         found = sum(not trusted for _, trusted in pieces)
@@ -126,16 +150,6 @@ class PromptEncoder:
         text = message.text
         return encode(text, add_special=False, parse_special=True) != encode(
             text, add_special=False, parse_special=False
-        )
-
-    def _rendered(self, prompt: ChatPrompt) -> str:
-        # Tools that must not be called are not shown to the model, lest it calls them.
-        shown = () if prompt.tool_choice.mode is ToolChoiceMode.NONE else prompt.tools
-        return self._template.render(
-            prompt.messages,
-            tools=shown,
-            add_generation_prompt=prompt.add_generation_prompt,
-            arguments=prompt.template_arguments,
         )
 
     @functools.cached_property

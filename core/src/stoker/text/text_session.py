@@ -19,7 +19,7 @@ from stoker.events import (
     Timings,
     Usage,
 )
-from stoker.request import GenerateRequest, Request
+from stoker.request import GenerateRequest, Request, TokenRequest
 from stoker.text.admission import check_features, check_mode
 from stoker.text.session import Session
 from stoker.text.stop import StopMatcher
@@ -99,6 +99,11 @@ class TextSession(Session):
         """Take a request; see `Session.submit`."""
         if request_id in self._requests:
             raise InvalidRequestError(f"The request id {request_id} is in use.")
+        if isinstance(request, TokenRequest):
+            raise UnsupportedFeatureError(
+                f"The engine of {request.model} tells no tokens and has no chat template.",
+                param="model",
+            )
         if not isinstance(request, GenerateRequest):
             # Whatever the engine says of itself: its contract has no more than text.
             check_mode(request, {Mode.GENERATE})

@@ -24,13 +24,14 @@ from stoker.events import (
     Timings,
     Usage,
 )
-from stoker.request import GenerateRequest, Request
+from stoker.request import GenerateRequest, Request, TokenRequest
 from stoker.sampling import DEFAULT_SAMPLING, SamplingParams
 from stoker.text.admission import check_features, check_mode
 from stoker.text.choice import Choice
 from stoker.text.pooling import PoolingRequests
 from stoker.text.prompt import PromptEncoder, template_source
 from stoker.text.session import Session
+from stoker.text.token_requests import told
 
 _COMPILING_WAIT_S = 0.01
 """How long a step waits for a grammar when there is nothing else to do."""
@@ -89,7 +90,8 @@ class TokenSession(Session):
     choice: those of a stop string too, and not the model's end token. Cached tokens are those of
     the first choice's prompt.
 
-    Requests for embeddings and for ranking are `PoolingRequests`' part.
+    Requests for embeddings and for ranking are `PoolingRequests`' part. Those that need the
+    tokenizer only are answered when they come, and the next step tells.
     """
 
     def __init__(self, engine: Engine, prompts: PromptEncoder) -> None:
@@ -105,6 +107,8 @@ class TokenSession(Session):
         self._sequences: dict[int, tuple[_ActiveRequest, Choice]] = {}
         # Requests of which no step has told yet.
         self._accepted: list[_ActiveRequest] = []
+        # What was answered when it was submitted.
+        self._told: list[tuple[int, Event]] = []
 
     @classmethod
     def open(cls, engine: Engine, bundle: ModelBundle) -> TokenSession:
@@ -124,13 +128,16 @@ class TokenSession(Session):
     @property
     def idle(self) -> bool:
         """Whether a `step` would do nothing."""
-        untold = self._accepted or self._compiling or not self._pooling.idle
+        untold = self._told or self._accepted or self._compiling or not self._pooling.idle
         return not untold and self._engine.idle
 
     def submit(self, request_id: int, request: Request) -> None:
         """Take a request; see `Session.submit`."""
         if any(request_id in ids for ids in (self._requests, self._compiling, self._pooling)):
             raise InvalidRequestError(f"The request id {request_id} is in use.")
+        if isinstance(request, TokenRequest):
+            self._told += told(request_id, request, self._engine, self._prompts)
+            return
         check_mode(request, self._info.modes)
         if isinstance(request, GenerateRequest):
             self._generate(request_id, request)
@@ -154,6 +161,7 @@ class TokenSession(Session):
 
     def cancel(self, request_id: int) -> None:
         """Forget a request; an unknown id is a no-op."""
+        self._told = [item for item in self._told if item[0] != request_id]
         self._pooling.cancel(request_id)
         active = self._requests.get(request_id)
         if active is not None:
@@ -164,7 +172,7 @@ class TokenSession(Session):
 
     def step(self) -> list[tuple[int, Event]]:
         """Advance every request; see `Session.step`."""
-        events: list[tuple[int, Event]] = []
+        events, self._told = self._told, []
         if self._compiling:
             self._take_compiled(events)
         if self._accepted:
@@ -185,6 +193,7 @@ class TokenSession(Session):
         self._requests.clear()
         self._sequences.clear()
         self._accepted.clear()
+        self._told.clear()
         # It may be reading the engine's vocabulary.
         self._constraints.close()
         self._engine.close()

@@ -18,7 +18,7 @@ from stoker_litestar.authentication import NEEDS, caller_of, reads_and_writes
 from stoker_litestar.error_response import (
     BodyIncompleteError,
     BodyTimeoutError,
-    exception_handler,
+    dialect_errors,
 )
 from stoker_litestar.options import HttpOptions
 from stoker_litestar.request_path import path_below
@@ -43,7 +43,7 @@ def blob_handler(
         f"{route.path}/{{digest:path}}",
         http_method=["HEAD", "POST"],
         status_code=HTTPStatus.OK,
-        exception_handlers={Exception: exception_handler(dialect.encode_error, dialect.error_content_type)},
+        exception_handlers=dialect_errors(dialect),
         request_max_body_size=None,
         opt={NEEDS: reads_and_writes},
     )(blob)

@@ -15,10 +15,11 @@ from stoker.dialect import CommandQuery, CommandRoute, Dialect
 from stoker.errors import NotFoundError
 from stoker.host import Host
 from stoker_litestar.authentication import NEEDS, any_key, caller_of
-from stoker_litestar.error_response import MethodNotAllowedError, exception_handler
+from stoker_litestar.error_response import MethodNotAllowedError, dialect_errors
 from stoker_litestar.generation import Generation
 from stoker_litestar.options import HttpOptions
 from stoker_litestar.request_body import read_body
+from stoker_litestar.request_id import id_of
 from stoker_litestar.request_path import path_below
 from stoker_litestar.route_table import NAME
 
@@ -61,7 +62,7 @@ def _handler(
         return Generation(
             route.decode(query),
             host,
-            RequestContext(caller_of(request)),
+            RequestContext(caller_of(request), id=id_of(request)),
             write_timeout_s=options.write_timeout_s,
             status=HTTPStatus.CREATED if route.creates else HTTPStatus.OK,
         )
@@ -70,7 +71,7 @@ def _handler(
         f"{root}{{name:path}}" if has_name else root,
         http_method=sorted({method for route in routes for method in _methods(route)}),
         status_code=HTTPStatus.OK,
-        exception_handlers={Exception: exception_handler(dialect.encode_error, dialect.error_content_type)},
+        exception_handlers=dialect_errors(dialect),
         # The core knows what each command needs.
         opt={NEEDS: any_key},
     )(command)

@@ -15,27 +15,30 @@ from litestar import Request, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import ASGIApp, Receive, Scope, Send
 
+from stoker.archive import Archive, Record
 from stoker.caller import RequestContext
 from stoker.dialect import (
     AnswerRoute,
     Call,
     CommandCall,
     CommandEncoder,
+    Continuation,
     Dialect,
     ResponseContext,
     ResponseEncoder,
 )
-from stoker.errors import StokerError, UnavailableError
+from stoker.errors import NotFoundError, StokerError, UnavailableError
 from stoker.events import Event, Failed, Finished, Loading, Queued
 from stoker.host import Host
 from stoker.management import CommandEvent
 from stoker.store import Progress
 from stoker_litestar.authentication import caller_of
 from stoker_litestar.deadline import timeout_of
-from stoker_litestar.error_response import exception_handler, unforeseen
+from stoker_litestar.error_response import dialect_errors, unforeseen
 from stoker_litestar.options import HttpOptions
 from stoker_litestar.outbox import Outbox
 from stoker_litestar.request_body import read_body
+from stoker_litestar.request_id import HEADERS, id_of
 from stoker_litestar.route_table import BACKEND, litestar_path
 
 _log = logging.getLogger(__name__)
@@ -58,16 +61,21 @@ def answer_handler(
     """Make the handler of one answering route."""
 
     async def answer(request: Request[Any, Any, Any]) -> ASGIApp:
-        call = route.decode(await read_body(request, options))
+        decoded = route.decode(await read_body(request, options))
+        context = RequestContext(
+            caller_of(request), id=id_of(request), timeout_s=timeout_of(request)
+        )
+        if isinstance(decoded, Continuation):
+            call: Call | CommandCall = await _resumed(decoded, host.archive, context)
+        else:
+            call = decoded
         backend = request.path_params.get(BACKEND)
         if backend is not None:
             call = _pinned(call, backend)
-        context = RequestContext(caller_of(request), timeout_s=timeout_of(request))
         return Generation(call, host, context, write_timeout_s=options.write_timeout_s)
 
-    handle_exception = exception_handler(dialect.encode_error, dialect.error_content_type)
     path = litestar_path(route.path)
-    return post(path, exception_handlers={Exception: handle_exception})(answer)
+    return post(path, exception_handlers=dialect_errors(dialect))(answer)
 
 
 def _pinned(call: Call | CommandCall, backend: str) -> Call | CommandCall:
@@ -81,6 +89,17 @@ def _is_last(event: Event | CommandEvent) -> bool:
     if isinstance(event, Finished | Failed):
         return True
     return not isinstance(event, Event | Progress)
+
+
+async def _resumed(
+    decoded: Continuation, archive: Archive | None, context: RequestContext
+) -> Call:
+    """Find what a request goes on from."""
+    record: Record | None = None
+    if archive is not None:
+        with contextlib.suppress(NotFoundError):
+            record = await archive.get(context.caller.name, decoded.record_id)
+    return decoded.resume(record)
 
 
 class Generation:
@@ -115,7 +134,11 @@ class Generation:
         Raises:
             StokerError: The request failed, or the server stops, before anything was sent.
         """
-        context = ResponseContext(id=self._context.id, created_s=int(time.time()))
+        context = ResponseContext(
+            id=self._context.id,
+            created_s=int(time.time()),
+            archived=self._host.archive is not None,
+        )
         encoder = self._call.encoder(context)
         tasks = (
             asyncio.create_task(self._read_events(encoder)),
@@ -169,6 +192,8 @@ class Generation:
                         outbox.fail(event.error)
                         return
                     data = feed(event)
+                    if isinstance(event, Finished) and isinstance(encoder, ResponseEncoder):
+                        await self._keep(encoder.record)
                     if isinstance(event, Queued | Loading):
                         self._tell_of_waiting(data)
                         continue
@@ -188,6 +213,16 @@ class Generation:
         if isinstance(self._call, CommandCall):
             return self._host.management.run(self._call.command, self._context.caller)
         return self._host.inference.answer(self._call.request, self._context)
+
+    async def _keep(self, record: Record | None) -> None:
+        """Keep what the client may come back to; an answer is not lost because that fails."""
+        archive = self._host.archive
+        if record is None or archive is None:
+            return
+        try:
+            await archive.put(self._context.caller.name, record)
+        except StokerError as exc:
+            _log.error("Answer %s could not be kept: %s", record.id, exc)
 
     def _tell_of_waiting(self, data: bytes) -> None:
         if self._outbox.streaming:
@@ -256,7 +291,8 @@ class Generation:
 
     async def _start(self, send: Send, headers: list[tuple[bytes, bytes]]) -> None:
         self._started = True
-        headers.append((b"x-request-id", self._context.id.encode()))
+        request_id = self._context.id.encode()
+        headers += [(name.encode(), request_id) for name in HEADERS]
         await send({"type": "http.response.start", "status": self._status, "headers": headers})
 
     async def _send(self, send: Send, data: bytes, *, more: bool) -> None:

@@ -27,6 +27,14 @@ def _openai() -> Dialect:
     return openai_dialect()
 
 
+def _anthropic() -> Dialect:
+    from stoker_litestar.dialects.anthropic.dialect import (  # noqa: PLC0415 - only when mounted
+        anthropic_dialect,
+    )
+
+    return anthropic_dialect()
+
+
 def _rerank() -> Dialect:
     from stoker_litestar.dialects.rerank.dialect import (  # noqa: PLC0415 - only when mounted
         rerank_dialect,
@@ -71,12 +79,15 @@ def stoker_register_transports() -> Iterable[TransportSpec]:
 
 @hookimpl
 def stoker_register_dialects() -> Iterable[DialectSpec]:
-    """The APIs of OpenAI, Ollama and Docker Model Runner, and reranking."""
+    """The APIs of OpenAI, Anthropic, Ollama and Docker Model Runner, and reranking."""
     return [
+        DialectSpec("anthropic", _anthropic),
         DialectSpec("openai", _openai),
         DialectSpec("rerank", _rerank),
         DialectSpec("ollama", _ollama),
         DialectSpec("docker", _docker),
+        DialectSpec("docker-anthropic", _below_engines(_anthropic)),
         DialectSpec("docker-openai", _below_engines(_openai)),
         DialectSpec("docker-rerank", _below_engines(_rerank)),
+    ]
     ]

@@ -12,6 +12,7 @@ from stoker.dialect import (
     Dialect,
     ModelRoute,
     ModelsRoute,
+    RecordRoute,
     Route,
 )
 from stoker.errors import ConflictError
@@ -57,12 +58,19 @@ def _endpoints(route: Route) -> Iterator[tuple[str, str]]:
     match route:
         case AnswerRoute(path=path):
             yield "POST", path
-        case ModelsRoute(path=path):
-            yield "GET", path
-        case ModelRoute(path=path):
-            yield "GET", f"{path}/{NAME}"
+        case ModelsRoute(path=path, header=header):
+            yield _with_header("GET", header), path
+        case ModelRoute(path=path, header=header):
+            yield _with_header("GET", header), f"{path}/{NAME}"
+        case RecordRoute(method=method, path=path):
+            yield method, path
         case BlobRoute(path=path):
             yield "HEAD", f"{path}/{NAME}"
             yield "POST", f"{path}/{NAME}"
         case CommandRoute(method=method, path=path):
             yield method, path
+
+
+def _with_header(method: str, header: str | None) -> str:
+    """What tells routes of one path apart that dialects may share."""
+    return method if header is None else f"{method} with {header}"

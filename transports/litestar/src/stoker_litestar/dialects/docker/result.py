@@ -9,7 +9,7 @@ from stoker.dialect import CommandCall, CommandEncoder
 from stoker.events import Failed, Loading
 from stoker.management import Command, CommandEvent
 from stoker.store import Progress
-from stoker_litestar.dialects.docker.error import encode_error
+from stoker_litestar.dialects.docker.error import error_line
 from stoker_litestar.dialects.docker.wire.encoder import encode
 
 ResultT = TypeVar("ResultT")
@@ -30,7 +30,7 @@ class ResultEncoder(CommandEncoder, Generic[ResultT]):
             case Progress() | Loading():
                 return b""
             case Failed(error):
-                return encode_error(error, 0)
+                return error_line(error)
             case _:
                 if not isinstance(event, self._kind):
                     raise TypeError(event)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from stoker.dialect import ErrorContext
 from stoker.errors import StokerError
 from stoker_litestar.dialects.ollama.wire.encoder import encode
 from stoker_litestar.dialects.ollama.wire.error import ErrorBody
 
 
-def encode_error(error: StokerError, _status: int) -> bytes:
+def encode_error(error: StokerError, _context: ErrorContext) -> bytes:
     """The body of an error response."""
     return error_object(error)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stoker import errors
+from stoker.dialect import ErrorContext
 from stoker.errors import StokerError
 from stoker_litestar.dialects.openai.wire.encoder import encode
 from stoker_litestar.dialects.openai.wire.error import ErrorBody, ErrorDetail
@@ -36,7 +37,7 @@ _KINDS: dict[type[StokerError], tuple[str, str | None]] = {
 _ABOUT_MODEL = (errors.ModelNotFoundError, errors.InvalidReferenceError)
 
 
-def encode_error(error: StokerError, _status: int) -> bytes:
+def encode_error(error: StokerError, _context: ErrorContext) -> bytes:
     """The body of an error response; the type follows from the error, not from the status."""
     return error_object(error)
 
