@@ -90,4 +90,3 @@ def stoker_register_dialects() -> Iterable[DialectSpec]:
         DialectSpec("docker-openai", _below_engines(_openai)),
         DialectSpec("docker-rerank", _below_engines(_rerank)),
     ]
-    ]
