@@ -12,6 +12,7 @@ import httpx
 import openai
 import pytest
 
+from stoker.dialect import Dialect
 from stoker.digest import Digest
 from stoker.errors import ModelNotFoundError, NotFoundError
 from stoker.host import Host, ModelCard
@@ -79,11 +80,15 @@ class Serving:
 
 @contextlib.asynccontextmanager
 async def serving(
-    host: Host, options: HttpOptions, keys: KeyRing = NO_KEYS
+    host: Host,
+    options: HttpOptions,
+    keys: KeyRing = NO_KEYS,
+    *,
+    dialects: Sequence[Dialect] | None = None,
 ) -> AsyncIterator[Serving]:
     """Run the transport beside the block."""
     started: asyncio.Queue[str] = asyncio.Queue()
-    transport = HttpTransport(options, [openai_dialect()], keys)
+    transport = HttpTransport(options, dialects or [openai_dialect()], keys)
     task = asyncio.create_task(transport.serve(host, started.put_nowait))
     url = asyncio.create_task(started.get())
     await asyncio.wait({task, url}, timeout=WAIT_S, return_when=asyncio.FIRST_COMPLETED)

@@ -5,12 +5,23 @@ from __future__ import annotations
 import math
 import re
 
+from stoker.errors import InvalidRequestError
 from stoker_litestar.dialects.json_body import field_error
 
-# https://pkg.go.dev/time#ParseDuration
-_UNITS_S = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600}  # noqa: RUF001 - Go takes the Greek letter, too
-_TERM = re.compile(r"(?P<number>\d+\.?\d*|\.\d+)(?P<unit>ns|us|µs|μs|ms|s|m|h)", re.ASCII)  # noqa: RUF001 - as above
-_DURATION = re.compile(rf"(?:{_TERM.pattern.replace('?P<number>', '?:').replace('?P<unit>', '?:')})+")
+# https://pkg.go.dev/time#ParseDuration, which takes both the sign for micro and the Greek letter.
+_UNITS_S = {
+    "ns": 1e-9,
+    "us": 1e-6,
+    "\u00b5s": 1e-6,
+    "\u03bcs": 1e-6,
+    "ms": 1e-3,
+    "s": 1.0,
+    "m": 60.0,
+    "h": 3600.0,
+}
+_TERM_PATTERN = rf"(\d+\.?\d*|\.\d+)({'|'.join(_UNITS_S)})"
+_TERM = re.compile(_TERM_PATTERN, re.ASCII)
+_DURATION = re.compile(f"(?:{_TERM_PATTERN})+", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)", re.ASCII)
 
 
@@ -36,11 +47,11 @@ def _seconds(text: str) -> float:
     if not _DURATION.fullmatch(bare):
         raise _error(text)
     terms = _TERM.finditer(bare)
-    seconds = sum(float(term["number"]) * _UNITS_S[term["unit"]] for term in terms)
+    seconds = sum(float(term[1]) * _UNITS_S[term[2]] for term in terms)
     return -seconds if negative else seconds
 
 
-def _error(value: object) -> Exception:
+def _error(value: object) -> InvalidRequestError:
     return field_error(
         "keep_alive", f"expected seconds or a duration like 5m or 1h30m, not {str(value)[:40]!r}"
     )
