@@ -124,8 +124,7 @@ def test_an_unknown_model_is_not_found(client: ollama.Client) -> None:
     """The SDK raises its error with the status and our sentence, with and without a stream."""
     for stream in (False, True):
         with pytest.raises(ollama.ResponseError) as caught:
-            answer = client.chat("ai/none", messages=FRANCE, stream=stream)
-            list(answer)
+            list(client.chat("ai/none", messages=FRANCE, stream=stream))
         assert 404 == caught.value.status_code
         assert "stoker pull" in caught.value.error
 

@@ -319,9 +319,7 @@ class Management(Protocol):
             AccessDeniedError: The caller lacks the scope `infer`.
         """
 
-    async def keep_blob(
-        self, digest: Digest, chunks: AsyncIterator[bytes], caller: Caller
-    ) -> None:
+    async def keep_blob(self, digest: Digest, chunks: AsyncIterator[bytes], caller: Caller) -> None:
         """Keep a blob for a model that is made of it later; one that is here already is a no-op.
 
         Args:

@@ -49,9 +49,7 @@ class _Sending:
         self.is_done = False
         self._shown_bytes = 0
         descriptor = blob.descriptor
-        self._meter = Meter(
-            report, "pushing", blob.item, descriptor.size_bytes, descriptor.digest
-        )
+        self._meter = Meter(report, "pushing", blob.item, descriptor.size_bytes, descriptor.digest)
 
     def report(self) -> None:
         """Report how far it is; an upload that starts anew is shown as standing still."""

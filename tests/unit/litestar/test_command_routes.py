@@ -119,7 +119,10 @@ async def test_heads_have_no_body(http: httpx.AsyncClient, scripted: ScriptedHos
     scripted.command_events = (ModelList(()),)
     tags = await http.head("/api/tags")
 
-    assert ("Ollama is running", "text/plain; charset=utf-8") == (got.text, got.headers["content-type"])
+    assert ("Ollama is running", "text/plain; charset=utf-8") == (
+        got.text,
+        got.headers["content-type"],
+    )
     assert (200, b"", got.headers["content-length"]) == (
         head.status_code,
         head.content,
@@ -209,7 +212,8 @@ async def test_a_blob_that_stops_coming_is_given_up(
     host, _, port = server.url.removeprefix("http://").partition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(
-        f"POST /api/blobs/{DIGEST} HTTP/1.1\r\nhost: {host}\r\ncontent-length: 7\r\n\r\nwei".encode()
+        f"POST /api/blobs/{DIGEST} HTTP/1.1\r\nhost: {host}\r\n"
+        "content-length: 7\r\n\r\nwei".encode()
     )
 
     answer = await asyncio.wait_for(reader.read(20), WAIT_S)

@@ -37,7 +37,10 @@ def _models(path: str, header: str | None = None) -> ModelsRoute:
 
 
 def _dialects(first: Route, second: Route) -> list[Dialect]:
-    return [Dialect((first,), encode_error, name="one"), Dialect((second,), encode_error, name="two")]
+    return [
+        Dialect((first,), encode_error, name="one"),
+        Dialect((second,), encode_error, name="two"),
+    ]
 
 
 @pytest.mark.parametrize(

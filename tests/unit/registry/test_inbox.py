@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 from gguf_file import gguf_bytes
 
+from stoker.blob_keeper import BlobWriter
 from stoker.digest import Digest
 from stoker.errors import IntegrityError, InvalidArtifactError, InvalidInputError, NotFoundError
 from stoker.media_types import Role
@@ -35,6 +36,15 @@ def sent(store: OciStore, data: bytes = WEIGHTS) -> Digest:
         writer.write(data[:5])
         writer.write(data[5:])
     return digest
+
+
+class _ClientLeftError(Exception):
+    pass
+
+
+def _write_and_fail(writer: BlobWriter) -> None:
+    writer.write(WEIGHTS[:5])
+    raise _ClientLeftError
 
 
 def waiting(folder: Path) -> list[str]:
@@ -85,9 +95,8 @@ def test_a_wrong_blob_is_not_kept(store: OciStore, store_folder: Path) -> None:
 
 def test_a_blob_that_breaks_off_is_not_kept(store: OciStore, store_folder: Path) -> None:
     """Half of it is nothing."""
-    with pytest.raises(RuntimeError), store.keep_blob(Digest.of(WEIGHTS)) as writer:
-        writer.write(WEIGHTS[:5])
-        raise RuntimeError
+    with pytest.raises(_ClientLeftError), store.keep_blob(Digest.of(WEIGHTS)) as writer:
+        _write_and_fail(writer)
 
     assert [] == waiting(store_folder)
     assert [] == list((store_folder / "leases").iterdir())

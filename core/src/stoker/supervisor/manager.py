@@ -100,9 +100,7 @@ class Manager:
 
         return await asyncio.to_thread(look)
 
-    async def keep_blob(
-        self, digest: Digest, chunks: AsyncIterator[bytes], caller: Caller
-    ) -> None:
+    async def keep_blob(self, digest: Digest, chunks: AsyncIterator[bytes], caller: Caller) -> None:
         """See the protocol."""
         caller.require(Scope.ADMIN)
         keeper = await asyncio.to_thread(self._keeper)
@@ -127,8 +125,11 @@ class Manager:
                 events = self._transfer(command)
             case LoadModel():
                 events = self._load(command)
+            case TagModel() | RemoveModel() | UnloadModels():
+                yield await self._change(command)
+                return
             case _:
-                yield await self._at_once(command)
+                yield await self._look(command)
                 return
         async with contextlib.aclosing(events) as all_events:
             async for event in all_events:
@@ -160,7 +161,7 @@ class Manager:
                         yield event
                     case Artifact():
                         yield ModelStored(self.catalog.card(event, command.name))
-                    case _:
+                    case Digest():
                         yield ModelPushed(event)
 
     def _create(
@@ -185,9 +186,7 @@ class Manager:
         artifact = await asyncio.to_thread(self.application.stores.resolve, command.name)
         plan = self.residency.plan_of(artifact, command.backend)
         if plan is None:
-            plan = await asyncio.to_thread(
-                self.application.plan, artifact, backend=command.backend
-            )
+            plan = await asyncio.to_thread(self.application.plan, artifact, backend=command.backend)
         loading = self.residency.preload(
             plan, backend=command.backend, keep_alive_s=command.keep_alive_s
         )
@@ -196,17 +195,21 @@ class Manager:
                 yield stage
         yield ModelLoaded(asyncio.get_running_loop().time() - started_s)
 
-    async def _at_once(self, command: Command) -> CommandEvent:
-        """Carry out a command that has no progress to tell."""
-        stores = self.application.stores
+    async def _change(self, command: TagModel | RemoveModel | UnloadModels) -> CommandEvent:
+        """Carry out a command that changes something and has no progress to tell."""
         match command:
             case TagModel(source, target):
-                artifact = await asyncio.to_thread(stores.tag, source, target)
+                artifact = await asyncio.to_thread(self.application.stores.tag, source, target)
                 return ModelStored(self.catalog.card(artifact, target))
             case RemoveModel():
                 return ModelRemoved(await self._remove(command))
             case UnloadModels():
                 return ModelsUnloaded(await self._unload(command))
+
+    async def _look(self, command: Command) -> CommandEvent:
+        """Carry out a command that changes nothing."""
+        stores = self.application.stores
+        match command:
             case ShowModel(name):
                 artifact = await asyncio.to_thread(stores.resolve, name)
                 card = self.catalog.card(artifact, name)
@@ -299,7 +302,7 @@ class Manager:
         ]
 
     def _keeper(self) -> BlobKeeper:
-        return self.application.stores.general(BlobKeeper)  # type: ignore[type-abstract]
+        return self.application.stores.general(BlobKeeper)
 
 
 @contextlib.asynccontextmanager

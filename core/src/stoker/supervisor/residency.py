@@ -200,9 +200,7 @@ class Residency:
         residents = [
             found
             for key, found in self._residents.items()
-            if key[0] == digest
-            and backend in {None, key[1]}
-            and not (only_idle and found.users)
+            if key[0] == digest and backend in {None, key[1]} and not (only_idle and found.users)
         ]
         await self._unload_all(residents)
         return len(residents)

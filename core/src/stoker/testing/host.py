@@ -103,9 +103,7 @@ class ScriptedHost:
             raise NotFoundError(f"There is no blob {digest} here.")
         return len(self.blobs[digest])
 
-    async def keep_blob(
-        self, digest: Digest, chunks: AsyncIterator[bytes], caller: Caller
-    ) -> None:
+    async def keep_blob(self, digest: Digest, chunks: AsyncIterator[bytes], caller: Caller) -> None:
         """Keep a blob, unchecked."""
         del caller
         self.blobs[digest] = b"".join([chunk async for chunk in chunks])

@@ -163,7 +163,5 @@ def dialect_errors(
     dialect: Dialect,
 ) -> dict[Any, Callable[[Request[Any, Any, Any], Exception], Response[bytes]]]:
     """The `exception_handlers` of a dialect's routes."""
-    handler = exception_handler(
-        dialect.encode_error, dialect.statuses, dialect.error_content_type
-    )
+    handler = exception_handler(dialect.encode_error, dialect.statuses, dialect.error_content_type)
     return {Exception: handler}

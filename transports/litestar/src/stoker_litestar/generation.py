@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 import logging
 import time
-from http import HTTPStatus
 from collections.abc import AsyncGenerator
+from http import HTTPStatus
 from typing import Any
 
 import attrs
@@ -30,7 +30,7 @@ from stoker.dialect import (
 from stoker.errors import NotFoundError, StokerError, UnavailableError
 from stoker.events import Event, Failed, Finished, Loading, Queued
 from stoker.host import Host
-from stoker.management import CommandEvent
+from stoker.management import CommandEvent, LoadModel, UnloadModels
 from stoker.store import Progress
 from stoker_litestar.authentication import caller_of
 from stoker_litestar.deadline import timeout_of
@@ -81,7 +81,9 @@ def answer_handler(
 def _pinned(call: Call | CommandCall, backend: str) -> Call | CommandCall:
     if isinstance(call, Call):
         return attrs.evolve(call, request=attrs.evolve(call.request, backend=backend))
-    return attrs.evolve(call, command=attrs.evolve(call.command, backend=backend))
+    if isinstance(call.command, LoadModel | UnloadModels):
+        return attrs.evolve(call, command=attrs.evolve(call.command, backend=backend))
+    return call
 
 
 def _is_last(event: Event | CommandEvent) -> bool:
@@ -91,9 +93,7 @@ def _is_last(event: Event | CommandEvent) -> bool:
     return not isinstance(event, Event | Progress)
 
 
-async def _resumed(
-    decoded: Continuation, archive: Archive | None, context: RequestContext
-) -> Call:
+async def _resumed(decoded: Continuation, archive: Archive | None, context: RequestContext) -> Call:
     """Find what a request goes on from."""
     record: Record | None = None
     if archive is not None:

@@ -141,7 +141,9 @@ def test_a_model_is_deleted() -> None:
     removal = Removal((Reference.parse("ai/x"),), (DIGEST,), 7)
 
     assert RemoveModel("ai/x", force=True) == call.command
-    assert [{"Untagged": "ai/x"}, {"Deleted": str(DIGEST)}] == answer(call, ModelRemoved((removal,)))
+    assert [{"Untagged": "ai/x"}, {"Deleted": str(DIGEST)}] == answer(
+        call, ModelRemoved((removal,))
+    )
     with pytest.raises(InvalidRequestError) as caught:
         decode_delete(CommandQuery(name="ai/x", query={"force": "perhaps"}))
     assert "force" == caught.value.param
@@ -164,7 +166,10 @@ def test_the_state_of_the_engines() -> None:
     ("changes", "expected"),
     [
         ({}, {"mode": "completion", "in_use": True, "loading": False}),
-        ({"modes": frozenset({Mode.EMBED}), "active_requests": 0}, {"mode": "embedding", "in_use": False}),
+        (
+            {"modes": frozenset({Mode.EMBED}), "active_requests": 0},
+            {"mode": "embedding", "in_use": False},
+        ),
         ({"modes": frozenset({Mode.RERANK})}, {"mode": "reranking"}),
         ({"state": RunnerState.LOADING}, {"loading": True}),
     ],

@@ -296,7 +296,7 @@ def test_fields_do_what_the_table_says(
     """Honoured fields change the call, refused ones are named errors, no-ops change nothing."""
 
     def call(fields: dict[str, Any]) -> Any:
-        kept = {key: value for key, value in base.items() if key not in {"model"} or "name" not in fields}
+        kept = {key: value for key, value in base.items() if key != "model" or "name" not in fields}
         return _meaning(decode(body(kept | fields)))
 
     beside = {key: value for key, value in values.items() if key != name}
@@ -341,9 +341,7 @@ def test_options_do_what_the_table_says(name: str) -> None:
 
 def test_harmless_values_are_let_through() -> None:
     """A refused option that asks for what happens anyway is fine."""
-    harmless = {
-        name: value for name, rule in OPTION_FIELDS.items() for value in rule.harmless[:1]
-    }
+    harmless = {name: value for name, rule in OPTION_FIELDS.items() for value in rule.harmless[:1]}
 
     decode_chat(body(CHAT | {"options": harmless, "truncate": False, "shift": False}))
     decode_generate(body(GENERATE | {"suffix": "", "context": [], "template": ""}))

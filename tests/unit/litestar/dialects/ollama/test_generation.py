@@ -54,7 +54,15 @@ def prompt_of(fields: dict[str, Any]) -> ChatPrompt:
 
 def test_a_chat_in_pieces() -> None:
     """The bytes, letter by letter: a line for each piece, and the counts in the last one."""
-    events = [Queued(1), Loading("x"), Prefill(5, 5), TextDelta("Hel"), TextDelta('lo"'), STOP, FINISHED]
+    events = [
+        Queued(1),
+        Loading("x"),
+        Prefill(5, 5),
+        TextDelta("Hel"),
+        TextDelta('lo"'),
+        STOP,
+        FINISHED,
+    ]
 
     data = played(decode_chat(body(CHAT)), events)
 
@@ -73,7 +81,14 @@ def test_a_chat_in_pieces() -> None:
 def test_a_whole_chat() -> None:
     """Without a stream there is one object, with everything."""
     call = decode_chat(body(CHAT | {"stream": False}))
-    events = [Prefill(5, 5), ReasoningDelta("Hm."), TextDelta("Hel"), TextDelta("lo"), STOP, FINISHED]
+    events = [
+        Prefill(5, 5),
+        ReasoningDelta("Hm."),
+        TextDelta("Hel"),
+        TextDelta("lo"),
+        STOP,
+        FINISHED,
+    ]
 
     message = {"role": "assistant", "content": "Hello", "thinking": "Hm."}
     assert HEAD | ENDING | {"message": message} == json.loads(played(call, events))
@@ -143,7 +158,9 @@ def test_log_probabilities() -> None:
     token = TokenLogprob(1, b"H\xff", -0.5, (TokenLogprob(2, b"J", -math.inf),))
     call = decode_chat(body(CHAT | {"logprobs": True, "top_logprobs": 1}))
 
-    first, _ = lines(played(call, [Prefill(5, 5), TextDelta("H", logprobs=(token,)), STOP, FINISHED]))
+    first, _ = lines(
+        played(call, [Prefill(5, 5), TextDelta("H", logprobs=(token,)), STOP, FINISHED])
+    )
 
     rival = {"token": "J", "logprob": -9999.0, "bytes": [74]}
     assert [
@@ -192,9 +209,11 @@ def test_asking_nothing_loads_and_unloads(decode: Any, fields: dict[str, Any]) -
     assert UnloadModels(("m",)) == unload.command
     loaded = json.loads(played(load, [Loading("x"), ModelLoaded(0.5)]))
     (unloaded,) = lines(played(unload, [ModelsUnloaded(0)]))
-    said = {"response": ""} if decode is decode_generate else {
-        "message": {"role": "assistant", "content": ""}
-    }
+    said = (
+        {"response": ""}
+        if decode is decode_generate
+        else {"message": {"role": "assistant", "content": ""}}
+    )
     times = {"total_duration": 500_000_000, "load_duration": 500_000_000}
     assert HEAD | said | times | {"done": True, "done_reason": "load"} == loaded
     assert HEAD | said | {"done": True, "done_reason": "unload"} == unloaded
@@ -263,12 +282,15 @@ def test_generate_makes_messages_unless_it_is_raw() -> None:
 
     assert isinstance(chat, Call)
     assert isinstance(raw, Call)
-    assert ChatPrompt(
-        (
-            Message(Author.SYSTEM, (TextPart("Be brief."),)),
-            Message(Author.USER, (TextPart("Hi"),)),
+    assert (
+        ChatPrompt(
+            (
+                Message(Author.SYSTEM, (TextPart("Be brief."),)),
+                Message(Author.USER, (TextPart("Hi"),)),
+            )
         )
-    ) == chat.request.prompt  # type: ignore[union-attr]
+        == chat.request.prompt
+    )  # type: ignore[union-attr]
     assert TextPrompt("Hi") == raw.request.prompt  # type: ignore[union-attr]
     with pytest.raises(InvalidRequestError) as caught:
         decode_generate(body(fields | {"raw": True}))
@@ -276,7 +298,8 @@ def test_generate_makes_messages_unless_it_is_raw() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "limit"), [({"num_predict": -1}, None), ({"num_predict": -2}, None), ({"num_predict": 3}, 3)]
+    ("options", "limit"),
+    [({"num_predict": -1}, None), ({"num_predict": -2}, None), ({"num_predict": 3}, 3)],
 )
 def test_limits(options: dict[str, int], limit: int | None) -> None:
     """Negative limits are none."""

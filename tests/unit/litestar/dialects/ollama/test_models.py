@@ -117,9 +117,9 @@ def test_the_list_of_loaded_models(changes: dict[str, Any], expected: dict[str, 
 
 def test_a_loaded_model_whose_name_is_gone() -> None:
     """It is listed with what is known of it."""
-    (found,) = json.loads(
-        played(decode_ps(NOTHING), [LoadedList((LoadedModel(STATUS, None),))])
-    )["models"]
+    (found,) = json.loads(played(decode_ps(NOTHING), [LoadedList((LoadedModel(STATUS, None),))]))[
+        "models"
+    ]
 
     assert "" == found["details"]["family"]
 
@@ -154,7 +154,9 @@ def test_a_model_that_is_not_here() -> None:
     """The error has Ollama's form."""
     error = ModelNotFoundError("It is not here.", model="x")
 
-    assert b'{"error":"It is not here."}' == played(decode_show(query({"name": "x"})), [Failed(error)])
+    assert b'{"error":"It is not here."}' == played(
+        decode_show(query({"name": "x"})), [Failed(error)]
+    )
 
 
 def test_versions_and_signs_of_life() -> None:

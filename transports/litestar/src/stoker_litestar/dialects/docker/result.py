@@ -47,6 +47,4 @@ def answered(
         kind: The class of its result.
         answer: From the result to what is said in JSON.
     """
-    return CommandCall(
-        command, stream=False, encoder=lambda _context: ResultEncoder(kind, answer)
-    )
+    return CommandCall(command, stream=False, encoder=lambda _context: ResultEncoder(kind, answer))

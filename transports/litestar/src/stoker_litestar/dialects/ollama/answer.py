@@ -88,9 +88,7 @@ def generate_shape(
 class AnswerEncoder(ResponseEncoder):
     """Makes a line of every event that has something to say; the last one has the counts."""
 
-    def __init__(
-        self, context: ResponseContext, *, model: str, shape: Shape, stream: bool
-    ) -> None:
+    def __init__(self, context: ResponseContext, *, model: str, shape: Shape, stream: bool) -> None:
         self.content_type = LINES if stream else JSON
         self._model = model
         self._created_at = moment(context.created_s)
@@ -140,9 +138,7 @@ class AnswerEncoder(ResponseEncoder):
 class LoadEncoder(CommandEncoder):
     """The answer to a request that only loads or unloads: one line that says so."""
 
-    def __init__(
-        self, context: ResponseContext, *, model: str, shape: Shape, stream: bool
-    ) -> None:
+    def __init__(self, context: ResponseContext, *, model: str, shape: Shape, stream: bool) -> None:
         self.content_type = LINES if stream else JSON
         self._line: Callable[[dict[str, Any]], msgspec.Struct] = lambda ending: shape(
             model, moment(context.created_s), Content(), ending

@@ -91,9 +91,7 @@ def _call(wire: GenerationFields, prompt: Prompt, shape: Shape) -> Call:
         constraint=wire.constraint(),
         keep_alive_s=keep_alive_s(wire.keep_alive),
     )
-    encoder = functools.partial(
-        AnswerEncoder, model=wire.model, shape=shape, stream=wire.streams
-    )
+    encoder = functools.partial(AnswerEncoder, model=wire.model, shape=shape, stream=wire.streams)
     return Call(request, stream=wire.streams, encoder=encoder)
 
 
@@ -102,9 +100,7 @@ def _loading(wire: GenerationFields, shape: Shape) -> CommandCall:
     OPTION_FIELDS.check(wire.all_options, path="options.")
     kept_s = keep_alive_s(wire.keep_alive)
     command = (
-        UnloadModels((wire.model,))
-        if kept_s == 0
-        else LoadModel(wire.model, keep_alive_s=kept_s)
+        UnloadModels((wire.model,)) if kept_s == 0 else LoadModel(wire.model, keep_alive_s=kept_s)
     )
     encoder = functools.partial(LoadEncoder, model=wire.model, shape=shape, stream=wire.streams)
     return CommandCall(command, stream=wire.streams, encoder=encoder)

@@ -41,9 +41,7 @@ def messages_of(wire: Sequence[MessageBody]) -> tuple[Message, ...]:
             call_id = item.tool_call_id or _answered(item.tool_name or item.name, open_calls)
             open_calls = [call for call in open_calls if call.id != call_id]
             messages.append(
-                Message(
-                    Author.TOOL, parts, tool_call_id=call_id, name=item.tool_name or item.name
-                )
+                Message(Author.TOOL, parts, tool_call_id=call_id, name=item.tool_name or item.name)
             )
             continue
         calls = tuple(

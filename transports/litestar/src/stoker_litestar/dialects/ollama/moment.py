@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 
 _FOREVER = "9999-12-31T23:59:59Z"
 
@@ -10,7 +10,7 @@ _FOREVER = "9999-12-31T23:59:59Z"
 def moment(seconds: float) -> str:
     """A moment, from seconds since the epoch; what no calendar holds is the end of time."""
     try:
-        at = datetime.datetime.fromtimestamp(seconds, tz=datetime.UTC)
+        at = dt.datetime.fromtimestamp(seconds, tz=dt.UTC)
     except (OverflowError, ValueError, OSError):
         return _FOREVER
     return at.isoformat().replace("+00:00", "Z")
