@@ -68,9 +68,7 @@ def answer_handler(
     return post(route.path, exception_handlers={Exception: handle_exception})(answer)
 
 
-async def _resumed(
-    decoded: Continuation, archive: Archive | None, context: RequestContext
-) -> Call:
+async def _resumed(decoded: Continuation, archive: Archive | None, context: RequestContext) -> Call:
     """Find what a request goes on from."""
     record: Record | None = None
     if archive is not None:

@@ -43,6 +43,14 @@ def _rerank() -> Dialect:
     return rerank_dialect()
 
 
+def _responses() -> Dialect:
+    from stoker_litestar.dialects.responses.dialect import (  # noqa: PLC0415 - only when mounted
+        responses_dialect,
+    )
+
+    return responses_dialect()
+
+
 @hookimpl
 def stoker_register_transports() -> Iterable[TransportSpec]:
     """The HTTP transport, which is the main one."""
@@ -56,4 +64,5 @@ def stoker_register_dialects() -> Iterable[DialectSpec]:
         DialectSpec("anthropic", _anthropic),
         DialectSpec("openai", _openai),
         DialectSpec("rerank", _rerank),
+        DialectSpec("responses", _responses),
     ]
