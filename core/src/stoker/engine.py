@@ -37,6 +37,17 @@ class Mode(enum.StrEnum):
     """How well a document answers a query."""
 
 
+class Modality(enum.StrEnum):
+    """What the parts of a message may be."""
+
+    TEXT = "text"
+    IMAGE = "images"
+    AUDIO = "audio"
+
+
+TEXT_ONLY = frozenset({Modality.TEXT})
+
+
 @attrs.frozen
 class EngineInfo:
     """What a loaded model is; fixed from load to close."""
@@ -64,6 +75,8 @@ class EngineInfo:
     """
     matryoshka: bool = False
     """Whether the first numbers of an embedding are one by themselves, as the model was trained."""
+    modalities: frozenset[Modality] = TEXT_ONLY
+    """What the model can be shown."""
 
 
 @attrs.frozen
