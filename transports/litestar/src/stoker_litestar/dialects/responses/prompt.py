@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from stoker.errors import UnsupportedFeatureError
-from stoker.request import ChatPrompt
+from stoker.request import ChatPrompt, Effort, Reasoning
 from stoker_litestar.dialects.responses.conversation import Conversation
 from stoker_litestar.dialects.responses.tools import Tools
 from stoker_litestar.dialects.responses.wire.request import PromptFields
@@ -27,23 +25,17 @@ def prompt_of(wire: PromptFields, conversation: Conversation, tools: Tools) -> C
         tools=tools.shown,
         tool_choice=tools.choice,
         parallel_tool_calls=wire.parallel_tool_calls is not False,
-        template_arguments=_template_arguments(wire),
+        reasoning=_reasoning(wire),
     )
 
 
-def _template_arguments(wire: PromptFields) -> dict[str, Any]:
-    reasoning = wire.reasoning
-    if reasoning is None:
-        return {}
-    if reasoning.mode not in _HARMLESS_MODES:
+def _reasoning(wire: PromptFields) -> Reasoning:
+    config = wire.reasoning
+    if config is None:
+        return Reasoning()
+    if config.mode not in _HARMLESS_MODES:
         raise _refused("reasoning.mode", "there is one mode only: leave it out")
-    if reasoning.effort is None:
-        return {}
-    arguments: dict[str, Any] = {"reasoning_effort": reasoning.effort}
-    if reasoning.effort == "none":
-        # The switch that templates of hybrid models (Qwen3 and its kin) know.
-        arguments["enable_thinking"] = False
-    return arguments
+    return Reasoning(None if config.effort is None else Effort(config.effort))
 
 
 def _refused(param: str, problem: str) -> UnsupportedFeatureError:

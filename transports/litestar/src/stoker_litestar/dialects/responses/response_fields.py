@@ -14,8 +14,7 @@ _PROMPT_RULES: dict[str, FieldRule] = {
     "conversation": refused("use previous_response_id"),
     "parallel_tool_calls": honoured(),
     "reasoning": honoured(
-        "the chat template gets the effort; none also turns thinking off; with a summary the whole"
-        " reasoning stands as one"
+        "none turns thinking off; with a summary the whole reasoning stands as one"
     ),
     "text": honoured("a schema is always followed, strict or not; verbosity must be medium"),
     "tool_choice": honoured("hosted tools are refused"),
