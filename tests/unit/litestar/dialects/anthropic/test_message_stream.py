@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from block_answers import answers
 from hypothesis import given
 
 from stoker.errors import OverloadedError, RunnerCrashedError
@@ -24,7 +25,7 @@ from stoker.events import (
 from stoker_litestar.dialects.anthropic.message_response import MessageEncoder
 from stoker_litestar.dialects.anthropic.message_stream import MessageStreamEncoder
 
-from .conftest import CONTEXT, USAGE, answers, feed, sse_events
+from .conftest import CONTEXT, USAGE, feed, sse_events
 
 
 def stream_encoder(*, hides_thinking: bool = False, max_tokens: int = 9) -> MessageStreamEncoder:
