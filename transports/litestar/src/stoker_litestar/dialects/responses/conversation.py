@@ -220,7 +220,7 @@ def _typed(item: Item, path: str) -> msgspec.Struct:
     kind = item.get("type", "message")
     if kind in _HOSTED:
         raise refused_part(f"{path}.type", f"{kind}: there are no hosted tools, only functions")
-    if kind not in _KINDS:
+    if not isinstance(kind, str) or kind not in _KINDS:
         known = ", ".join(_KINDS)
         raise field_error(f"{path}.type", f"there are no items {kind!r}: expected one of {known}")
     return convert_part(item, _KINDS[kind], path)
@@ -239,7 +239,7 @@ def _part(part: Item, path: str) -> TextPart | ImagePart:
     kind = part.get("type")
     if kind in _FILES:
         raise refused_part(f"{path}.type", f"{kind}: files are not read: send their text")
-    if kind not in _PARTS:
+    if not isinstance(kind, str) or kind not in _PARTS:
         known = ", ".join(_PARTS)
         raise field_error(f"{path}.type", f"there are no parts {kind!r}: expected one of {known}")
     found: Any = convert_part(part, _PARTS[kind], path)
