@@ -9,19 +9,31 @@ from typing import Any
 from stoker.messages import Tool
 from stoker.parser import ForcedCalls, Literal
 
-_COMPACT = {"x-guidance": {"whitespace_flexible": False}}
+# As templates write JSON, and so as models have learnt to write calls.
+_SPACING = {
+    "x-guidance": {
+        "whitespace_flexible": False,
+        "item_separator": ", ",
+        "key_separator": ": ",
+    }
+}
 
 
 def arguments_schema(tool: Tool) -> dict[str, Any]:
-    """The schema of a tool's arguments: an object, whatever the tool says."""
-    schema = dict(tool.parameters) or {"properties": {}, "additionalProperties": False}
-    return {**schema, "type": "object"}
+    """The schema of a tool's arguments: an object, whatever the tool says.
+
+    Where the schema does not say that there may be others, there are no arguments but those that it
+    names: a model that is forced to call would make some up.
+    """
+    schema = dict(tool.parameters)
+    closed = {} if "properties" not in schema and schema else {"additionalProperties": False}
+    return {**closed, **schema, "type": "object"}
 
 
 def json_rule(schema: Any) -> str:
     """What stands for JSON of a schema."""
     if isinstance(schema, dict):
-        schema = {**_COMPACT, **schema}
+        schema = {**_SPACING, **schema}
     return f"%json {json.dumps(schema)}"
 
 

@@ -133,7 +133,7 @@ def said(syntax: Syntax, written: str, prompt: str = "") -> Said:
 
 
 _PARIS = ("weather", {"city": "Paris", "days": 2})
-_CLOCK = ("clock", {})
+_CLOCK: tuple[str, dict[str, Any]] = ("clock", {})
 _MIXED = {"city": 'a "b" \\ <c>\nd é', "days": -1, "hours": [1, 2], "units": "C"}
 _THINK_OPEN = "<|im_start|>assistant\n<think>\n"
 
