@@ -226,6 +226,7 @@ def open(name: str, *, backend: str | None = None) -> Model:  # noqa: A001 - rea
     """
     from stoker.application import Application  # noqa: PLC0415 - `import stoker` stays light
     from stoker.loading import load_session  # noqa: PLC0415
+    from stoker.text.chat_syntax import ParserChoice  # noqa: PLC0415
 
     application = Application.create()
     plan = application.plan(application.stores.resolve(name), backend=backend)
@@ -233,7 +234,13 @@ def open(name: str, *, backend: str | None = None) -> Model:  # noqa: A001 - rea
     store = application.stores.of(plan.artifact.reference)
     with contextlib.ExitStack() as use:
         use.enter_context(store.use(plan.artifact, f"process {os.getpid()} (stoker.open)"))
-        session = load_session(plan.backend, plan.bundle, plan.options, _ignore_progress)
+        session = load_session(
+            plan.backend,
+            plan.bundle,
+            plan.options,
+            _ignore_progress,
+            parsers=ParserChoice(application.plugins.parsers, plan.parser),
+        )
         return Model(name, session, use=use.pop_all())
 
 

@@ -20,6 +20,40 @@ MAX_INPUTS = 2048
 """Most texts to embed and most documents to rank in one request."""
 
 
+class Effort(enum.StrEnum):
+    """How long the model should think."""
+
+    NONE = "none"
+    MINIMAL = "minimal"
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    XHIGH = "xhigh"
+    MAX = "max"
+
+
+def _checked_budget(_instance: object, _attribute: object, value: int | None) -> None:
+    if value is not None and value < 0:
+        raise InvalidRequestError("A budget for thinking is 0 or more tokens.", param="reasoning")
+
+
+@attrs.frozen
+class Reasoning:
+    """How the model should think before it answers. Unset leaves it to the model's template."""
+
+    effort: Effort | None = None
+    """The template gets it; where it knows no efforts, it sets a budget."""
+    budget_tokens: int | None = attrs.field(default=None, validator=_checked_budget)
+    """Most tokens that are reasoning; then its end is written in the model's place. 0 is none."""
+
+    @property
+    def enabled(self) -> bool | None:
+        """Whether the model should think at all; None when nothing is said."""
+        if self.effort is not None:
+            return self.effort is not Effort.NONE
+        return None if self.budget_tokens is None else self.budget_tokens > 0
+
+
 @attrs.frozen
 class ChatPrompt:
     """A conversation, rendered by the model's chat template."""
@@ -31,6 +65,7 @@ class ChatPrompt:
     add_generation_prompt: bool = True
     template_arguments: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
     """Further variables for the template (JSON values)."""
+    reasoning: Reasoning = Reasoning()
 
 
 @attrs.frozen

@@ -73,6 +73,7 @@ class SqliteArchive:
         self._clock = clock
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="archive")
         self._waiting = 0
+        self._closed = False
         self._connection: sqlite3.Connection | None = None
 
     async def put(self, owner: str, record: Record) -> None:
@@ -88,7 +89,10 @@ class SqliteArchive:
         await self._run(lambda: self._remove(owner, record_id))
 
     async def close(self) -> None:
-        """Close the file; nothing may be called after it."""
+        """Close the file; only `close` itself may be called after it, and does nothing."""
+        if self._closed:
+            return
+        self._closed = True
         try:
             await self._run(self._close)
         finally:

@@ -126,6 +126,9 @@ class ModelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Once loaded, keep it: neither idleness nor another model's need unloads it."""
     preload: bool = False
     """Load it when the server starts."""
+    parser: str | None = None
+    """How its answers are read: the name of a parser of tool calls and reasoning; unset looks at
+    the chat template."""
     options: dict[str, Any] = {}
     """Laid over the backend's own table for this model."""
 

@@ -135,6 +135,8 @@ class Runner:
                 backend=plan.backend.name,
                 bundle=BundleWire.from_domain(plan.bundle),
                 options=msgspec.to_builtins(plan.options),
+                parser_plugins=plan.parser_plugins,
+                parser=plan.parser,
             )
         )
         try:

@@ -26,6 +26,10 @@ class Choice:
         stop: The stop string that ended the choice. No more tokens may be fed then.
     """
 
+    # Without a parser there is neither.
+    reasoning_tokens = 0
+    called = False
+
     __slots__ = (
         "_decoded",
         "_detokenizer",
@@ -59,6 +63,20 @@ class Choice:
         self._unreported: deque[tuple[int, int, TokenLogprob]] | None = (
             deque() if logprobs else None
         )
+
+    def take(self, tokens: Sequence[SampledToken]) -> Sequence[TextDelta]:
+        """As `feed`, in the form that all kinds of choices share.
+
+        Raises:
+            UnsupportedFeatureError: The engine gave no log probabilities.
+        """
+        delta = self.feed(tokens)
+        return () if delta is None else (delta,)
+
+    def end(self) -> Sequence[TextDelta]:
+        """As `finish`, in the form that all kinds of choices share."""
+        delta = self.finish()
+        return () if delta is None else (delta,)
 
     def feed(self, tokens: Sequence[SampledToken]) -> TextDelta | None:
         """Take the tokens of a step, up to the one that completes a stop string.

@@ -40,10 +40,14 @@ class Load(_Frame, frozen=True, tag="load"):
     """Load a model; the first frame that a runner gets."""
 
     plugin: str
-    """Entry-point name of the plugin; the runner loads no other."""
+    """Entry-point name of the backend's plugin; the runner loads no other but parsers."""
     backend: str
     bundle: BundleWire
     options: dict[str, Any]
+    parser_plugins: tuple[str, ...] = ()
+    """Entry-point names of the plugins that have parsers."""
+    parser: str | None = None
+    """The parser that the config prescribes."""
 
 
 class Submit(_Frame, frozen=True, tag="submit"):

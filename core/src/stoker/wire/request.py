@@ -133,6 +133,8 @@ class ChatPromptWire(_Wire, frozen=True, tag="chat"):
     parallel_tool_calls: bool = True
     add_generation_prompt: bool = True
     template_arguments: dict[str, Any] = {}
+    effort: request.Effort | None = None
+    budget_tokens: int | None = None
 
     @classmethod
     def from_domain(cls, prompt: request.ChatPrompt) -> ChatPromptWire:
@@ -148,6 +150,8 @@ class ChatPromptWire(_Wire, frozen=True, tag="chat"):
             parallel_tool_calls=prompt.parallel_tool_calls,
             add_generation_prompt=prompt.add_generation_prompt,
             template_arguments=dict(prompt.template_arguments),
+            effort=prompt.reasoning.effort,
+            budget_tokens=prompt.reasoning.budget_tokens,
         )
 
     def to_domain(self) -> request.ChatPrompt:
@@ -162,6 +166,7 @@ class ChatPromptWire(_Wire, frozen=True, tag="chat"):
             parallel_tool_calls=self.parallel_tool_calls,
             add_generation_prompt=self.add_generation_prompt,
             template_arguments=self.template_arguments,
+            reasoning=request.Reasoning(self.effort, self.budget_tokens),
         )
 
 

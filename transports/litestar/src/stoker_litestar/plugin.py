@@ -43,6 +43,14 @@ def _rerank() -> Dialect:
     return rerank_dialect()
 
 
+def _responses() -> Dialect:
+    from stoker_litestar.dialects.responses.dialect import (  # noqa: PLC0415 - only when mounted
+        responses_dialect,
+    )
+
+    return responses_dialect()
+
+
 def _ollama() -> Dialect:
     from stoker_litestar.dialects.ollama.dialect import (  # noqa: PLC0415 - only when mounted
         ollama_dialect,
@@ -84,9 +92,11 @@ def stoker_register_dialects() -> Iterable[DialectSpec]:
         DialectSpec("anthropic", _anthropic),
         DialectSpec("openai", _openai),
         DialectSpec("rerank", _rerank),
+        DialectSpec("responses", _responses),
         DialectSpec("ollama", _ollama),
         DialectSpec("docker", _docker),
         DialectSpec("docker-anthropic", _below_engines(_anthropic)),
         DialectSpec("docker-openai", _below_engines(_openai)),
         DialectSpec("docker-rerank", _below_engines(_rerank)),
+        DialectSpec("docker-responses", _below_engines(_responses)),
     ]

@@ -8,7 +8,7 @@ import msgspec
 
 from stoker.dialect import ResponseContext, ResponseEncoder
 from stoker.events import ChoiceFinished, Event, Failed, Finished, FinishReason
-from stoker_litestar.dialects.anthropic.blocks import AnswerBlock, AnswerBlocks
+from stoker_litestar.dialects.answer_blocks import AnswerBlock, AnswerBlocks, BlockKind
 from stoker_litestar.dialects.anthropic.error import error_object
 from stoker_litestar.dialects.anthropic.stop_reason import StopReason
 from stoker_litestar.dialects.anthropic.wire.encoder import encode
@@ -69,12 +69,12 @@ class MessageEncoder(ResponseEncoder):
 
     def _block(self, block: AnswerBlock) -> BlockObject:
         match block.kind:
-            case "text":
+            case BlockKind.TEXT:
                 return TextObject(text=block.text)
-            case "thinking":
+            case BlockKind.REASONING:
                 thinking = "" if self._hides_thinking else block.text
                 return ThinkingObject(thinking=thinking, signature=UNSIGNED)
-            case "tool_use":
+            case BlockKind.CALL:
                 return ToolUseObject(id=block.id, name=block.name, input=input_of(block.text))
 
 

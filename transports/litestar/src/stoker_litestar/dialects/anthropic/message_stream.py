@@ -20,7 +20,7 @@ from stoker.events import (
     Usage,
 )
 from stoker_litestar.dialects import sse
-from stoker_litestar.dialects.anthropic.blocks import AnswerBlock, AnswerBlocks, Piece
+from stoker_litestar.dialects.answer_blocks import AnswerBlock, AnswerBlocks, BlockKind, Piece
 from stoker_litestar.dialects.anthropic.error import error_object
 from stoker_litestar.dialects.anthropic.message_response import message_id
 from stoker_litestar.dialects.anthropic.stop_reason import StopReason
@@ -106,15 +106,15 @@ class MessageStreamEncoder(ResponseEncoder):
         if piece.begins:
             data = self._close() + _event(BlockStart(block.index, _empty(block)))
             self._open = block
-        if not piece.text or (block.kind == "thinking" and self._hides_thinking):
+        if not piece.text or (block.kind is BlockKind.REASONING and self._hides_thinking):
             return data
         delta: TextPiece | ThinkingPiece | InputPiece
         match block.kind:
-            case "text":
+            case BlockKind.TEXT:
                 delta = TextPiece(piece.text)
-            case "thinking":
+            case BlockKind.REASONING:
                 delta = ThinkingPiece(piece.text)
-            case "tool_use":
+            case BlockKind.CALL:
                 delta = InputPiece(piece.text)
         return data + _event(BlockDelta(block.index, delta))
 
@@ -124,7 +124,7 @@ class MessageStreamEncoder(ResponseEncoder):
         if block is None:
             return b""
         data = _event(BlockStop(block.index))
-        if block.kind == "thinking":
+        if block.kind is BlockKind.REASONING:
             return _event(BlockDelta(block.index, SignaturePiece(UNSIGNED))) + data
         return data
 
@@ -136,11 +136,11 @@ class MessageStreamEncoder(ResponseEncoder):
 
 def _empty(block: AnswerBlock) -> BlockObject:
     match block.kind:
-        case "text":
+        case BlockKind.TEXT:
             return TextObject(text="")
-        case "thinking":
+        case BlockKind.REASONING:
             return ThinkingObject(thinking="", signature="")
-        case "tool_use":
+        case BlockKind.CALL:
             return ToolUseObject(id=block.id, name=block.name, input={})
 
 

@@ -6,7 +6,7 @@ import functools
 
 import msgspec
 
-from stoker.dialect import Call, ResponseEncoder
+from stoker.dialect import Call
 from stoker.request import Constraint, ConstraintKind, GenerateRequest
 from stoker.sampling import SamplingParams
 from stoker_litestar.dialects.anthropic.message_fields import MESSAGE_FIELDS
@@ -43,7 +43,7 @@ def decode_message(body: bytes) -> Call:
     kind: type[MessageEncoder | MessageStreamEncoder] = (
         MessageStreamEncoder if wire.stream else MessageEncoder
     )
-    encoder: functools.partial[ResponseEncoder] = functools.partial(
+    encoder = functools.partial(
         kind, model=wire.model, max_tokens=wire.max_tokens, hides_thinking=_hides_thinking(wire)
     )
     return Call(request, stream=bool(wire.stream), encoder=encoder)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from stoker.messages import Author
-from stoker.request import ChatPrompt
+from stoker.request import ChatPrompt, Effort, Reasoning
 from stoker_litestar.dialects.anthropic.conversation import messages_of
 from stoker_litestar.dialects.anthropic.tools import (
     check_context_management,
@@ -41,23 +39,22 @@ def prompt_of(wire: PromptFields) -> ChatPrompt:
         tools=tools,
         tool_choice=tool_choice_of(wire.tool_choice, tools),
         parallel_tool_calls=is_parallel(wire.tool_choice),
-        template_arguments=_template_arguments(wire),
+        reasoning=_reasoning(wire),
     )
 
 
-def thinks(wire: PromptFields) -> bool:
-    """Whether the model is to think before it answers."""
-    return isinstance(wire.thinking, ThinkingEnabled | ThinkingAdaptive)
-
-
-def _template_arguments(wire: PromptFields) -> dict[str, Any]:
-    if isinstance(wire.thinking, ThinkingBetweenTools):
-        raise refused_part("thinking", "models here think before every answer, or before none")
-    # The switch that templates of hybrid models (Qwen3 and its kin) know.
-    arguments: dict[str, Any] = {"enable_thinking": thinks(wire)}
+def _reasoning(wire: PromptFields) -> Reasoning:
+    """How the model should think; not at all unless the request says so, as with Anthropic."""
     config = wire.output_config
     if config is not None and config.task_budget is not None:
         raise refused_part("output_config.task_budget", "nobody counts the tokens of a task")
-    if config is not None and config.effort is not None:
-        arguments["reasoning_effort"] = config.effort
-    return arguments
+    effort = Effort(config.effort) if config is not None and config.effort is not None else None
+    match wire.thinking:
+        case ThinkingEnabled(budget_tokens=budget):
+            return Reasoning(effort, budget)
+        case ThinkingAdaptive():
+            return Reasoning(effort or Effort.HIGH)
+        case ThinkingBetweenTools():
+            raise refused_part("thinking", "models think before every answer, or before none")
+        case _:
+            return Reasoning(budget_tokens=0)

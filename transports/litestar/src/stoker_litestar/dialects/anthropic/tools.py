@@ -82,14 +82,15 @@ def is_parallel(
     return not getattr(choice, "disable_parallel_tool_use", None)
 
 
-def check_context_management(edits: dict[str, Any] | None) -> None:
+def check_context_management(management: wire.ContextManagement | None) -> None:
     """Let edits through that ask for what the chat template does by itself.
 
     Raises:
         UnsupportedFeatureError: There is another one.
     """
-    for i, edit in enumerate((edits or {}).get("edits") or ()):
-        kind = edit.get("type") if isinstance(edit, dict) else None
+    edits = management.edits if management is not None else None
+    for i, edit in enumerate(edits or ()):
+        kind = edit.get("type")
         if not str(kind).startswith("clear_thinking"):
             path = f"context_management.edits[{i}]"
             raise UnsupportedFeatureError(

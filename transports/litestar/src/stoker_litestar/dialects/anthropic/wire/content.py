@@ -78,7 +78,11 @@ class ThinkingBlock(
 
 
 class RedactedThinkingBlock(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="redacted_thinking"
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    tag_field="type",
+    tag="redacted_thinking",
 ):
     """Thinking that only its own provider can read; a no-op."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from typing import Literal
 
 import msgspec
@@ -27,7 +27,7 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def from_domain(cls, card: ModelCard) -> ModelInfo:
         """Take what the API shows from a card."""
-        created = datetime.datetime.fromtimestamp(int(card.created_s), datetime.UTC)
+        created = dt.datetime.fromtimestamp(int(card.created_s), dt.UTC)
         return cls(
             id=card.name,
             display_name=card.name,

@@ -113,6 +113,12 @@ class OutputConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Of the beta; refused."""
 
 
+class ContextManagement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`context_management`, of the beta."""
+
+    edits: list[dict[str, Any]] | None = None
+
+
 class PromptFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What answering a conversation and counting its tokens have in common."""
 
@@ -131,7 +137,7 @@ class PromptFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     # Of the beta.
     billing_policy: Any = None
     compaction: Any = None
-    context_management: dict[str, Any] | None = None
+    context_management: ContextManagement | None = None
     mcp_servers: Any = None
     output_format: JsonOutput | None = None
 
