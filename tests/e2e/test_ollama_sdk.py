@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import ollama
 import pytest
-from stoker_process import MODEL, Home, MakeHome, Registry, Server
+from stoker_process import ACTING_MODEL, MODEL, Home, MakeHome, Registry, Server
 
 pytestmark = pytest.mark.model
 
 FRANCE = [{"role": "user", "content": "What is the capital of France? Answer in one sentence."}]
 GREEDY = {"temperature": 0, "num_predict": 30}
 EMBEDDER = "ai/minilm:latest"
+PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
 
 
 @pytest.fixture(scope="module")
@@ -247,3 +249,70 @@ def test_texts_are_embedded(make_home: MakeHome, embedder_file: Path) -> None:
         [number / length for number in old.embedding], abs=1e-3
     )
     assert ["embedding"] == capabilities
+
+
+WEATHER: dict[str, Any] = {
+    "type": "function",
+    "function": {
+        "name": "get_weather",
+        "description": "Tells the weather.",
+        "parameters": {
+            "type": "object",
+            "properties": {"city": {"type": "string"}, "days": {"type": "integer"}},
+            "required": ["city", "days"],
+        },
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def actor(stage: Server) -> Iterator[ollama.Client]:
+    """A client of the scripted model."""
+    with ollama.Client(host=stage.url) as made:
+        yield made
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_round_trip_of_tools(actor: ollama.Client, *, stream: bool) -> None:
+    """A call comes whole with its arguments as an object; its result brings the answer."""
+    messages: list[Any] = [{"role": "user", "content": "Use get_weather, please."}]
+    first = actor.chat(ACTING_MODEL, messages=messages, tools=[WEATHER], stream=stream)
+    pieces = list(first) if stream else [first]
+    calling = [piece.message for piece in pieces if piece.message.tool_calls]
+    messages += [*calling, {"role": "tool", "tool_name": "get_weather", "content": "Rain."}]
+
+    answer = actor.chat(ACTING_MODEL, messages=messages, tools=[WEATHER])
+
+    ((call,),) = [message.tool_calls or () for message in calling]
+    assert "get_weather" == call.function.name
+    assert {"city": "something", "days": 1} == call.function.arguments
+    assert "stop" == pieces[-1].done_reason
+    assert "The tool said: Rain." == answer.message.content
+
+
+def test_thinking_comes_apart(actor: ollama.Client) -> None:
+    """Thinking has a field of its own, and comes when it is asked for."""
+    say = [{"role": "user", "content": "Hi"}]
+
+    thought = actor.chat(ACTING_MODEL, messages=say, think=True)
+    silent = actor.chat(ACTING_MODEL, messages=say, think=False)
+    streamed = list(actor.chat(ACTING_MODEL, messages=say, think="low", stream=True))
+
+    assert ("Let me think.", "(1) You said: Hi") == (
+        thought.message.thinking,
+        thought.message.content,
+    )
+    assert silent.message.thinking is None
+    assert "Let me think." == "".join(piece.message.thinking or "" for piece in streamed)
+
+
+def test_images_reach_models_that_see(actor: ollama.Client, client: ollama.Client) -> None:
+    """Others refuse them by name."""
+    picture = [{"role": "user", "content": "Look", "images": [PNG]}]
+
+    seen = actor.chat(ACTING_MODEL, messages=picture)
+    with pytest.raises(ollama.ResponseError) as caught:
+        client.chat(MODEL, messages=picture)
+
+    assert "I see a picture." == seen.message.content
+    assert 400 == caught.value.status_code

@@ -32,11 +32,13 @@ def test_the_plugin_is_found(plugins: PluginManager) -> None:
         "anthropic",
         "openai",
         "rerank",
+        "responses",
         "ollama",
         "docker",
         "docker-anthropic",
         "docker-openai",
         "docker-rerank",
+        "docker-responses",
     )
     assert ("transport http", *(f"dialect {name}" for name in dialects)) == plugin.provides
 

@@ -27,7 +27,15 @@ from stoker.events import (
 )
 from stoker.management import LoadModel, ModelLoaded, ModelsUnloaded, UnloadModels
 from stoker.messages import Author, ImagePart, Message, TextPart, Tool, ToolCall
-from stoker.request import ChatPrompt, Constraint, ConstraintKind, GenerateRequest, TextPrompt
+from stoker.request import (
+    ChatPrompt,
+    Constraint,
+    ConstraintKind,
+    Effort,
+    GenerateRequest,
+    Reasoning,
+    TextPrompt,
+)
 from stoker_litestar.dialects.ollama.generation import decode_chat, decode_generate
 
 from .conftest import ENDING, FINISHED, MOMENT, body, lines, played
@@ -253,15 +261,25 @@ def test_tools_images_and_thinking_reach_the_request() -> None:
     prompt = prompt_of(
         {
             "tools": [tool],
-            "think": "high",
+            "think": True,
             "messages": [{"role": "user", "content": "See", "images": ["iVBORw0KGgo="]}],
         }
     )
 
     assert (Tool("add", parameters=schema),) == prompt.tools
-    assert {"enable_thinking": True, "reasoning_effort": "high"} == prompt.template_arguments
+    assert Reasoning(effort=Effort.MEDIUM) == prompt.reasoning
     image = ImagePart(b"\x89PNG\r\n\x1a\n", "image/png")
     assert (TextPart("See"), image) == prompt.messages[0].parts
+
+
+@pytest.mark.parametrize(
+    ("think", "effort"), [(False, Effort.NONE), ("low", Effort.LOW), ("max", Effort.MAX)]
+)
+def test_levels_of_thinking_are_efforts(think: object, effort: Effort) -> None:
+    """No thinking is one of them."""
+    prompt = prompt_of({"think": think})
+
+    assert Reasoning(effort=effort) == prompt.reasoning
 
 
 def test_formats_are_constraints() -> None:

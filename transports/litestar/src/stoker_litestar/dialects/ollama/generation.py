@@ -46,7 +46,7 @@ def decode_chat(body: bytes) -> Call | CommandCall:
     prompt = ChatPrompt(
         messages=messages_of(wire.messages),
         tools=tools_of(wire.tools),
-        template_arguments=wire.template_arguments(),
+        reasoning=wire.reasoning(),
     )
     return _call(wire, prompt, chat_shape)
 
@@ -75,7 +75,7 @@ def _prompt(wire: GenerateBody) -> Prompt:
     parts = (*((TextPart(text),) if text else ()), *images_of(wire.images, "images"))
     return ChatPrompt(
         messages=(*system, Message(Author.USER, parts)),
-        template_arguments=wire.template_arguments(),
+        reasoning=wire.reasoning(),
     )
 
 

@@ -16,7 +16,10 @@ _SHARED: dict[str, FieldRule] = {
         "seconds or a duration like 5m; 0 unloads the model after the answer, a negative one keeps"
         " it for ever"
     ),
-    "think": honoured("the chat template gets it, a level as reasoning_effort"),
+    "think": honoured(
+        "false turns thinking off, true is medium; a level is an effort, which the chat template"
+        " gets, or a budget where it knows no efforts"
+    ),
     "logprobs": honoured(),
     "top_logprobs": honoured(),
     "truncate": refused(_WHOLE, harmless=(False,)),

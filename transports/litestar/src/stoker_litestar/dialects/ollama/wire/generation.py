@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from stoker.request import Constraint, ConstraintKind
+from stoker.request import Constraint, ConstraintKind, Effort, Reasoning
 from stoker.sampling import MAX_LOGPROBS
 from stoker_litestar.dialects.json_body import field_error
 from stoker_litestar.dialects.ollama.wire.message import MessageBody, ToolBody
@@ -50,14 +50,15 @@ class GenerationFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         source = msgspec.json.encode(self.format).decode()
         return Constraint(ConstraintKind.JSON_SCHEMA, source, param="format")
 
-    def template_arguments(self) -> dict[str, Any]:
-        """What `think` means to chat templates."""
-        if self.think is None:
-            return {}
-        if isinstance(self.think, bool):
-            # The switch that templates of hybrid models (Qwen3 and its kin) know.
-            return {"enable_thinking": self.think}
-        return {"enable_thinking": True, "reasoning_effort": self.think}
+    def reasoning(self) -> Reasoning:
+        """How much the model should think, where `think` says so; true is a medium effort."""
+        match self.think:
+            case None:
+                return Reasoning()
+            case bool():
+                return Reasoning(effort=Effort.MEDIUM if self.think else Effort.NONE)
+            case _:
+                return Reasoning(effort=Effort(self.think))
 
     def logprob_count(self) -> int | None:
         """How many alternatives are wanted with each token; None for nothing at all.
