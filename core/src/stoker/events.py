@@ -58,8 +58,12 @@ class Usage:
 
 @attrs.frozen
 class Timings:
-    """Where a request's time went, in seconds, measured in the runner."""
+    """Where a request's time went, in seconds: measured in the runner, but for the waits."""
 
+    load_s: float = attrs.field(default=0.0, kw_only=True)
+    """How long it waited for its model; the supervisor's measure, as is the next."""
+    queue_s: float = attrs.field(default=0.0, kw_only=True)
+    """How long it waited for its turn."""
     prefill_s: float = 0.0
     """From submission to the first token."""
     decode_s: float = 0.0

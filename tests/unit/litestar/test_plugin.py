@@ -24,11 +24,23 @@ def plugins() -> PluginManager:
 
 
 def test_the_plugin_is_found(plugins: PluginManager) -> None:
-    """The entry point loads and offers one transport and two dialects."""
+    """The entry point loads and offers one transport and the dialects."""
     (plugin,) = [plugin for plugin in plugins.plugins if plugin.name == "litestar"]
 
     assert None is plugin.problem
-    assert ("transport http", "dialect openai", "dialect rerank") == plugin.provides
+    dialects = (
+        "anthropic",
+        "openai",
+        "rerank",
+        "responses",
+        "ollama",
+        "docker",
+        "docker-anthropic",
+        "docker-openai",
+        "docker-rerank",
+        "docker-responses",
+    )
+    assert ("transport http", *(f"dialect {name}" for name in dialects)) == plugin.provides
 
 
 def test_the_transport_is_made_with_its_options(plugins: PluginManager) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from stoker.digest import Digest
+from stoker.engine import Mode
 from stoker.errors import BrokenFrameError
 from stoker.events import Event
 from stoker.host import RunnerState, RunnerStatus
@@ -142,6 +143,7 @@ class RunnerStatusWire(msgspec.Struct, frozen=True):
     running: int
     waiting: tuple[str, ...]
     tokens_per_s: float | None
+    modes: frozenset[Mode]
 
     @classmethod
     def from_domain(cls, status: RunnerStatus) -> RunnerStatusWire:

@@ -1,4 +1,4 @@
-"""The id of a request: one for its answer, its errors and the log."""
+"""The id of a request, by which its answer, its errors and the log name it."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from typing import Any
 
 from litestar import Request
 
-HEADER = "x-request-id"
+HEADERS = ("x-request-id", "request-id")
+"""What every answer carries it in: clients of OpenAI read the one, those of Anthropic the other."""
+
 _KEY = "request_id"
 
 
-def request_id_of(request: Request[Any, Any, Any]) -> str:
-    """The id of a request, which is made when it is first asked for."""
-    found: str | None = request.state.get(_KEY)
-    if found is None:
-        found = request.state[_KEY] = uuid.uuid4().hex
+def id_of(request: Request[Any, Any, Any]) -> str:
+    """The request's id, made when it is asked for first."""
+    state = request.scope["state"]
+    if _KEY not in state:
+        state[_KEY] = uuid.uuid4().hex
+    found: str = state[_KEY]
     return found
