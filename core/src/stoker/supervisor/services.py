@@ -43,11 +43,11 @@ class StoreCatalog:
     async def models(self) -> Sequence[ModelCard]:
         """See the protocol."""
         artifacts = await asyncio.to_thread(self._stores.list)
-        return [self._card(artifact, artifact.reference.familiar) for artifact in artifacts]
+        return [self.card(artifact, artifact.reference.familiar) for artifact in artifacts]
 
     async def model(self, name: str) -> ModelCard:
         """See the protocol."""
-        return self._card(await asyncio.to_thread(self._stores.resolve, name), name)
+        return self.card(await asyncio.to_thread(self._stores.resolve, name), name)
 
     async def manifest(self, repository: str, reference: str) -> StoredManifest:
         """See the protocol."""
@@ -70,7 +70,8 @@ class StoreCatalog:
 
         return await asyncio.to_thread(all_names)
 
-    def _card(self, artifact: Artifact, name: str) -> ModelCard:
+    def card(self, artifact: Artifact, name: str) -> ModelCard:
+        """What clients see of a model, under the name that they asked for."""
         return ModelCard(
             name=name,
             digest=artifact.digest,
@@ -166,4 +167,4 @@ class ResidentStatus:
             artifact = await asyncio.to_thread(self.application.stores.resolve, name)
         except ModelNotFoundError:
             return False
-        return await self.residency.unload(artifact.digest)
+        return bool(await self.residency.unload(artifact.digest))
