@@ -121,9 +121,12 @@ def paths(value: Any, path: Path = ()) -> Iterator[Path]:
     """Where all parts of a value are."""
     if path:
         yield path
-    items = value.items() if isinstance(value, dict) else enumerate(value)
-    for key, inner in items if isinstance(value, dict | list) else ():
-        yield from paths(inner, (*path, key))
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from paths(inner, (*path, name))
+    elif isinstance(value, list):
+        for i, inner in enumerate(value):
+            yield from paths(inner, (*path, i))
 
 
 def replaced(body: Any, path: Path, value: Any) -> Any:
