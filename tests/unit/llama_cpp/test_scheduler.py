@@ -199,9 +199,7 @@ def test_a_long_prompt_beside_answers() -> None:
         """What a step took on a make-believe processor, and what it had taken without a prompt."""
         plan = made.scheduler.plan(pace)
         # A token looks at all that are before it.
-        taken_s = [
-            chunk.count * (0.003 + 3e-6 * chunk.sequence.in_memory) for chunk in plan
-        ]
+        taken_s = [chunk.count * (0.003 + 3e-6 * chunk.sequence.in_memory) for chunk in plan]
         reading = [not chunk.sequence.answers for chunk in plan]
         answers = sum(chunk.count for chunk in plan if chunk.sequence.answers)
         reads = sum(chunk.count for chunk in plan) - answers
