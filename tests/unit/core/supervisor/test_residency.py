@@ -475,9 +475,7 @@ async def test_a_load_that_was_asked_for_brings_its_keep_alive(
     await asyncio.wait_for(_until_gone(residency), 10)
 
 
-async def test_unloading_can_leave_alone_what_is_used(
-    residency: Residency, make_plan: Any
-) -> None:
+async def test_unloading_can_leave_alone_what_is_used(residency: Residency, make_plan: Any) -> None:
     """By the backend, and by whether somebody waits for it."""
     plan = make_plan(delay_s=0.2)
     digest = plan.artifact.digest
