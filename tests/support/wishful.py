@@ -24,7 +24,7 @@ from stoker.events import FinishReason
 END = "<|im_end|>"
 CONTROL = (END, "<|im_start|>", "<think>", "</think>", "<tool_call>", "</tool_call>")
 
-_ENDINGS = b'"}]0'
+_ENDINGS = b'"}]0{'
 """What brings JSON to an end soonest, best first."""
 
 Script = Callable[[str], str]
@@ -136,8 +136,7 @@ class WishfulEngine(Engine):
         logprob = None if job.sampling.logprobs is None else -0.5
         return SequenceOutput(job.id, tokens=(SampledToken(token, logprob),), finish=finish)
 
-    @staticmethod
-    def _next(running: _Running) -> int:
+    def _next(self, running: _Running) -> int:
         constraint, wish = running.job.constraint, running.wishes[0]
         token = wish
         if constraint is not None:
@@ -147,11 +146,9 @@ class WishfulEngine(Engine):
                 assert constraint.allows(token)
             elif not constraint.allows(wish):
                 mask = constraint.mask()
-                allowed = [i for i in range(len(mask) * 8) if mask[i >> 3] >> (i & 7) & 1]
-                token = min(
-                    allowed,
-                    key=lambda i: (_ENDINGS.index(i) if i < 256 and i in _ENDINGS else 9, i),
-                )
+                every = range(self._info.vocabulary_size)
+                allowed = [i for i in every if mask[i >> 3] >> (i & 7) & 1]
+                token = min(allowed, key=lambda i: (_rank(i, ends=wish == 256), -i))
             else:
                 assert constraint.mask()[wish >> 3] >> (wish & 7) & 1
         if token == wish and wish != 256:
@@ -166,3 +163,10 @@ class WishfulEngine(Engine):
     def close(self) -> None:
         """Forget everything."""
         self._running.clear()
+
+
+def _rank(token: int, *, ends: bool) -> int:
+    """How soon a token brings an answer to its end; control tokens end what is no JSON."""
+    if token >= 256:
+        return -1 if ends else len(_ENDINGS)
+    return _ENDINGS.index(token) if token in _ENDINGS else len(_ENDINGS) + 1

@@ -77,6 +77,8 @@ class EngineInfo:
     """Whether the first numbers of an embedding are one by themselves, as the model was trained."""
     modalities: frozenset[Modality] = TEXT_ONLY
     """What the model can be shown."""
+    prompt_logprobs: bool = False
+    """Whether the engine honours `SequenceJob.prompt_logprobs`."""
 
 
 @attrs.frozen
@@ -176,6 +178,9 @@ class SequenceJob:
     priority: int = 0
     constraint: TokenConstraint | None = None
     """Restricts what is sampled. Only given to engines that have a `vocabulary`."""
+    prompt_logprobs: int | None = None
+    """As `SamplingParams.logprobs`, but for the prompt's own tokens. Only given to engines that say
+    in their `EngineInfo` that they can."""
 
 
 @attrs.frozen
@@ -243,6 +248,9 @@ class SequenceOutput:
 
     Between 0 and 1; larger is more relevant.
     """
+    prompt_logprobs: tuple[SampledToken, ...] = ()
+    """The next tokens of the prompt from the second one on, each once and in order, when the job
+    asked for them; all of them before, or with, the first sampled token."""
 
 
 class Engine(abc.ABC):

@@ -1,11 +1,11 @@
 """The stream of events that answers a request.
 
-Order: any number of `Queued` and `Loading`, then one `Prefill` or more, then the choices'
-deltas, interleaved, with one `ChoiceFinished` per choice. In their place a request for embeddings
-gets one `Embedding` per input, in any order, and a request to rank gets one `Ranking`. A request
-that needs the tokenizer only gets one `Tokenized`, `Detokenized` or `Rendered`, and no `Prefill`.
-The last event is exactly one of `Finished` and `Failed`. An error that the caller can mend comes
-before the first `Prefill`.
+Order: any number of `Queued` and `Loading`, then one `Prefill` or more, then the `Echo` of the
+prompt if it was asked for, then the choices' deltas, interleaved, with one `ChoiceFinished` per choice. In
+their place a request for embeddings gets one `Embedding` per input, in any order, and a request to
+rank gets one `Ranking`. A request that needs the tokenizer only gets one `Tokenized`, `Detokenized`
+or `Rendered`, and no `Prefill`. The last event is exactly one of `Finished` and `Failed`. An error
+that the caller can mend comes before the first `Prefill`.
 """
 
 from __future__ import annotations
@@ -100,6 +100,16 @@ class Prefill:
     done: int
     total: int
     cached: int = 0
+
+
+@attrs.frozen
+class Echo:
+    """The prompt, for a request that wants it back: once, before the answer."""
+
+    text: str
+    logprobs: tuple[TokenLogprob, ...] = ()
+    """All of its tokens, when the request asked for log probabilities. Nothing comes before the
+    first one, so that has the log probability 0 and no others in its place."""
 
 
 @attrs.frozen
@@ -214,6 +224,7 @@ Event = (
     Queued
     | Loading
     | Prefill
+    | Echo
     | TextDelta
     | ReasoningDelta
     | ToolCallDelta

@@ -133,9 +133,11 @@ def _checked_n(_instance: object, _attribute: object, value: int) -> None:
         raise InvalidRequestError(f"n must be between 1 and {MAX_CHOICES}.", param="n")
 
 
-def _checked_max_tokens(_instance: object, _attribute: object, value: int | None) -> None:
-    if value is not None and value < 1:
-        raise InvalidRequestError("max_tokens must be 1 or more.", param="max_tokens")
+def _checked_max_tokens(instance: GenerateRequest, _attribute: object, value: int | None) -> None:
+    # Who wants the prompt back may want nothing else.
+    least = 0 if instance.echo else 1
+    if value is not None and value < least:
+        raise InvalidRequestError(f"max_tokens must be {least} or more.", param="max_tokens")
 
 
 def _checked_keep_alive(_instance: object, _attribute: object, value: float | None) -> None:
@@ -175,6 +177,9 @@ class GenerateRequest(_Routed):
     constraint: Constraint | None = None
     adapters: tuple[str, ...] = ()
     """Names of the model's adapter layers to apply."""
+    echo: bool = False
+    """Tell the prompt's text as well and, with `sampling.logprobs`, what the model thinks of each
+    of its tokens. Not for chats; `max_tokens` may be 0 then."""
     ignore_end: bool = False
     """Go on when the model says it has finished (for measurements)."""
 

@@ -6,9 +6,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from stoker.engine import SampledToken
-from stoker.errors import UnsupportedFeatureError
 from stoker.events import TextDelta, TokenLogprob
 from stoker.text.detokenizer import Detokenizer
+from stoker.text.logprob import token_logprob
 from stoker.text.stop import StopMatcher
 
 
@@ -124,27 +124,13 @@ class Choice:
 
     def _note(self, token: SampledToken, text: str) -> None:
         """Remember a token until the text that it ends in is shown."""
-        if token.logprob is None:
-            raise UnsupportedFeatureError(
-                "This model's engine gives no log probabilities.", param="logprobs"
-            )
         # The start is right for the rest of a character too: that is the next one to be decoded.
         start = self._decoded
         self._decoded += len(text)
         end = self._decoded + self._detokenizer.pending
-        token_bytes = self._token_bytes
-        self._unreported.append(  # type: ignore[union-attr]  # the caller has looked
-            (
-                start,
-                end,
-                TokenLogprob(
-                    token.id,
-                    token_bytes(token.id),
-                    token.logprob,
-                    tuple([TokenLogprob(id_, token_bytes(id_), value) for id_, value in token.top]),
-                ),
-            )
-        )
+        logprob = token_logprob(token, self._token_bytes)
+        # The caller has looked whether they are wanted.
+        self._unreported.append((start, end, logprob))  # type: ignore[union-attr]
 
     def _delta(self, text: str, *, last: bool) -> TextDelta | None:
         """Join a text with the tokens that it completes.

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 import attrs
 
 from stoker.engine import SampledToken
-from stoker.errors import UnsupportedFeatureError
 from stoker.events import TextDelta, TokenLogprob, ToolCallDelta
 from stoker.parser import Delta, OutputParser
 from stoker.text.detokenizer import Detokenizer
+from stoker.text.logprob import token_logprob
 from stoker.text.stop import StopMatcher
 
 
@@ -77,7 +77,7 @@ class ParsedChoice:
             thinks = before or self._parser.reasoning
             self.reasoning_tokens += thinks
             if self._unreported is not None and not thinks:
-                self._unreported.append(self._logprob(token))
+                self._unreported.append(token_logprob(token, self._token_bytes))
             self._show(made, deltas)
             if self.stop is not None:
                 break
@@ -130,12 +130,3 @@ class ParsedChoice:
             deltas[-1] = joined
             return
         deltas.append(delta)
-
-    def _logprob(self, token: SampledToken) -> TokenLogprob:
-        if token.logprob is None:
-            raise UnsupportedFeatureError(
-                "This model's engine gives no log probabilities.", param="logprobs"
-            )
-        token_bytes = self._token_bytes
-        top = tuple(TokenLogprob(id_, token_bytes(id_), value) for id_, value in token.top)
-        return TokenLogprob(token.id, token_bytes(token.id), token.logprob, top)

@@ -123,6 +123,10 @@ class TextSession(Session):
             raise UnsupportedFeatureError(
                 "This model's engine cannot constrain its answers.", param=request.constraint.param
             )
+        if request.echo:
+            raise UnsupportedFeatureError(
+                "This model's engine does not echo the prompt.", param="echo"
+            )
         if request.sampling.logprobs is not None:
             raise UnsupportedFeatureError(
                 "This model's engine gives no log probabilities.", param="logprobs"

@@ -13,7 +13,13 @@ from stoker.artifact import ModelBundle
 from stoker.constraints.compiler import ConstraintCompiler
 from stoker.constraints.matcher import CompiledGrammar
 from stoker.constraints.thinking import ThinkingConstraint
-from stoker.engine import Engine, EngineInfo, SequenceJob, SequenceOutput, TokenConstraint
+from stoker.engine import (
+    Engine,
+    EngineInfo,
+    SequenceJob,
+    SequenceOutput,
+    TokenConstraint,
+)
 from stoker.errors import ContextLengthExceededError, InvalidRequestError, StokerError
 from stoker.events import (
     ChoiceFinished,
@@ -40,6 +46,7 @@ from stoker.text.choice import Choice
 from stoker.text.parsed_choice import ParsedChoice
 from stoker.text.pooling import PoolingRequests
 from stoker.text.prompt import PromptEncoder, template_source
+from stoker.text.prompt_echo import PromptEcho
 from stoker.text.session import Session
 from stoker.text.token_requests import told
 
@@ -78,6 +85,7 @@ class _ActiveRequest:
         "completion_tokens",
         "decoding",
         "draft_tokens",
+        "echo",
         "first_token_s",
         "id",
         "preemptions",
@@ -98,6 +106,8 @@ class _ActiveRequest:
         self.draft_tokens = 0
         self.accepted_draft_tokens = 0
         self.preemptions = 0
+        # What is told of the prompt, until it is told.
+        self.echo: PromptEcho | None = None
         # The sequences that have not ended yet.
         self.running: set[int] = set()
         # Whether a choice has begun, after which no prefill is reported any more.
@@ -216,7 +226,8 @@ class TokenSession(Session):
         if self._compiling:
             self._take_compiled(events)
         if self._accepted:
-            events += [(active.id, Prefill(0, active.prompt_tokens)) for active in self._accepted]
+            for active in self._accepted:
+                events.append((active.id, Prefill(0, active.prompt_tokens)))
             self._accepted.clear()
         events += self._pooling.accepted()
         for output in self._engine.step():
@@ -277,17 +288,21 @@ class TokenSession(Session):
         """Give a request's sequences to the engine, all or none of them."""
         request, prompt = prepared.request, prepared.prompt
         active = _ActiveRequest(request_id, len(prompt), prepared.submitted_s)
+        if request.echo:
+            active.echo = PromptEcho(request, prompt, self._info, self._token_bytes)
         room = self._info.context_length - len(prompt)
+        wanted = room if request.max_tokens is None else max(request.max_tokens, 1)
         sampling = request.sampling.over(DEFAULT_SAMPLING)
         for index, constraint in enumerate(constraints):
             job = SequenceJob(
                 id=next(self._sequence_ids),
                 prompt=prompt,
                 sampling=_for_choice(sampling, index),
-                max_tokens=min(request.max_tokens or room, room),
+                max_tokens=min(wanted, room),
                 ignore_end=request.ignore_end,
                 priority=request.priority,
                 constraint=constraint,
+                prompt_logprobs=sampling.logprobs if request.echo else None,
             )
             try:
                 self._engine.submit(job)
@@ -325,6 +340,8 @@ class TokenSession(Session):
         active.preemptions += output.preemptions
         if output.prefilled is not None:
             self._prefill(active, choice, output, events)
+        if active.echo is not None and self._tell_echo(active, active.echo, output, events):
+            return
         if output.tokens:
             if not active.decoding:
                 active.decoding = True
@@ -347,6 +364,24 @@ class TokenSession(Session):
             self._end_choice(output.id, reason, events)
         elif output.error is not None:
             self._fail(active, output.error, events)
+
+    def _tell_echo(
+        self,
+        active: _ActiveRequest,
+        echo: PromptEcho,
+        output: SequenceOutput,
+        events: list[tuple[int, Event]],
+    ) -> bool:
+        """Tell the prompt when it was read; whether that was all that is wanted."""
+        echo.take(output.prompt_logprobs)
+        if not output.tokens and output.finish is None:
+            return False
+        active.echo = None
+        events.append((active.id, echo.event()))
+        if echo.alone:
+            self._engine.cancel(output.id)
+            self._end_choice(output.id, FinishReason.LENGTH, events)
+        return echo.alone
 
     def _prefill(
         self,

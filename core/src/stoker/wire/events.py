@@ -141,8 +141,16 @@ class RenderedWire(_Wire, frozen=True, tag=14):
     text: str
 
 
+class EchoWire(_Wire, frozen=True, tag=15):
+    """See `stoker.events.Echo`."""
+
+    text: str
+    logprobs: tuple[LogprobWire, ...] = ()
+
+
 EventWire = (
-    QueuedWire
+    EchoWire
+    | QueuedWire
     | LoadingWire
     | PrefillWire
     | TextDeltaWire
@@ -188,6 +196,8 @@ def event_to_wire(event: events.Event) -> EventWire:  # noqa: C901, PLR0912 - a 
             return EmbeddingWire(vector, index)
         case events.Ranking(results):
             return RankingWire(tuple((item.index, item.score) for item in results))
+        case events.Echo(text, logprobs):
+            return EchoWire(text, tuple(map(LogprobWire.from_domain, logprobs)))
         case events.Tokenized(tokens, pieces):
             return TokenizedWire(tokens, pieces)
         case events.Detokenized(text):
@@ -240,6 +250,8 @@ def event_to_domain(wire: EventWire) -> events.Event:  # noqa: C901, PLR0912 - a
             return events.Ranking(
                 tuple(events.Relevance(index, score) for index, score in wire.results)
             )
+        case EchoWire():
+            return events.Echo(wire.text, tuple(item.to_domain() for item in wire.logprobs))
         case TokenizedWire():
             return events.Tokenized(wire.tokens, wire.pieces)
         case DetokenizedWire():

@@ -248,6 +248,7 @@ class GenerateRequestWire(_Wire, frozen=True, tag="generate"):
     constraint_param: str = ""
     adapters: tuple[str, ...] = ()
     ignore_end: bool = False
+    echo: bool = False
     backend: str | None = None
     priority: int = 0
     keep_alive_s: float | None = None
@@ -269,6 +270,7 @@ class GenerateRequestWire(_Wire, frozen=True, tag="generate"):
             constraint_param=item.constraint.param if item.constraint else "",
             adapters=item.adapters,
             ignore_end=item.ignore_end,
+            echo=item.echo,
             backend=item.backend,
             priority=item.priority,
             keep_alive_s=item.keep_alive_s,
@@ -295,6 +297,7 @@ class GenerateRequestWire(_Wire, frozen=True, tag="generate"):
             constraint=constraint,
             adapters=self.adapters,
             ignore_end=self.ignore_end,
+            echo=self.echo,
             backend=self.backend,
             priority=self.priority,
             keep_alive_s=self.keep_alive_s,

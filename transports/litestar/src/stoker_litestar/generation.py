@@ -34,6 +34,7 @@ from stoker.management import CommandEvent, LoadModel, UnloadModels
 from stoker.store import Progress
 from stoker_litestar.authentication import caller_of
 from stoker_litestar.deadline import timeout_of
+from stoker_litestar.dialects import sse
 from stoker_litestar.error_response import dialect_errors, unforeseen
 from stoker_litestar.options import HttpOptions
 from stoker_litestar.outbox import Outbox
@@ -50,6 +51,10 @@ GOODBYE_TIMEOUT_S = 1.0
 
 WAITING_AFTER_S = 2.0
 """When a request has waited for so long, its stream begins, with comments."""
+
+KEEP_ALIVE_S = 10.0
+"""A stream that says nothing for so long says that it is alive, for example while a long prompt is
+read."""
 
 CLOSE_TIMEOUT_S = 10.0
 """How long the cancellation of a request may take before it is left behind."""
@@ -286,8 +291,17 @@ class Generation:
             data = outbox.take()
             if data or not more:
                 await self._send(send, data, more=more)
-            if more:
-                await outbox.news()
+            if more and not await self._is_news() and content_type == sse.CONTENT_TYPE:
+                outbox.put(sse.comment("still at it"))
+
+    async def _is_news(self) -> bool:
+        """Wait for news; False when there are none for so long that a proxy may lose patience."""
+        try:
+            async with asyncio.timeout(KEEP_ALIVE_S):
+                await self._outbox.news()
+        except TimeoutError:
+            return False
+        return True
 
     async def _start(self, send: Send, headers: list[tuple[bytes, bytes]]) -> None:
         self._started = True

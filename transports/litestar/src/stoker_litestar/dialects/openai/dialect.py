@@ -8,6 +8,12 @@ from stoker_litestar.dialects.openai.completions import decode_completion
 from stoker_litestar.dialects.openai.embeddings import decode_embeddings
 from stoker_litestar.dialects.openai.error import encode_error
 from stoker_litestar.dialects.openai.models import encode_model, encode_models
+from stoker_litestar.dialects.openai.tokenizing import (
+    decode_detokenize,
+    decode_input_tokens,
+    decode_template,
+    decode_tokenize,
+)
 
 
 def openai_dialect() -> Dialect:
@@ -19,6 +25,10 @@ def openai_dialect() -> Dialect:
             AnswerRoute("/v1/chat/completions", decode_chat),
             AnswerRoute("/v1/completions", decode_completion),
             AnswerRoute("/v1/embeddings", decode_embeddings),
+            AnswerRoute("/v1/chat/completions/input_tokens", decode_input_tokens),
+            AnswerRoute("/tokenize", decode_tokenize),
+            AnswerRoute("/detokenize", decode_detokenize),
+            AnswerRoute("/apply-template", decode_template),
         ),
         encode_error=encode_error,
     )
