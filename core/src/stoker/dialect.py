@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import attrs
 
@@ -117,6 +117,24 @@ class Continuation:
 
 
 @attrs.frozen
+class RouteDescription:
+    """What a route takes and gives, for documents about the API.
+
+    Types are msgspec's, as its JSON schemas are made of; None is any JSON object.
+    """
+
+    summary: str
+    request: Any = None
+    response: Any = None
+    chunk: Any = None
+    """The data of a stream's events; None when the route has no streams of such."""
+    notes: Mapping[str, str] = attrs.field(factory=dict, hash=False)
+    """What is to be known of single fields of the request."""
+    refused: frozenset[str] = frozenset()
+    """Fields of the request that are an error whatever their value."""
+
+
+@attrs.frozen
 class AnswerRoute:
     """`POST path`: answers a request, piece by piece or at once.
 
@@ -127,6 +145,7 @@ class AnswerRoute:
     decode: Callable[[bytes], Call | CommandCall | Continuation]
     """Raises `InvalidRequestError` that names the field; every known field is honoured,
     refused or a documented no-op. A command is for APIs that load and unload by such requests."""
+    description: RouteDescription | None = None
 
 
 @attrs.frozen
@@ -195,6 +214,7 @@ class ModelsRoute:
     header: str | None = None
     """Only for requests that carry this header. So two dialects can share a path: the one that
     asks for a header goes before the one that asks for none."""
+    description: RouteDescription | None = None
 
 
 @attrs.frozen
@@ -205,6 +225,7 @@ class ModelRoute:
     encode: Callable[[ModelCard], bytes]
     header: str | None = None
     """As with `ModelsRoute`."""
+    description: RouteDescription | None = None
 
 
 Route = AnswerRoute | CommandRoute | BlobRoute | RecordRoute | ModelsRoute | ModelRoute
@@ -221,6 +242,8 @@ class Dialect:
     """HTTP statuses that this API gives to errors, where they are not the transport's own."""
     error_content_type: str = "application/json"
     """Of the bytes that `encode_error` makes."""
+    error: Any = None
+    """The type of what `encode_error` makes, as in a `RouteDescription`."""
     name: str = ""
     """As its `DialectSpec` says; the application fills it in."""
 

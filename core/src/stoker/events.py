@@ -1,11 +1,11 @@
 """The stream of events that answers a request.
 
 Order: any number of `Queued` and `Loading`, then one `Prefill` or more, then the `Echo` of the
-prompt if it was asked for, then the choices' deltas, interleaved, with one `ChoiceFinished` per choice. In
-their place a request for embeddings gets one `Embedding` per input, in any order, and a request to
-rank gets one `Ranking`. A request that needs the tokenizer only gets one `Tokenized`, `Detokenized`
-or `Rendered`, and no `Prefill`. The last event is exactly one of `Finished` and `Failed`. An error
-that the caller can mend comes before the first `Prefill`.
+prompt if it was asked for, then the choices' deltas, interleaved, with one `ChoiceFinished` per
+choice. In their place a request for embeddings gets one `Embedding` per input, in any order, and a
+request to rank gets one `Ranking`. A request that needs the tokenizer only gets one `Tokenized`,
+`Detokenized` or `Rendered`, and no `Prefill`. The last event is exactly one of `Finished` and
+`Failed`. An error that the caller can mend comes before the first `Prefill`.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ async def inference() -> PipelineInference:
 @pytest.fixture
 async def client(inference: PipelineInference) -> AsyncIterator[openai.AsyncOpenAI]:
     """A client of a server with that inference."""
-    host = Host("0", FakeCatalog(), inference, None)  # type: ignore[arg-type]  # nobody asks
+    host = Host("0", FakeCatalog(), inference, None, None)  # type: ignore[arg-type]  # nobody asks
     async with (
         serving(host, HttpOptions(port=0, drain_timeout_s=1)) as server,
         openai.AsyncOpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0) as sdk,
@@ -201,6 +201,41 @@ async def test_a_call_can_be_forced(
     (call,) = answer.choices[0].message.tool_calls or ()
     assert "function" == call.type
     assert ["city"] == list(json.loads(call.function.arguments))
+
+
+@pytest.mark.parametrize("arguments", ["{broken", "", "[1]", '"text"', "\u0000", "{" * 5000])
+@pytest.mark.parametrize("content", [None, "", "Well."])
+async def test_a_malformed_history_is_no_servers_error(
+    client: openai.AsyncOpenAI, inference: PipelineInference, arguments: str, content: str | None
+) -> None:
+    """What a model once wrote is shown to it again, or refused with a 400."""
+    script(inference, "Yes.")
+    history: list[Any] = [
+        *HI,
+        {
+            "role": "assistant",
+            "content": content,
+            "tool_calls": [
+                {"id": "x", "type": "function", "function": {"name": "f", "arguments": arguments}}
+            ],
+        },
+        {"role": "tool", "tool_call_id": "other", "content": ""},
+        {"role": "assistant", "content": content, "tool_calls": []},
+    ]
+    try:
+        answer = await client.chat.completions.create(model="m", messages=history)
+    except openai.BadRequestError as exc:
+        assert exc.param  # noqa: PT017 - an error is one of two right ends
+    else:
+        assert "Yes." == answer.choices[0].message.content
+
+
+async def test_errors_carry_the_requests_id(client: openai.AsyncOpenAI) -> None:
+    """The client shows it, and the log names the request by it."""
+    with pytest.raises(openai.BadRequestError) as caught:
+        await client.chat.completions.create(model="m", messages=HI, n=0)
+
+    assert caught.value.request_id
 
 
 async def test_completions_for_the_evaluation_harness(client: openai.AsyncOpenAI) -> None:

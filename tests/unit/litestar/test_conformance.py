@@ -21,7 +21,7 @@ COMMAND = Path(sys.executable).with_name("llm-comply")
 
 async def test_chat_completions_comply() -> None:
     """All of its tests of chat completions pass: schemas, streams, tools, images, errors."""
-    host = Host("0", FakeCatalog(), PipelineInference(HelpfulEngine), None)  # type: ignore[arg-type]
+    host = Host("0", FakeCatalog(), PipelineInference(HelpfulEngine), None, None)  # type: ignore[arg-type]
     async with serving(host, HttpOptions(port=0, drain_timeout_s=1)) as server:
         process = await asyncio.create_subprocess_exec(
             *(str(COMMAND), "--format", "openai-chat", "--json"),

@@ -66,7 +66,18 @@ def test_options_are_checked(table: dict[str, int]) -> None:
 @pytest.mark.parametrize(
     ("name", "paths"),
     [
-        ("openai", ["/v1/chat/completions", "/v1/completions", "/v1/embeddings"]),
+        (
+            "openai",
+            [
+                "/v1/chat/completions",
+                "/v1/completions",
+                "/v1/embeddings",
+                "/v1/chat/completions/input_tokens",
+                "/tokenize",
+                "/detokenize",
+                "/apply-template",
+            ],
+        ),
         ("rerank", ["/v1/rerank", "/v2/rerank", "/rerank", "/v1/score", "/score"]),
     ],
 )

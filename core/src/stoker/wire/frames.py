@@ -15,7 +15,7 @@ import msgspec
 
 from stoker.digest import Digest
 from stoker.engine import Mode
-from stoker.errors import BrokenFrameError
+from stoker.errors import BrokenFrameError, InvalidRequestError
 from stoker.events import Event
 from stoker.host import RunnerState, RunnerStatus
 from stoker.wire.bundle import BundleWire, EngineInfoWire
@@ -194,9 +194,18 @@ _ENCODER = msgspec.msgpack.Encoder()
 
 
 def encode_frame(frame: _Frame) -> bytearray:
-    """A frame with its length in front, ready to send."""
+    """A frame with its length in front, ready to send.
+
+    Raises:
+        InvalidRequestError: A request has what no frame can carry; nothing else brings such.
+    """
     buffer = bytearray(_LENGTH.size)
-    _ENCODER.encode_into(frame, buffer, _LENGTH.size)
+    try:
+        _ENCODER.encode_into(frame, buffer, _LENGTH.size)
+    except (OverflowError, RecursionError, UnicodeEncodeError) as exc:
+        raise InvalidRequestError(
+            f"The request has a value that cannot be handed on: {exc}."
+        ) from exc
     _LENGTH.pack_into(buffer, 0, len(buffer) - _LENGTH.size)
     return buffer
 

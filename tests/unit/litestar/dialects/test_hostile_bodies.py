@@ -121,8 +121,12 @@ def paths(value: Any, path: Path = ()) -> Iterator[Path]:
     """Where all parts of a value are."""
     if path:
         yield path
-    items = value.items() if isinstance(value, dict) else enumerate(value)
-    for key, inner in items if isinstance(value, dict | list) else ():
+    items: Any = ()
+    if isinstance(value, dict):
+        items = value.items()
+    elif isinstance(value, list):
+        items = enumerate(value)
+    for key, inner in items:
         yield from paths(inner, (*path, key))
 
 

@@ -29,13 +29,15 @@ from stoker_litestar.generation import answer_handler
 from stoker_litestar.health import health_handler
 from stoker_litestar.metrics import metrics_handler
 from stoker_litestar.model_routes import Mounted, model_handler, models_handler
+from stoker_litestar.openapi import PATH as OPENAPI_PATH
+from stoker_litestar.openapi import openapi_handler
 from stoker_litestar.options import HttpOptions
 from stoker_litestar.origins import cors, origin_check
 from stoker_litestar.rebinding import host_check
 from stoker_litestar.record_routes import record_handler
 from stoker_litestar.route_table import refuse_clashes
 
-OWN_ENDPOINTS = (("GET", "/health"), ("GET", "/metrics"))
+OWN_ENDPOINTS = (("GET", "/health"), ("GET", "/metrics"), ("GET", OPENAPI_PATH))
 
 
 def build_app(
@@ -61,12 +63,18 @@ def build_app(
             await passes(request)
 
     return Litestar(
-        [*handlers, distribution, health_handler(host), metrics_handler(host)],
+        [
+            *handlers,
+            distribution,
+            health_handler(host),
+            metrics_handler(host),
+            openapi_handler(dialects, host.version),
+        ],
         before_request=check,
         cors_config=cors(options),
         exception_handlers={Exception: exception_handler(encode_error)},
         request_max_body_size=options.max_body_bytes,
-        # Descriptions of routes that Litestar derives from these handlers would say nothing true.
+        # What Litestar derives from these handlers would say nothing true; see `openapi`.
         openapi_config=None,
         logging_config=None,
     )

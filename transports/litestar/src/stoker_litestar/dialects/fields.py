@@ -73,6 +73,20 @@ class FieldTable(Mapping[str, FieldRule]):
     def __len__(self) -> int:
         return len(self.rules)
 
+    @property
+    def notes(self) -> Mapping[str, str]:
+        """What is to be known of fields beside what the API says."""
+        return {
+            name: f"{rule.reason[:1].upper()}{rule.reason[1:]}."
+            for name, rule in self.items()
+            if rule.reason
+        }
+
+    @property
+    def refused(self) -> frozenset[str]:
+        """Fields that are an error whatever their value."""
+        return frozenset(name for name, rule in self._refused if not rule.harmless)
+
     def check(self, body: msgspec.Struct, *, path: str = "") -> None:
         """Let a body through that uses no refused field.
 

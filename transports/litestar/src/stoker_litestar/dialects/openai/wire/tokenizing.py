@@ -46,7 +46,7 @@ class TokenizeAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
     """Tokens."""
 
     count: int
-    tokens: list[int] | list[Piece]
+    tokens: list[int | Piece]
     max_model_len: int | None = None
     token_strs: list[str] | None = None
 
