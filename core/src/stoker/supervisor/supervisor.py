@@ -17,6 +17,7 @@ from stoker.keys import ApiKey, KeyRing
 from stoker.memory.size import parse_size
 from stoker.sqlite_archive import SqliteArchive
 from stoker.supervisor.engine_log import EngineLogs
+from stoker.supervisor.intake import StoreIntake
 from stoker.supervisor.manager import Manager
 from stoker.supervisor.model_uses import ModelUses
 from stoker.supervisor.request_log import log_record
@@ -75,6 +76,7 @@ async def supervise(application: Application) -> AsyncGenerator[Host, None]:
             management=Manager(application, residency, catalog, transfers),
             telemetry=telemetry,
             archive=archive,
+            intake=StoreIntake(application),
         )
     finally:
         await transfers.close()
