@@ -69,8 +69,12 @@ class Application:
         if "STOKER_PLUGINS" in environ:
             names = {name.strip() for name in environ["STOKER_PLUGINS"].split(",")}
             allow = names if allow is None else names & set(allow)
-        block = settings.config.plugins.block
-        return cls(settings, PluginManager(allow=allow, block=block))
+        plugins = PluginManager(
+            allow=allow,
+            block=settings.config.plugins.block,
+            import_timeout_s=settings.config.plugins.import_timeout_s,
+        )
+        return cls(settings, plugins)
 
     def decide(self, artifact: Artifact, *, backend: str | None = None) -> Decision:
         """Choose the backend for an artifact; see `stoker.selection`."""

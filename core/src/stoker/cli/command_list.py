@@ -39,6 +39,13 @@ COMMANDS = {
 }
 """What `stoker --help` says of each command, in the order in which it shows them."""
 
+PLUGIN_COMMANDS = {
+    "doctor": "Say what is wrong with the plugins, and what to do.",
+    "install": "Install plugins into the environment that stoker runs in.",
+    "uninstall": "Remove distributions of plugins.",
+}
+"""The same for `stoker plugins --help`."""
+
 ALIASES = {"ls": "list"}
 
 
@@ -48,16 +55,24 @@ class LazyCommands(click.Group):
     The module of a name that is a word of Python ends in an underscore.
     """
 
-    def __init__(self, *args: Any, entries: Mapping[str, str], **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        entries: Mapping[str, str],
+        package: str = "stoker.cli.commands",
+        **kwargs: Any,
+    ) -> None:
         """Make the group.
 
         Args:
             *args: For `click.Group`.
             entries: Summaries by name.
+            package: Where the modules are.
             **kwargs: For `click.Group`.
         """
         super().__init__(*args, **kwargs)
         self._entries = entries
+        self._package = package
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
         """The names, in the order of the list."""
@@ -69,7 +84,7 @@ class LazyCommands(click.Group):
         if name not in self._entries:
             return None
         module = f"{name}_" if keyword.iskeyword(name) else name
-        command = importlib.import_module(f"stoker.cli.commands.{module}").command
+        command = importlib.import_module(f"{self._package}.{module}").command
         return command if isinstance(command, click.Command) else None
 
     def resolve_command(

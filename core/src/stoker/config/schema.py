@@ -16,6 +16,9 @@ from stoker.errors import InvalidInputError
 from stoker.keys import is_hash
 from stoker.memory.size import parse_size
 
+DEFAULT_IMPORT_TIMEOUT_S = 5.0
+"""Reading a plugin takes milliseconds; a thousand times as much is a mistake."""
+
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
 Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
 
@@ -26,6 +29,8 @@ class PluginsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     allow: tuple[str, ...] | None = None
     """Only these; unset allows all."""
     block: tuple[str, ...] = ()
+    import_timeout_s: Annotated[float, msgspec.Meta(gt=0)] = DEFAULT_IMPORT_TIMEOUT_S
+    """How long the import of one may take, and each of its hooks; then it counts as failed."""
 
 
 class DefaultsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
