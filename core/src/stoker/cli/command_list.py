@@ -34,6 +34,7 @@ COMMANDS = {
     "stop": "Unload models from the running server.",
     "keys": "Make API keys for clients of the server.",
     "why": "Show which backend a model gets, and what it will take in memory, and why.",
+    "config": "Show and check the configuration, and have it read again.",
     "plugins": "Show the plugins, what they provide and what is wrong.",
     "version": "Show versions, for reports of problems.",
 }
@@ -45,6 +46,14 @@ PLUGIN_COMMANDS = {
     "uninstall": "Remove distributions of plugins.",
 }
 """The same for `stoker plugins --help`."""
+
+CONFIG_COMMANDS = {
+    "show": "Show every setting, its effective value and where that comes from.",
+    "explain": "Show the settings that hold for one model, and where each comes from.",
+    "check": "Check the whole configuration, options of plugins included.",
+    "reload": "Have the running server read its configuration again.",
+}
+"""And for `stoker config --help`."""
 
 ALIASES = {"ls": "list"}
 

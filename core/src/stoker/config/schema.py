@@ -1,7 +1,6 @@
 """The settings of the core, as they stand in `stoker.toml`.
 
-A plugin's own settings (`[backends.NAME]`, `[stores.NAME]`, `[transports.NAME]`) are raw tables
-here: only the plugin's options type knows their fields.
+A plugin's own settings (`[backends.NAME]`, `[stores.NAME]`, ...) are raw tables here: only the plugin's options type knows their fields.
 """
 
 from __future__ import annotations
@@ -11,9 +10,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from stoker.caller import Scope
+from stoker.config.aliases import AliasConfig, check_names
 from stoker.config.limits import LimitsConfig, QueueConfig
 from stoker.errors import InvalidInputError
-from stoker.keys import is_hash
+from stoker.keys import ApiKey, is_hash
 from stoker.memory.size import parse_size
 
 DEFAULT_IMPORT_TIMEOUT_S = 5.0
@@ -96,6 +96,11 @@ class KeyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("hash is none: `stoker keys new` prints a key and its hash")
 
 
+    def to_domain(self) -> ApiKey:
+        """The key as a ring has it."""
+        return ApiKey(self.name, self.hash, frozenset(self.scopes))
+
+
 class LogConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[log]`: what `stoker serve` logs, on standard error."""
 
@@ -105,7 +110,7 @@ class LogConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ModelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`[models."NAME"]`: settings of one model."""
+    """`[models."NAME"]`: settings of one model, or of all that a pattern or digest means."""
 
     backend: str | None = None
     """Pins the backend."""
@@ -134,12 +139,16 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     selection: dict[str, tuple[str, ...]] = {}
     """Backends by canonical media type, best first."""
     models: dict[str, ModelConfig] = {}
+    aliases: dict[str, AliasConfig] = {}
+    """Virtual models, by name."""
     backends: dict[str, dict[str, Any]] = {}
     stores: dict[str, dict[str, Any]] = {}
     transports: dict[str, dict[str, Any]] = {}
+    listeners: dict[str, dict[str, Any]] = {}
 
     def __post_init__(self) -> None:
-        """Check that no two keys have one name."""
+        """Check that no two keys have one name, and the names of aliases."""
+        check_names(self.aliases)
         names = [key.name for key in self.keys]
         if len(set(names)) < len(names):
             raise ValueError("two keys have the same name")

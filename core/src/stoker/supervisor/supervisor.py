@@ -11,9 +11,11 @@ from stoker.application import Application, LoadPlan
 from stoker.backend import availability_of
 from stoker.errors import ConfigError, StokerError, UnavailableError
 from stoker.host import Host
-from stoker.keys import ApiKey, KeyRing
+from stoker.keys import KeyRing
 from stoker.supervisor.engine_log import EngineLogs
+from stoker.supervisor.listening import listeners
 from stoker.supervisor.model_uses import ModelUses
+from stoker.supervisor.reloading import Reloader
 from stoker.supervisor.request_log import log_record
 from stoker.supervisor.residency import Residency
 from stoker.supervisor.runner import ReportLoading, Runner
@@ -26,10 +28,16 @@ _log = logging.getLogger(__name__)
 
 
 @contextlib.asynccontextmanager
-async def supervise(application: Application) -> AsyncGenerator[Host, None]:
+async def supervise(
+    application: Application, reloader: Reloader | None = None
+) -> AsyncGenerator[Host, None]:
     """Run a supervisor; on leaving, every runner is ended.
 
     Models that are to be loaded from the start are loaded beside the block.
+
+    Args:
+        application: Its settings may be replaced while it runs.
+        reloader: Who does that, and wants to tell the loaded models.
     """
     config = application.settings.config
 
@@ -38,11 +46,12 @@ async def supervise(application: Application) -> AsyncGenerator[Host, None]:
 
     async def start(plan: LoadPlan, report: ReportLoading) -> Runner:
         async with uses.begin(plan.artifact) as use:
+            defaults = application.settings.config.defaults
             runner = await Runner.start(
                 plan,
-                timeout_s=config.defaults.load_timeout_s,
+                timeout_s=defaults.load_timeout_s,
                 report=report,
-                step_timeout_s=config.defaults.step_timeout_s,
+                step_timeout_s=defaults.step_timeout_s,
                 log=logs.ring(plan.artifact.digest).add,
             )
             use.last_until(runner.ended)
@@ -56,20 +65,23 @@ async def supervise(application: Application) -> AsyncGenerator[Host, None]:
         queue=config.queue,
         telemetry=telemetry,
     )
-    preloading = asyncio.create_task(_preload(application, residency))
-    try:
-        yield Host(
-            version=__version__,
-            catalog=StoreCatalog(application, residency),
-            inference=ResidentInference(application, residency, telemetry),
-            status=ResidentStatus(application, residency, logs),
-            telemetry=telemetry,
-        )
-    finally:
-        preloading.cancel()
-        await asyncio.wait([preloading])
-        await residency.close()
-        await uses.close()
+    if reloader is not None:
+        reloader.residency = residency
+    async with listeners(application, telemetry):
+        preloading = asyncio.create_task(_preload(application, residency))
+        try:
+            yield Host(
+                version=__version__,
+                catalog=StoreCatalog(application, residency),
+                inference=ResidentInference(application, residency, telemetry),
+                status=ResidentStatus(application, residency, logs),
+                telemetry=telemetry,
+            )
+        finally:
+            preloading.cancel()
+            await asyncio.wait([preloading])
+            await residency.close()
+            await uses.close()
 
 
 async def _preload(application: Application, residency: Residency) -> None:
@@ -81,24 +93,24 @@ async def _preload(application: Application, residency: Residency) -> None:
     wanted = [(-model.priority, name) for name, model in models if model.preload]
     for _, name in sorted(wanted):
         try:
-            artifact = await asyncio.to_thread(application.stores.resolve, name)
+            artifact = await asyncio.to_thread(application.resolve, name)
             await residency.preload(await asyncio.to_thread(application.plan, artifact))
         except StokerError as exc:
             _log.error("%s cannot be loaded from the start: %s", name, exc)
 
 
-def make_transports(application: Application) -> list[Transport]:
+def make_transports(application: Application, keys: KeyRing) -> list[Transport]:
     """Make the transports that the config wants, the main one first.
+
+    Args:
+        application: The application.
+        keys: Who may use them.
 
     Raises:
         ConfigError: The config names one that is not installed, or an option is wrong.
         UnavailableError: None is installed, or a wanted one cannot run here.
     """
     context_dialects = [spec.factory() for _, spec in sorted(application.plugins.dialects.items())]
-    keys = KeyRing(
-        ApiKey(key.name, key.hash, frozenset(key.scopes))
-        for key in application.settings.config.keys
-    )
     transports = []
     for spec in wanted_transports(application):
         availability = availability_of(spec)

@@ -121,11 +121,12 @@ def test_another_version_of_the_api(
 def test_a_plugin_may_be_made_for_several_versions(faulty_plugin: Any, tmp_path: Path) -> None:
     """What registers for this API and for a newer one is loaded, and listed once."""
     path = tmp_path / "site" / "stoker_bad-1.0.dist-info" / "entry_points.txt"
+    (tmp_path / "site" / "stoker_newer.py").write_text("raise SystemExit('imported')")
     source = HOOK.format(name="stoker_register_stores", arguments="", body="return []")
 
-    bad = faulty_plugin(source, group="stoker.v2]\nbad = stoker_bad_0\n[stoker.v1")
+    bad = faulty_plugin(source, group="stoker.v2]\nbad = stoker_newer\n[stoker.v1")
 
-    assert 2 == path.read_text().count("bad = stoker_bad_0")
+    assert 2 == path.read_text().count("bad = ")
     assert "loaded" == bad["status"]
 
 
@@ -171,7 +172,7 @@ def test_what_takes_ten_seconds_is_left_behind(
 
 
 def test_a_plugin_that_is_left_behind_says_nothing_more(
-    faulty_plugin: Any, capfd: pytest.CaptureFixture[str]
+    faulty_plugin: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Given up, it cannot print into the results of a later command, nor finish its import."""
     faulty_plugin(
@@ -181,7 +182,7 @@ def test_a_plugin_that_is_left_behind_says_nothing_more(
     )
     time.sleep(0.8)
 
-    assert "late" not in "".join(capfd.readouterr())
+    assert "late" not in "".join(capsys.readouterr())
     assert not hasattr(sys, "stoker_was_imported")
 
 
@@ -192,7 +193,8 @@ def test_a_plugin_that_prints(faulty_plugin: Any, stoker: Any) -> None:
     )
 
     assert "loaded" == faulty_plugin(source)["status"]
-    sys.modules.pop("stoker_bad_0")
+    for name in [name for name in sys.modules if name.startswith("stoker_bad")]:
+        del sys.modules[name]
     shown = stoker("--plugin", "bad", "plugins", "--json")
 
     assert "hello" not in shown.out
