@@ -41,6 +41,7 @@ COMMANDS = {
 """What `stoker --help` says of each command, in the order in which it shows them."""
 
 PLUGIN_COMMANDS = {
+    "new": "Write the project of a new plugin, which works at once.",
     "doctor": "Say what is wrong with the plugins, and what to do.",
     "install": "Install plugins into the environment that stoker runs in.",
     "uninstall": "Remove distributions of plugins.",

@@ -29,7 +29,7 @@ from stoker.stores import Stores
 from stoker.supervisor.engine_log import EngineLogs
 from stoker.supervisor.residency import Residency
 from stoker.supervisor.trace import Trace
-from stoker.telemetry import Telemetry
+from stoker.telemetry import RequestStart, Telemetry
 
 T = TypeVar("T")
 
@@ -121,6 +121,7 @@ class ResidentInference:
     ) -> AsyncGenerator[Event, None]:
         """See the protocol."""
         trace = Trace(context)
+        self.telemetry.tell(RequestStart(context, request.model))
         self._requests.limits = self.application.settings.config.limits
         try:
             with self._requests.counted(context.caller):
