@@ -2,9 +2,9 @@
 
     python tools/mutations.py
 
-Every class in `tests/support/mutants/` is a plugin with a fault, which its docstring names, and says
-in `caught_by` which tests of the contract are about that fault. All of those have to fail, and
-no other one. Ends with 1 when a fault was missed, or found by a test that is about something else.
+Every class in `tests/support/mutants/` is a plugin with a fault, which its docstring names, and
+says in `caught_by` which tests of the contract are about that fault. All of those have to fail,
+and no other one. Ends with 1 when a fault was missed, or found by a test of something else.
 """
 
 from __future__ import annotations

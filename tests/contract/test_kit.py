@@ -98,7 +98,7 @@ def test_right_orders_of_pooling_events_pass() -> None:
 
 def test_a_test_of_the_contract_cannot_be_replaced() -> None:
     """A subclass that switches a promise off is refused where it is defined."""
-    with pytest.raises(TypeError, match="replaces a test"):
+    with pytest.raises(TypeError, match=r"replaces a test"):
 
         class Lenient(EngineContract):
             def test_info_describes_the_model(self, engine: Engine) -> None:
@@ -112,7 +112,7 @@ def test_a_test_cannot_be_replaced_by_another_base() -> None:
         def test_info_describes_the_model(self, engine: Engine) -> None:
             """Promise nothing."""
 
-    with pytest.raises(TypeError, match="Lenient.test_info_describes_the_model replaces"):
+    with pytest.raises(TypeError, match=r"Lenient.test_info_describes_the_model replaces"):
 
         class Mixed(Lenient, EngineContract):
             pass

@@ -41,7 +41,7 @@ class TestStdio(TransportContract):
     ) -> AsyncIterator[tuple[int, asyncio.Queue[dict[str, object]]]]:
         """Send a request; what comes back for it is put into the queue."""
         loop = asyncio.get_running_loop()
-        self.ours.setblocking(False)
+        self.ours.settimeout(0)
         if self.reading is None or self.reading.done():
             self.reading = asyncio.create_task(self._read(loop))
         number = next(self.ids)

@@ -80,9 +80,7 @@ def test_a_new_store_pulls(home: Home, tmp_path: Path) -> None:
         wheel.writestr("tiny_model/tiny.gguf", b"GGUF" + os.urandom(1000))
         wheel.writestr(f"{info}/METADATA", "Name: tiny-model\nVersion: 1.0\n")
         wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
-    home.environ.update(
-        PIP_CONFIG_FILE=os.devnull, PIP_NO_INDEX="1", PIP_FIND_LINKS=str(tmp_path)
-    )
+    home.environ.update(PIP_CONFIG_FILE=os.devnull, PIP_NO_INDEX="1", PIP_FIND_LINKS=str(tmp_path))
     home.ok("pull", "shout:tiny-model==1.0")
 
     (model,) = msgspec.json.decode(home.ok("list", "--json"))
@@ -110,7 +108,10 @@ def started(home: Home, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     ("arguments", "words"),
     [
         (["Bad Name", "--kind", "backend"], "is no name of a plugin"),
-        (["shout", "--kind", "teapot"], "No template for 'teapot' is installed; there are: backend"),
+        (
+            ["shout", "--kind", "teapot"],
+            "No template for 'teapot' is installed; there are: backend",
+        ),
     ],
 )
 def test_what_cannot_be_written(make_home: MakeHome, arguments: list[str], words: str) -> None:

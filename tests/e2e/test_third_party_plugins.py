@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -99,12 +98,12 @@ def test_an_editor_starts_the_server_itself(parrot: Home) -> None:
 
 
 @pytest.fixture
-def recorded(parrot: Home) -> Iterator[Home]:
+def recorded(parrot: Home) -> Home:
     """The parrot's home, after some requests to a server."""
     with parrot.serve() as server:
         for text in ("one", "two"):
             chat(server.url, "test/polly", text)
-    yield parrot
+    return parrot
 
 
 def test_what_was_asked_is_recorded(recorded: Home) -> None:

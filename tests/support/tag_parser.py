@@ -1,6 +1,6 @@
 """A parser of a made-up syntax that keeps every promise: for tests of the kit.
 
-`<think>...</think>` is reasoning, `<call>NAME {...}</call>` a tool call, everything else the answer.
+`<think>...</think>` is reasoning, `<call>NAME {...}</call>` a tool call, all else the answer.
 """
 
 from __future__ import annotations
@@ -43,7 +43,10 @@ class TagParser(OutputParser):
             else:
                 self._inside = tag.strip("<>")
         held = self._held(self._text)
-        ready, self._text = self._text[: len(self._text) - held], self._text[len(self._text) - held :]
+        ready, self._text = (
+            self._text[: len(self._text) - held],
+            self._text[len(self._text) - held :],
+        )
         return [*found, *self._take(ready)]
 
     def finish(self) -> Sequence[Delta]:

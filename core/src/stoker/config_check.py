@@ -89,9 +89,10 @@ def model_settings(
         if key == "backend" and origin == DEFAULT:
             origin = str(decision.rule)
         if key == "keep_alive_s" and value is None:
-            value = settings.config.defaults.keep_alive_s
             source = settings.source_of(("defaults", "keep_alive_s"))
             origin = f"{source.name if source else DEFAULT}: defaults.keep_alive_s"
+            found.append(EffectiveSetting(key, settings.config.defaults.keep_alive_s, origin))
+            continue
         found.append(EffectiveSetting(key, value, origin))
     options = settings.model_options(spec.name, spec.options_type, rules)
     place = ("backends", spec.name)

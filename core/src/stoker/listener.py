@@ -25,7 +25,7 @@ class Listener(abc.ABC):
     def hear(self, event: Record) -> None:
         """Take an event. May block; new event types may come, so ignore what you do not know."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - many have nothing to close
         """The server ends; called once, after the last event. May take a second or two."""
 
 

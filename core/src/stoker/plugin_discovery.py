@@ -27,9 +27,7 @@ def in_order(entry_points: Iterable[metadata.EntryPoint]) -> list[metadata.Entry
     ours = {_key(item) for item in found if item.group == ENTRY_POINT_GROUP}
     others = {_key(item): item for item in found if _key(item) not in ours}
     return [
-        item
-        for item in found
-        if item.group == ENTRY_POINT_GROUP or item is others.get(_key(item))
+        item for item in found if item.group == ENTRY_POINT_GROUP or item is others.get(_key(item))
     ]
 
 

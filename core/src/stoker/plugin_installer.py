@@ -119,4 +119,6 @@ class PluginInstaller:
 
 def _names_stoker(requirement: str) -> bool:
     name = requirement.strip().lower()
-    return name == "stoker" or name.startswith(("stoker=", "stoker<", "stoker>", "stoker!", "stoker~", "stoker["))
+    return name == "stoker" or name.startswith(
+        ("stoker=", "stoker<", "stoker>", "stoker!", "stoker~", "stoker[")
+    )

@@ -1,8 +1,8 @@
 """Templates of plugins: packages of installed distributions, copied and renamed into a project.
 
-A distribution offers one by an entry point of the group `stoker.templates`: a kind on the left, a
-package on the right. The package has, besides its modules, a `template.toml` (see `TemplateFile`) and
-a module `contract` with the tests of the plugin, which subclass the contract kit.
+A distribution offers one by an entry point of the group `stoker.templates`: a kind on the left,
+a package on the right. The package has, besides its modules, a `template.toml` (see `TemplateFile`)
+and a module `contract` with the tests of the plugin, which subclass the contract kit.
 """
 
 from __future__ import annotations
@@ -77,7 +77,8 @@ def write_project(name: str, kind: str, parent: Path) -> NewProject:
     found = kinds()
     if kind not in found:
         raise NotFoundError(
-            f"No template for {kind!r} is installed; there are: {', '.join(sorted(found)) or 'none'}."
+            f"No template for {kind!r} is installed; there are:"
+            f" {', '.join(sorted(found)) or 'none'}."
             " `stoker plugins install stoker-example` brings some."
         )
     folder = parent / f"stoker-{name}"
@@ -171,9 +172,5 @@ testpaths = ["tests"]
 
 
 def _readme(settings: TemplateFile, words: Mapping[str, str], steps: tuple[str, ...]) -> str:
-    commands = "".join(
-        f"    $ {line}\n" for line in ("pip install -e '.[test]'", "pytest", *steps)
-    )
-    return _fill(
-        f"# stoker-{{name}}\n\n{_fill(settings.description, words)}\n\n{commands}", words
-    )
+    commands = "".join(f"    $ {line}\n" for line in ("pip install -e '.[test]'", "pytest", *steps))
+    return _fill(f"# stoker-{{name}}\n\n{_fill(settings.description, words)}\n\n{commands}", words)

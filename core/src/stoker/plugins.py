@@ -40,13 +40,7 @@ from stoker.store import StoreSpec
 from stoker.transport import TransportSpec
 
 Record = (
-    BackendSpec
-    | StoreSpec
-    | TransportSpec
-    | DialectSpec
-    | ParserSpec
-    | ListenerSpec
-    | CommandSpec
+    BackendSpec | StoreSpec | TransportSpec | DialectSpec | ParserSpec | ListenerSpec | CommandSpec
 )
 """The records that have a name; format rules have none."""
 

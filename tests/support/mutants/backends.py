@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 import msgspec
@@ -26,7 +26,7 @@ BALLAST_BYTES = 16 * 1024 * 1024
 class Mutant(BackendContract):
     """Tests the parrot with something of its record replaced."""
 
-    fault: dict[str, Any] = {}
+    fault: ClassVar[dict[str, Any]] = {}
 
     @pytest.fixture
     def spec(self) -> BackendSpec:
@@ -51,7 +51,7 @@ class TestKeeping(Mutant):
     """It keeps the memory of engines that were closed."""
 
     caught_by = frozenset({"test_memory_is_given_back"})
-    fault = {"load": _load_and_keep}
+    fault: ClassVar[dict[str, Any]] = {"load": _load_and_keep}
 
 
 def _load_and_swallow(
@@ -70,7 +70,7 @@ class TestSwallowing(Mutant):
     """It goes on loading when nobody waits any more."""
 
     caught_by = frozenset({"test_loading_can_be_given_up"})
-    fault = {"load": _load_and_swallow}
+    fault: ClassVar[dict[str, Any]] = {"load": _load_and_swallow}
 
 
 def _load_raw(bundle: ModelBundle, options: msgspec.Struct, progress: LoadProgress) -> TextEngine:
@@ -84,7 +84,7 @@ class TestRaw(Mutant):
     """It lets the library's own exceptions out of `load`."""
 
     caught_by = frozenset({"test_what_is_no_model_is_a_load_error"})
-    fault = {"load": _load_raw}
+    fault: ClassVar[dict[str, Any]] = {"load": _load_raw}
 
 
 class Lenient(msgspec.Struct, frozen=True):
@@ -98,7 +98,7 @@ class TestLenient(Mutant):
     """It drops unknown options in silence."""
 
     caught_by = frozenset({"test_options_are_checked"})
-    fault = {"options_type": Lenient}
+    fault: ClassVar[dict[str, Any]] = {"options_type": Lenient}
 
 
 _calls = itertools.count()
@@ -112,14 +112,14 @@ class TestFickle(Mutant):
     """Its probe says now this, now that."""
 
     caught_by = frozenset({"test_the_probe_answers_in_any_thread"})
-    fault = {"probe": _fickle}
+    fault: ClassVar[dict[str, Any]] = {"probe": _fickle}
 
 
 class TestMute(Mutant):
     """Its probe gives no reason."""
 
     caught_by = frozenset({"test_the_probe_answers_in_any_thread"})
-    fault = {"probe": lambda: Availability(available=True, reason="")}
+    fault: ClassVar[dict[str, Any]] = {"probe": lambda: Availability(available=True, reason="")}
 
 
 def _shrinking(_bundle: ModelBundle, _options: msgspec.Struct) -> MemoryEstimate:
@@ -130,4 +130,4 @@ class TestShrinking(Mutant):
     """Its estimate needs less for a longer context."""
 
     caught_by = frozenset({"test_the_estimate_grows_with_the_context"})
-    fault = {"estimate": _shrinking}
+    fault: ClassVar[dict[str, Any]] = {"estimate": _shrinking}

@@ -13,7 +13,6 @@ from stoker.engine import Engine, SequenceJob, SequenceOutput, Vocabulary
 from stoker.events import FinishReason
 from stoker.testing import EngineContract
 
-
 COUNTING = frozenset(
     {
         "test_a_cancelled_sequence_says_nothing_more",
@@ -76,7 +75,9 @@ class Hoarding(ByteEngine):
 class TestHoarding(Mutant):
     """It keeps the place of every sequence."""
 
-    caught_by = frozenset({"test_cancelled_sequences_leave_room", "test_finished_sequences_leave_room"})
+    caught_by = frozenset(
+        {"test_cancelled_sequences_leave_room", "test_finished_sequences_leave_room"}
+    )
     engine_class = Hoarding
 
 

@@ -1,4 +1,4 @@
-"""Engines for embeddings with one fault each; `tools/mutations.py` looks whether the kit finds it."""
+"""Engines for embeddings with one fault each; `tools/mutations.py` looks who finds it."""
 
 from __future__ import annotations
 
@@ -109,7 +109,5 @@ class Unsure(CountingEngine):
 class TestUnsure(Mutant):
     """It scores beyond the bounds."""
 
-    caught_by = frozenset(
-        {"test_every_text_gets_one_result", "test_texts_do_not_see_each_other"}
-    )
+    caught_by = frozenset({"test_every_text_gets_one_result", "test_texts_do_not_see_each_other"})
     engine_class = Unsure

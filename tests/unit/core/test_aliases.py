@@ -84,7 +84,7 @@ def test_the_system_message_stands_in_front() -> None:
         ("NOT A NAME", False),
     ],
 )
-def test_an_alias_is_found_by_any_spelling(name: str, found: bool) -> None:  # noqa: FBT001
+def test_an_alias_is_found_by_any_spelling(name: str, found: bool) -> None:
     """Clients that add a tag mean the same alias."""
     alias = find_alias(name, {"brief": BRIEF}, ())
 

@@ -33,7 +33,9 @@ class TestOciStore(StoreContract):
     @pytest.fixture
     def damaged_reference(self, registry: FakeRegistry) -> Reference:
         """A model whose weights are not those that its manifest names."""
-        manifest = registry.add([("application/vnd.docker.ai.gguf.v3", b"good", "x.gguf")], tag="v2")
+        manifest = registry.add(
+            [("application/vnd.docker.ai.gguf.v3", b"good", "x.gguf")], tag="v2"
+        )
         registry.blobs[str(manifest.layers[0].digest)] = b"evil"
         return registry.reference("ai/tiny:v2")
 

@@ -81,7 +81,7 @@ def test_the_key_comes_from_a_variable(
     path = tmp_path / "x.remote.json"
     path.write_text(json.dumps({"url": server.url, "model": "far"}))
     options = RemoteOptions(api_key_variable="FAR_KEY")
-    with pytest.raises(LoadError, match="FAR_KEY"):
+    with pytest.raises(LoadError, match=r"FAR_KEY"):
         open_engine([path], options)
     monkeypatch.setenv("FAR_KEY", "secret")
     engine = open_engine([path], options)
@@ -112,15 +112,13 @@ def test_a_refusal_keeps_its_words(
         engine.generate(CHAT, index=0)
 
 
-def test_an_error_in_the_stream_ends_the_answer(
-    engine: RemoteEngine, server: OpenAiServer
-) -> None:
+def test_an_error_in_the_stream_ends_the_answer(engine: RemoteEngine, server: OpenAiServer) -> None:
     """What came before it is passed on."""
     server.breaks = True
     pieces = engine.generate(CHAT, index=0)
 
     assert "Hi " == next(pieces)
-    with pytest.raises(InvalidRequestError, match="It broke."):
+    with pytest.raises(InvalidRequestError, match=r"It broke."):
         next(pieces)
 
 
@@ -130,7 +128,7 @@ def test_a_server_that_is_away_is_named(tmp_path: Path) -> None:
     path.write_text('{"url": "http://127.0.0.1:9/v1", "model": "far"}')
     engine = open_engine([path], RemoteOptions())
 
-    with pytest.raises(UnavailableError, match="http://127.0.0.1:9/v1 cannot be reached"):
+    with pytest.raises(UnavailableError, match=r"http://127.0.0.1:9/v1 cannot be reached"):
         engine.generate(CHAT, index=0)
     engine.close()
 
@@ -163,5 +161,5 @@ def test_a_file_that_says_nothing_is_a_load_error(tmp_path: Path, text: str) -> 
     path = tmp_path / "x.remote.json"
     path.write_text(text)
 
-    with pytest.raises(LoadError, match="x.remote.json does not say where the model is"):
+    with pytest.raises(LoadError, match=r"x.remote.json does not say where the model is"):
         open_engine([path], RemoteOptions())

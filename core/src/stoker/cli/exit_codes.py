@@ -47,8 +47,9 @@ EXIT_CODES: dict[type[BaseException], int] = {
 }
 
 SUMMARY = (
-    "Exit codes: 0 it worked; 1 a bug, or damage that `verify` or `plugins doctor` found; 2 wrong input or usage;"
-    " 3 not found; 4 access denied; 5 conflict; 6 unavailable; 130 interrupted."
+    "Exit codes: 0 it worked; 1 a bug, or damage that `verify` or `plugins doctor` found;"
+    " 2 wrong input or usage; 3 not found; 4 access denied; 5 conflict; 6 unavailable;"
+    " 130 interrupted."
 )
 """For `--help`."""
 

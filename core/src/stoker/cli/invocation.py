@@ -82,8 +82,9 @@ class Invocation:
         application = Application.create(config_file=self.config_file, flags=self.flags(flags))
         self._application = application
         known = {plugin.name for plugin in application.plugins.plugins}
-        flags_of_names = {"--plugin": self.allowed, "--no-plugin": self.blocked}
-        for flag, name in ((flag, name) for flag in flags_of_names for name in flags_of_names[flag]):
+        named = [("--plugin", name) for name in self.allowed]
+        named += [("--no-plugin", name) for name in self.blocked]
+        for flag, name in named:
             if name not in known:
                 raise ConfigError(
                     source=flag,

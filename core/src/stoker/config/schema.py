@@ -1,6 +1,7 @@
 """The settings of the core, as they stand in `stoker.toml`.
 
-A plugin's own settings (`[backends.NAME]`, `[stores.NAME]`, ...) are raw tables here: only the plugin's options type knows their fields.
+A plugin's own settings (`[backends.NAME]`, `[stores.NAME]`, ...) are raw tables here: only the
+plugin's options type knows their fields.
 """
 
 from __future__ import annotations
@@ -94,7 +95,6 @@ class KeyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Check the hash; it is not repeated, because it may be a key by mistake."""
         if not is_hash(self.hash):
             raise ValueError("hash is none: `stoker keys new` prints a key and its hash")
-
 
     def to_domain(self) -> ApiKey:
         """The key as a ring has it."""

@@ -51,9 +51,7 @@ class ListenerThread:
         self._waiting: queue.Queue[Record | None] = queue.Queue(MAX_WAITING_EVENTS)
         self._missed = 0
         # A daemon: one that hangs must not keep the process.
-        self._thread = threading.Thread(
-            target=self._run, name=f"listener {spec.name}", daemon=True
-        )
+        self._thread = threading.Thread(target=self._run, name=f"listener {spec.name}", daemon=True)
         self._thread.start()
 
     def take(self, event: Record) -> None:
@@ -78,18 +76,18 @@ class ListenerThread:
     def _run(self) -> None:
         try:
             listener = self._spec.factory(self._context)
-        except Exception:
+        except Exception:  # noqa: BLE001 - it is logged, and nobody else is to blame
             _log.exception("Listener %s cannot be made", self._spec.name)
             # Take no more: events must not pile up for nobody.
             listener = _Nobody()
         while (event := self._waiting.get()) is not None:
             try:
                 listener.hear(event)
-            except Exception:
+            except Exception:  # noqa: BLE001 - it is logged, and nobody else is to blame
                 _log.exception("Listener %s failed", self._spec.name)
         try:
             listener.close()
-        except Exception:
+        except Exception:  # noqa: BLE001 - it is logged, and nobody else is to blame
             _log.exception("Listener %s failed to close", self._spec.name)
 
 

@@ -26,7 +26,9 @@ def test_show_tells_values_and_origins(
     stoker: Any, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each setting has its effective value, and the file, variable or flag that it is from."""
-    write(home, "[defaults]\nkeep_alive_s = 60\nload_timeout_s = 5\n[backends.faulty]\ndelay_s = 1\n")
+    write(
+        home, "[defaults]\nkeep_alive_s = 60\nload_timeout_s = 5\n[backends.faulty]\ndelay_s = 1\n"
+    )
     monkeypatch.setenv("STOKER_DEFAULTS__LOAD_TIMEOUT_S", "7")
     monkeypatch.setenv("STOKER_BACKENDS__FAULTY__NOTES", "x")
 
@@ -104,8 +106,9 @@ def test_explain_tells_what_holds_for_a_model(stoker: Any, home: Path, model: st
         ("[defaults]\nkeep_alive_z = 1", 2, "defaults.keep_alive_z: unknown setting"),
     ],
 )
+@pytest.mark.usefixtures("model")
 def test_check_finds_what_is_wrong(
-    stoker: Any, home: Path, model: str, text: str, code: int, words: str
+    stoker: Any, home: Path, text: str, code: int, words: str
 ) -> None:
     """Errors end with exit code 2, remarks do not, and both name the key."""
     write(home, text)
@@ -143,7 +146,7 @@ def test_a_reload_changes_what_comes_and_not_what_runs(
     """An answer under way goes on; the next one has the new settings, and the weights stay."""
     write(home, "[models.'ai/words'.options]\ndelay_s = 0.05\n")
 
-    with serve() as (server, address):
+    with serve() as (_, address):
         long = ask(address, model, "repeat " + "word " * 40)
         assert b'{"text":"one "}\n' == long.readline()
         (before,) = stoker("ps", "--json").document["runners"]
@@ -173,7 +176,7 @@ def test_a_wrong_configuration_changes_nothing(
     stoker: Any, home: Path, model: str, serve: Any
 ) -> None:
     """It is refused with its key, by the command and by the signal, and the server goes on."""
-    with serve() as (server, address):
+    with serve() as (_, address):
         write(home, "[models.'ai/words'.options]\nzzz = 1\n")
         done = stoker("config", "reload")
         answered = read(ask(address, model, "Hi"))

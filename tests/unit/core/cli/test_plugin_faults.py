@@ -50,7 +50,11 @@ def faulty_plugin(
         return plugins["bad"]
 
     yield install
-    for name in [name for name in sys.modules if name.startswith(("stoker_bad", "stoker_good", "stoker_another"))]:
+    for name in [
+        name
+        for name in sys.modules
+        if name.startswith(("stoker_bad", "stoker_good", "stoker_another"))
+    ]:
         del sys.modules[name]
 
 
@@ -257,7 +261,7 @@ def make():
 
 @stoker.hookimpl
 def stoker_register_commands():
-    return [CommandSpec("greet", "Greet somebody.", make), CommandSpec("list", "Be the list.", make)]
+    return [CommandSpec(name, "Greet somebody.", make) for name in ("greet", "list")]
 """
 
 

@@ -66,7 +66,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a plugin, what it needs, something that is no plugin, and one for the future."""
+    """A folder with a plugin, what it needs, and something for a later stoker."""
     folder = tmp_path_factory.mktemp("wheels")
     info = "stoker_hello-1.0.dist-info/entry_points.txt"
     files = {"stoker_hello.py": HELLO, info: "[stoker.v1]\nhello = stoker_hello\n"}
@@ -131,9 +131,7 @@ def test_only_plugins_are_removed(environment: Path) -> None:
         assert f"{name!r} is neither a plugin nor a distribution of plugins" in done.stderr
 
 
-def test_uv_does_it_where_there_is_no_pip(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_uv_does_it_where_there_is_no_pip(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Environments of uv have no pip: uv is told which environment is meant."""
     monkeypatch.setattr(plugin_installer.importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(shutil, "which", lambda name: str(tmp_path / "uv"))

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from stoker.cli.failure import note
+
+if TYPE_CHECKING:
+    from stoker.plugins import PluginManager
 
 
 @click.command("install")
