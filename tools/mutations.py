@@ -36,17 +36,9 @@ class Mutant:
     def verdict(self) -> str:
         """What came of it."""
         missed, wrong = self.expected - self.failed, self.failed - self.expected
-        if not missed and not wrong:
-            return "caught"
-        return "; ".join(
-            filter(
-                None,
-                (
-                    missed and f"missed by {', '.join(sorted(missed))}",
-                    wrong and f"also fails {', '.join(sorted(wrong))}",
-                ),
-            )
-        )
+        words = [f"missed by {', '.join(sorted(missed))}"] if missed else []
+        words += [f"also fails {', '.join(sorted(wrong))}"] if wrong else []
+        return "; ".join(words) or "caught"
 
 
 class Collector:

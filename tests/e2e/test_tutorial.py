@@ -85,7 +85,7 @@ def test_the_tutorial_works_word_for_word(tmp_path: Path) -> None:
             "PIP_NO_INDEX": "1",
             "PIP_CONFIG_FILE": os.devnull,
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-            # Without an index there is nothing to build in isolation with; this is pip's way to say so.
+            # No isolation: without an index there is nothing to build with in there.
             "PIP_NO_BUILD_ISOLATION": "0",
             "STOKER_PLUGINS": "shout,registry",
             "COLUMNS": "300",

@@ -10,7 +10,7 @@ from stoker.config.aliases import AliasConfig, AliasParameters
 from stoker.errors import InvalidReferenceError
 from stoker.messages import Author, Message, TextPart
 from stoker.reference import Reference
-from stoker.request import ChatPrompt, GenerateRequest, Request
+from stoker.request import ChatPrompt, GenerateRequest, Prompt, Request
 
 
 @attrs.frozen
@@ -40,7 +40,7 @@ class Alias:
             prompt=self._with_system(request),
         )
 
-    def _with_system(self, request: GenerateRequest) -> object:
+    def _with_system(self, request: GenerateRequest) -> Prompt:
         prompt, text = request.prompt, self.config.system
         if text is None or not isinstance(prompt, ChatPrompt):
             return prompt

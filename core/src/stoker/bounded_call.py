@@ -9,8 +9,6 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
-import attrs
-
 T = TypeVar("T")
 
 
@@ -20,14 +18,6 @@ class TookTooLongError(Exception):
 
 class _GivenUpError(BaseException):
     """Raised inside a call that nobody waits for any more."""
-
-
-@attrs.define
-class _Call:
-    """A call, and what came of it."""
-
-    result: object = None
-    error: BaseException | None = None
 
 
 def call_bounded(work: Callable[[], T], *, timeout_s: float) -> T:
@@ -45,13 +35,14 @@ def call_bounded(work: Callable[[], T], *, timeout_s: float) -> T:
         TookTooLongError: It took longer.
         BaseException: Whatever it raised.
     """
-    call = _Call()
+    results: list[T] = []
+    errors: list[BaseException] = []
 
     def run() -> None:
         try:
-            call.result = work()
+            results.append(work())
         except BaseException as exc:  # noqa: BLE001 - raised again below, for whoever called
-            call.error = exc
+            errors.append(exc)
 
     # A daemon: a call that hangs for ever must not keep the process.
     thread = threading.Thread(target=run, name="plugin", daemon=True)
@@ -61,9 +52,9 @@ def call_bounded(work: Callable[[], T], *, timeout_s: float) -> T:
     if thread.is_alive():
         _end(thread)
         raise TookTooLongError
-    if call.error is not None:
-        raise call.error
-    return call.result  # type: ignore[return-value] - it is what the function returned
+    for error in errors:
+        raise error
+    return results[0]
 
 
 def _end(thread: threading.Thread) -> None:

@@ -9,10 +9,12 @@ from importlib import metadata
 import attrs
 from packaging.requirements import InvalidRequirement, Requirement
 
-from stoker.backend import availability_of
+from stoker.backend import BackendSpec, availability_of
 from stoker.config import Settings
 from stoker.plugin import Plugin, PluginStatus
 from stoker.plugins import PluginManager
+from stoker.store import StoreSpec
+from stoker.transport import TransportSpec
 
 SLOW_IMPORT_MS = 250.0
 """Everybody waits for the import of every plugin, in every command."""
@@ -113,7 +115,11 @@ def _missing(requirement: Requirement) -> str:
 
 
 def _availability(plugins: PluginManager) -> Iterator[Finding]:
-    specs = [*plugins.backends.values(), *plugins.stores.values(), *plugins.transports.values()]
+    specs: list[BackendSpec | StoreSpec | TransportSpec] = [
+        *plugins.backends.values(),
+        *plugins.stores.values(),
+        *plugins.transports.values(),
+    ]
     for spec in specs:
         availability = availability_of(spec)
         if not availability.available:

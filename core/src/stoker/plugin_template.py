@@ -103,7 +103,7 @@ def _files(
     package = entry_point.value
     try:
         spec = importlib.util.find_spec(package)
-        (place,) = (spec and spec.submodule_search_locations) or ()
+        (place,) = [] if spec is None else list(spec.submodule_search_locations or [])
         settings = msgspec.toml.decode((Path(place) / SETTINGS).read_bytes(), type=TemplateFile)
         sources = {path.name: path.read_text("utf-8") for path in sorted(Path(place).glob("*.py"))}
         tests = sources.pop(TESTS)

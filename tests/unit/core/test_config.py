@@ -218,7 +218,10 @@ def test_a_key_of_models_that_means_nothing_is_an_error(tmp_path: Path, key: str
         ("[aliases.a]\nmodel = 'b'\n[aliases.b]\nmodel = 'c'", "means the alias 'b'"),
         ("[aliases.'not a name']\nmodel = 'b'", "must look like a model's name"),
         ("[aliases.a]\nmodel = 'b'\nenforced = {temperature = -1}", "temperature must be between"),
-        ("[aliases.a]\nmodel = 'b'\ndefaults = {warmth = 1}", "aliases.a.defaults.warmth: unknown"),
+        (
+            "[aliases.a]\nmodel = 'b'\ndefaults = {warmth = 1}",
+            'aliases."a".defaults.warmth: unknown',
+        ),
         ("[aliases.a]", "missing required field `model`"),
     ],
 )

@@ -7,7 +7,7 @@ import inspect
 import re
 import sys
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import msgspec
 import pytest
@@ -75,7 +75,7 @@ def test_hook_specs_and_records_are_complete() -> None:
 
 @pytest.mark.parametrize("hook", HOOK_RECORDS)
 def test_every_hook_has_an_example_and_a_test(hook: str) -> None:
-    """A plugin in this repository or a page implements it, the page links it, and a test names it."""
+    """A plugin here or a page implements it, the reference links that, and a test names it."""
     sources = [*ROOT.glob("*/src/**/*.py"), *ROOT.glob("*/*/src/**/*.py")]
     pages = [*ROOT.glob("docs/how-to/*.md")]
     implemented = [
@@ -131,7 +131,7 @@ def test_the_type_map_names_what_exists() -> None:
 def test_the_picture_names_what_exists() -> None:
     """The picture of a request's life is a whole SVG, and its modules can be imported."""
     path = ROOT / "docs" / "explanation" / "life-of-a-request.svg"
-    picture = ElementTree.fromstring(path.read_text(encoding="utf-8"))
+    picture = ET.fromstring(path.read_text(encoding="utf-8"))
     words = " ".join("".join(item.itertext()) for item in picture.iter())
     modules = set(re.findall(r"stoker\.\w+(?:\.\w+)?", words))
 

@@ -1,8 +1,8 @@
 """Which tables of `[models]` are about a model, and which of them has the last word.
 
 A key is a pattern (`ai/*`, `hf.co/*:Q4_?_M`), a model's name, or a digest (`sha256:...`). Setting
-by setting the more exact one wins: patterns come first, those with more letters later, then the name,
-then the digest.
+by setting the more exact one wins: patterns come first, those with more letters later, then the
+name, then the digest.
 """
 
 from __future__ import annotations
