@@ -81,6 +81,8 @@ class Reference:
                 raise InvalidReferenceError(f"{text!r} names no model after {scheme + ':'!r}.")
             return cls(registry="", repository=rest, scheme=scheme)
         if _PATH.fullmatch(text):
+            if not text.strip("/"):
+                raise InvalidReferenceError(f"{text[:_SHOWN]!r} names no model.")
             if PATH_SCHEME not in schemes:
                 raise InvalidReferenceError(
                     f"{text[:_SHOWN]!r} is a path, and no installed store takes models from paths:"

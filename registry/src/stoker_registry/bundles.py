@@ -52,6 +52,10 @@ def _symlink(source: Path, target: Path) -> None:
 LINKS: tuple[Link, ...] = (os.link, _symlink, _copy)
 """Ways to give a blob another name, best first."""
 
+FOREIGN_LINKS: tuple[Link, ...] = (_symlink, _copy)
+"""Those for blobs of others: a hard link would change their file's count of links, and keep its
+space from them when they delete it."""
+
 
 @attrs.frozen
 class Bundle:

@@ -109,7 +109,8 @@ def _snapshot(directory: Path) -> Path:
 def _walk(directory: Path) -> Iterator[tuple[str, Path]]:
     home = directory.resolve()
     # A snapshot's links lead to the blobs of their own repository, and nowhere else.
-    allowed = home.parent.parent if home.parent.name == "snapshots" else home
+    snapshots = (path.parent for path in (home, *home.parents) if path.parent.name == "snapshots")
+    allowed = next((path.parent for path in snapshots), home)
     count = 0
     for folder, folders, names in os.walk(home):
         folders[:] = sorted(name for name in folders if not name.startswith("."))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
+import statistics
 import tempfile
 from array import array
 from collections.abc import Callable, Iterator
@@ -17,6 +19,7 @@ from hypothesis import strategies as st
 from stoker.engine import SequenceJob
 from stoker.sampling import DEFAULT_SAMPLING
 from stoker_llama_cpp.kv_cache import KVCache
+from stoker_llama_cpp.pace import Pace
 from stoker_llama_cpp.prefix_files import _HEAD_BYTES, PrefixFiles
 from stoker_llama_cpp.saved_prefixes import SavedPrefixes
 from stoker_llama_cpp.scheduler import HEADROOM_TOKENS, Chunk, Scheduler
@@ -183,6 +186,42 @@ def test_the_pace_limits_prompts_beside_answers() -> None:
     made.add(sequence(1, 1000))
 
     assert {0: 1, 1: 20} == shares(made.plan(FixedPace(beside=20)))
+
+
+def test_a_long_prompt_beside_answers() -> None:
+    """Steps become hardly ever twice as long, and the prompt has a good part of their time."""
+    made = Machine(cells=20_000, max_sequences=5, batch_size=512)
+    pace = Pace()
+    made.add(*(sequence(order, 10, 5000) for order in range(4)))
+    long = sequence(4, 3000)
+
+    def step() -> tuple[float, float]:
+        """What a step took on a make-believe processor, and what it had taken without a prompt."""
+        plan = made.scheduler.plan(pace)
+        # A token looks at all that are before it.
+        taken_s = [chunk.count * (0.003 + 3e-6 * chunk.sequence.in_memory) for chunk in plan]
+        reading = [not chunk.sequence.answers for chunk in plan]
+        answers = sum(chunk.count for chunk in plan if chunk.sequence.answers)
+        reads = sum(chunk.count for chunk in plan) - answers
+        duration_s = 0.005 + sum(taken_s)
+        pace.observe(answers, reads, duration_s)
+        complete = [chunk.sequence for chunk in plan if chunk.completes]
+        made.scheduler.computed(plan)
+        for item in complete:
+            item.tokens.append(0)
+        return duration_s, duration_s - sum(itertools.compress(taken_s, reading))
+
+    for _ in range(50):
+        step()
+    made.add(long)
+    steps = []
+    while not long.generated:
+        steps.append(step())
+    ratios = [taken_s / plain_s for taken_s, plain_s in steps]
+    reading_s = sum(taken_s - plain_s for taken_s, plain_s in steps)
+
+    assert statistics.quantiles(ratios, n=20)[-1] <= 2
+    assert reading_s > 0.3 * sum(taken_s for taken_s, _ in steps)
 
 
 @pytest.mark.parametrize(("alone", "read"), [(20, 20), (1000, 64)])

@@ -98,11 +98,11 @@ def finish(store: OciStore, registry: FakeRegistry, reference: Reference | None 
     registry.cut_at_bytes = math.inf
     before_bytes = registry.sent_bytes
     store.open(store.pull(reference or registry.reference(), ignore))
-    blobs = [path for path in (store._directory / "blobs").rglob("*") if path.is_file()]
+    blobs = [path for path in (store._layout.directory / "blobs").rglob("*") if path.is_file()]
     assert blobs
     for path in blobs:
         assert path.name == hashlib.sha256(path.read_bytes()).hexdigest()
-    assert [] == list((store._directory / "partials").iterdir())
+    assert [] == list((store._layout.directory / "partials").iterdir())
     return registry.sent_bytes - before_bytes
 
 

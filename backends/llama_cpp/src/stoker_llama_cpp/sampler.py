@@ -13,8 +13,9 @@ import numpy as np
 from stoker.errors import InvalidRequestError, UnavailableError
 from stoker.sampling import SamplingParams
 from stoker_llama_cpp.mask import Mask
+from stoker_llama_cpp.peaks import Logits
 from stoker_llama_cpp.penalties import Penalties
-from stoker_llama_cpp.truncation import Logits, Truncation
+from stoker_llama_cpp.truncation import Truncation
 
 BANNING_BIAS = -100.0
 """A logit bias of this or less bans its token."""
