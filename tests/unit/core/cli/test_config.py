@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -14,7 +15,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-DIGEST_KEY = "sha256:" + "0" * 64
+import stoker as stoker_module
+from stoker.application import Application
+from stoker.supervisor.supervisor import supervise
 
 
 def write(home: Path, text: str) -> None:
@@ -214,3 +217,28 @@ def test_an_alias_is_asked_like_a_model(stoker: Any, home: Path, model: str) -> 
     assert "brief is an alias of ai/words" in stoker("why", "brief").err
     assert 3 == stoker("rm", "brief").code
     assert 0 == stoker("inspect", "ai/words").code
+
+
+def test_an_alias_is_listed_beside_its_model(stoker: Any, home: Path, model: str) -> None:
+    """Clients see both names, with one digest; an alias of nothing is left out."""
+    write(
+        home,
+        "[aliases.brief]\nmodel = 'ai/words'\n[aliases.lost]\nmodel = 'ai/none'\n",
+    )
+
+    async def cards() -> list[tuple[str, str]]:
+        async with supervise(Application.create()) as host:
+            return [(card.name, str(card.digest)) for card in await host.catalog.models()]
+
+    first, second = asyncio.run(cards())
+
+    assert ("ai/words", "brief") == (first[0], second[0])
+    assert first[1] == second[1]
+
+
+def test_an_alias_is_opened_in_process(stoker: Any, home: Path, model: str) -> None:
+    """`stoker.open` gives the model with the alias's parameters."""
+    write(home, "[aliases.brief]\nmodel = 'ai/words'\nenforced = {max_tokens = 2}\n")
+
+    with stoker_module.open("brief") as opened:
+        assert "one two " == "".join(opened.generate("Hi", max_tokens=4))
