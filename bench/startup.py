@@ -2,8 +2,8 @@
 
     make bench NAME=startup ARGS="--plugins 20 --rounds 11"
 
-Prints the median and the slowest of several runs of `stoker --help`, `--version`, `list` and `plugins`,
-in processes of their own, with plugins that register one backend each.
+Prints the median and the slowest of several runs of `stoker --help`, `--version`, `list` and
+`plugins`, in processes of their own, with plugins that register one backend each.
 """
 
 from __future__ import annotations
