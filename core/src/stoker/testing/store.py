@@ -32,6 +32,9 @@ class StoreContract(Contract):
 
     keeps_what_is_used = True
     """Unset it when other processes cannot be told that a model is in use."""
+    knows_what_should_come = True
+    """Unset it when the source announces neither sizes nor digests, so that nothing can be checked;
+    `damaged_reference` is not needed then."""
 
     @pytest.fixture
     def make_store(self) -> Callable[[], Store]:
@@ -52,8 +55,10 @@ class StoreContract(Contract):
         missing_fixture(self, "missing_reference", "return a reference that cannot be pulled")
 
     @pytest.fixture
-    def damaged_reference(self) -> Reference:
+    def damaged_reference(self, missing_reference: Reference) -> Reference:
         """A model whose bytes are not those that its source announced. Override this."""
+        if not self.knows_what_should_come:
+            return missing_reference
         missing_fixture(self, "damaged_reference", "return the reference of a damaged model")
 
     @pytest.fixture
@@ -235,6 +240,8 @@ class StoreContract(Contract):
         To mend it: hash while writing, compare at the end, and remove what differs
         (`stoker.layer_file` does).
         """
+        if not self.knows_what_should_come:
+            return
         with pytest.raises(IntegrityError):
             store.pull(damaged_reference, ignore)
         assert [] == list(store.list())
