@@ -90,7 +90,7 @@ def test_an_editor_starts_the_server_itself(parrot: Home) -> None:
     for reply in replies:
         texts[reply["id"]] = texts.get(reply["id"], "") + reply.get("text", "")
     assert ("Polly heard one", "Polly heard two") == (texts[1], texts["two"])
-    assert "test/none is not here" in errors[3]
+    assert "There is no model 'test/none' here" in errors[3]
     assert "Send either `prompt` or `messages`." == errors[4]
     assert "The line cannot be read" in errors[None]
     assert "listening on stdio:\n" == announced

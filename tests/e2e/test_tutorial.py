@@ -74,13 +74,24 @@ def test_the_tutorial_works_word_for_word(tmp_path: Path) -> None:
     them in the same way, but on no network.
     """
     site = next(path for path in sys.path if path.endswith("site-packages"))
+    # What installing stoker and pytest would have put into the environment's `bin`.
+    scripts = tmp_path / "bin"
+    scripts.mkdir()
+    for name, command in {
+        "python3": sys.executable,
+        "stoker": "python -m stoker",
+        "pytest": "python -m pytest -p no:cacheprovider",
+    }.items():
+        (scripts / name).write_text(f'#!/bin/sh\nexec {command} "$@"\n', encoding="utf-8")
+        (scripts / name).chmod(0o755)
     sources = [str(path) for path in (*ROOT.glob("*/src"), *ROOT.glob("*/*/src"))]
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    kept = {name: os.environ[name] for name in ("HOME", "LANG") if name in os.environ}
     done = subprocess.run(
         ["bash", "-c", script(steps())],
         cwd=tmp_path,
         env=kept
         | {
+            "PATH": os.pathsep.join([str(scripts), os.environ["PATH"]]),
             "PYTHONPATH": os.pathsep.join([*sources, site]),
             "PIP_NO_INDEX": "1",
             "PIP_CONFIG_FILE": os.devnull,

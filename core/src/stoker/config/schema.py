@@ -78,7 +78,7 @@ class ServeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[serve]`: what `stoker serve` starts."""
 
     transports: tuple[str, ...] | None = None
-    """Only these; unset starts every installed one."""
+    """Only these; unset starts every installed one that starts unasked."""
 
 
 class KeyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -145,7 +145,15 @@ def wanted_transports(application: Application) -> list[TransportSpec]:
             key="serve.transports",
             problem=f"no transport {unknown[0]!r} is installed; there are: {', '.join(installed)}",
         )
-    wanted = [installed[name] for name in names] if names is not None else installed.values()
+    if names is not None:
+        wanted = [installed[name] for name in names]
+    else:
+        wanted = [spec for spec in installed.values() if spec.by_default]
+    if not wanted:
+        raise UnavailableError(
+            "None of the installed transports starts by itself: name one with --transport"
+            f" ({', '.join(installed)}), or pip install stoker[all]."
+        )
     return sorted(wanted, key=lambda spec: (-spec.priority, spec.name))
 
 

@@ -18,5 +18,5 @@ def make_transport(context: TransportContext) -> Transport:
 
 @stoker.hookimpl
 def stoker_register_transports() -> Iterable[TransportSpec]:
-    """Offer the transport. Others are the main one where there are others."""
-    return [TransportSpec(name="stdio", factory=make_transport, priority=-100)]
+    """Offer the transport. It is for those who start a server for themselves, and ask for it."""
+    return [TransportSpec(name="stdio", factory=make_transport, priority=-100, by_default=False)]
