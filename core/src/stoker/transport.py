@@ -64,4 +64,4 @@ class TransportSpec:
     priority: int = 0
     """The one with the largest is the main one: `stoker serve --host --port` are for it."""
     by_default: bool = True
-    """Whether `stoker serve` starts it unasked; else only where `--transport` or the config does."""
+    """Whether `stoker serve` starts it unasked; else it wants `--transport` or `[serve]`."""

@@ -19,6 +19,7 @@ from stoker.formats import FormatTable
 from stoker.manifest import ANNOTATION_FILE_PATH, Descriptor
 from stoker.media_types import DDUF, GGUF, SAFETENSORS, MediaType, Role
 from stoker.weights import ModelFile, read_gguf_header
+from stoker.wire.malformed import MALFORMED
 from stoker_registry.formats import DOCKER_FILE, FORMAT_RULES
 
 _TABLE = FormatTable.of(FORMAT_RULES)
@@ -181,5 +182,5 @@ def _weight_map(path: Path) -> dict[str, str]:
         data = file.read(_MAX_INDEX_BYTES)
     try:
         return msgspec.json.decode(data, type=_ShardIndex).weight_map
-    except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
+    except MALFORMED as exc:
         raise InvalidArtifactError(f"{path.name} is no index of shards: {exc}.") from exc

@@ -15,7 +15,6 @@ from stoker.artifact import ModelBundle
 from stoker.backend import Availability, BackendSpec, LoadProgress
 from stoker.engine import TextEngine
 from stoker.errors import LoadError, OperationCancelledError
-from stoker.estimate import DeviceNeed, MemoryEstimate
 from stoker.testing import BackendContract
 from stoker_example.parrot.plugin import load, stoker_register_backends
 
@@ -120,14 +119,3 @@ class TestMute(Mutant):
 
     caught_by = frozenset({"test_the_probe_answers_in_any_thread"})
     fault: ClassVar[dict[str, Any]] = {"probe": lambda: Availability(available=True, reason="")}
-
-
-def _shrinking(_bundle: ModelBundle, _options: msgspec.Struct) -> MemoryEstimate:
-    return MemoryEstimate(needs=lambda length: (DeviceNeed(cache_bytes=10**9 // length),))
-
-
-class TestShrinking(Mutant):
-    """Its estimate needs less for a longer context."""
-
-    caught_by = frozenset({"test_the_estimate_grows_with_the_context"})
-    fault: ClassVar[dict[str, Any]] = {"estimate": _shrinking}

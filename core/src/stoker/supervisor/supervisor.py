@@ -13,6 +13,7 @@ from stoker.errors import ConfigError, StokerError, UnavailableError
 from stoker.host import Host
 from stoker.keys import KeyRing
 from stoker.supervisor.engine_log import EngineLogs
+from stoker.supervisor.intake import StoreIntake
 from stoker.supervisor.listening import listeners
 from stoker.supervisor.model_uses import ModelUses
 from stoker.supervisor.reloading import Reloader
@@ -76,6 +77,7 @@ async def supervise(
                 inference=ResidentInference(application, residency, telemetry),
                 status=ResidentStatus(application, residency, logs),
                 telemetry=telemetry,
+                intake=StoreIntake(application),
             )
         finally:
             preloading.cancel()

@@ -19,6 +19,7 @@ import pytest
 pytest.register_assert_rewrite(
     "stoker.testing.backend",
     "stoker.testing.engine",
+    "stoker.testing.estimate",
     "stoker.testing.events",
     "stoker.testing.parser",
     "stoker.testing.pipeline",
@@ -30,6 +31,7 @@ pytest.register_assert_rewrite(
 
 from stoker.testing.backend import BackendContract  # noqa: E402
 from stoker.testing.engine import EngineContract  # noqa: E402
+from stoker.testing.estimate import EstimateContract  # noqa: E402
 from stoker.testing.events import check_events, check_pooling_events  # noqa: E402
 from stoker.testing.host import ScriptedHost  # noqa: E402
 from stoker.testing.parser import ParsedAnswer, ParserContract  # noqa: E402
@@ -42,6 +44,7 @@ __all__ = [
     "Answer",
     "BackendContract",
     "EngineContract",
+    "EstimateContract",
     "ParsedAnswer",
     "ParserContract",
     "PoolingContract",

@@ -57,9 +57,9 @@ class StoreContract(Contract):
     @pytest.fixture
     def damaged_reference(self, missing_reference: Reference) -> Reference:
         """A model whose bytes are not those that its source announced. Override this."""
-        if not self.knows_what_should_come:
-            return missing_reference
-        missing_fixture(self, "damaged_reference", "return the reference of a damaged model")
+        if self.knows_what_should_come:
+            missing_fixture(self, "damaged_reference", "return the reference of a damaged model")
+        return missing_reference
 
     @pytest.fixture
     def store(self, make_store: Callable[[], Store]) -> Store:
