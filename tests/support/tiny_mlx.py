@@ -1,4 +1,4 @@
-"""Folders of tiny models in safetensors, with random weights and a tokenizer of bytes and a few words.
+"""Folders of tiny models in safetensors: random weights, a tokenizer of bytes and a few words.
 
 Their answers mean nothing, but are as fixed by what came before as those of any model.
 """

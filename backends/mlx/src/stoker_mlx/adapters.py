@@ -56,14 +56,14 @@ def apply_adapter(model: Any, path: Path, files: ModelFiles) -> None:
     """
     read_safetensors_header(path)
     settings = files.json(CONFIG)
-    weights = mx.load(str(path), format="safetensors")
+    weights: Any = mx.load(str(path), format="safetensors")
     count = len(model.layers)
     adapter = (
         _of_peft(weights, settings, count)
         if settings.get("peft_type")
         else _of_mlx(weights, settings)
     )
-    table = {"rank": adapter.rank, "scale": adapter.scale, "dropout": 0.0}
+    table: dict[str, Any] = {"rank": adapter.rank, "scale": adapter.scale, "dropout": 0.0}
     if adapter.modules is not None:
         table["keys"] = set(adapter.modules)
     try:
@@ -107,9 +107,7 @@ def _of_mlx(weights: Mapping[str, Any], settings: Mapping[str, Any]) -> _Adapter
     )
 
 
-def _of_peft(
-    weights: Mapping[str, Any], settings: Mapping[str, Any], layers: int
-) -> _Adapter:
+def _of_peft(weights: Mapping[str, Any], settings: Mapping[str, Any], layers: int) -> _Adapter:
     if settings["peft_type"] != "LORA" or settings.get("use_dora"):
         raise InvalidArtifactError(f"{CONFIG} says that it is no plain LoRA adapter.")
     rank = _rank(settings.get("r"))

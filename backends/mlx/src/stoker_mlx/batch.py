@@ -126,7 +126,7 @@ class Batch:
             ]
             logits = rows[0] if len(rows) == 1 else mx.concatenate(rows)
         best, top = mx.argmax(logits, axis=-1), mx.max(logits, axis=-1)
-        mx.async_eval(logits, best, top)
+        mx.async_eval(logits, best, top)  # type: ignore[no-untyped-call] # mlx's stubs lack it
         for sequence in self._sequences:
             sequence.in_memory = len(sequence.tokens)
         return Launched(tuple(self._sequences), logits, best, top)

@@ -31,7 +31,9 @@ def new_caches(model: Any, *, kv_bits: int | None = None, kv_group_size: int = 6
     if kv_bits is None:
         return list(caches)
     return [
-        QuantizedKVCache(group_size=kv_group_size, bits=kv_bits) if type(cache) is KVCache else cache
+        QuantizedKVCache(group_size=kv_group_size, bits=kv_bits)
+        if type(cache) is KVCache
+        else cache
         for cache in caches
     ]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -54,7 +55,7 @@ def ask_devices() -> Sequence[Device]:
 
 def native_devices() -> list[Device]:
     """The devices, from the library in this process; the one that is used first."""
-    import mlx.core as mx  # noqa: PLC0415 - the parent process must not load it
+    import mlx.core as mx
 
     used = mx.default_device()
     found = [_device(used)]
@@ -63,18 +64,18 @@ def native_devices() -> list[Device]:
     return found
 
 
-def _device(device: object) -> Device:
-    import mlx.core as mx  # noqa: PLC0415 - as above
+def _device(device: Any) -> Device:
+    import mlx.core as mx
 
     facts = mx.device_info(device)
-    if device.type == mx.DeviceType.cpu:  # type: ignore[attr-defined] # mlx has no types here
+    if device.type == mx.DeviceType.cpu:
         kind = "cpu"
     else:
         kind = "metal" if mx.metal.is_available() else "cuda"
     size = facts.get("memory_size") or facts.get("total_memory")
     name = facts.get("device_name") or facts.get("architecture") or kind
     return Device(
-        name="CPU" if kind == "cpu" else f"GPU{device.index}",  # type: ignore[attr-defined] # the same
+        name="CPU" if kind == "cpu" else f"GPU{device.index}",
         kind=kind,
         description=str(name),
         memory_bytes=int(size) if size else None,

@@ -38,7 +38,9 @@ def tested_versions() -> str:
         requirement = Requirement(line)
         if requirement.name == DISTRIBUTION:
             return str(requirement.specifier)
-    raise BackendUnavailableError("stoker-mlx is not installed properly: pip install 'stoker[mlx]'.")
+    raise BackendUnavailableError(
+        "stoker-mlx is not installed properly: pip install 'stoker[mlx]'."
+    )
 
 
 def installed(distribution: str) -> str | None:

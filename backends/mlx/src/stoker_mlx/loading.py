@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
@@ -13,7 +14,7 @@ from stoker.engine import Engine, EngineInfo, Mode
 from stoker.errors import LoadError
 from stoker.media_types import Role
 from stoker_mlx.adapters import apply_adapter
-from stoker_mlx.caches import Caches, copied, evaluate, new_caches, size_bytes
+from stoker_mlx.caches import Caches, evaluate, new_caches, size_bytes
 from stoker_mlx.devices import native_devices
 from stoker_mlx.engine import MlxEngine
 from stoker_mlx.footprint import COMMON_CONTEXT_LENGTH, prefix_bytes
@@ -27,7 +28,7 @@ from stoker_mlx.pooling_engine import MlxPoolingEngine
 from stoker_mlx.tokenizer import Tokenizer
 
 _ROOM_TOKENS = 256
-"""For so many tokens caches make room at first."""
+"""For so many tokens caches make room with the first one."""
 
 
 def load_engine(bundle: ModelBundle, options: MlxOptions, progress: LoadProgress) -> Engine:
@@ -46,12 +47,10 @@ def load_engine(bundle: ModelBundle, options: MlxOptions, progress: LoadProgress
     try:
         progress("reading weights", None)
         model, _ = read_model(bundle, files)
-        adapters = bundle.paths(Role.ADAPTER)
-        if len(adapters) > 1:
-            raise LoadError(f"{files.name} has {len(adapters)} adapters: mlx-lm takes one.")
-        for path in adapters:
+        adapter = _adapter(bundle)
+        if adapter is not None:
             progress("adding the adapter", None)
-            apply_adapter(model, path, files)
+            apply_adapter(model, adapter, files)
         context_length = options.context_length or min(
             shape.trained_context_length or COMMON_CONTEXT_LENGTH, COMMON_CONTEXT_LENGTH
         )
@@ -95,6 +94,20 @@ def load_engine(bundle: ModelBundle, options: MlxOptions, progress: LoadProgress
         raise
 
 
+def _adapter(bundle: ModelBundle) -> Path | None:
+    """The artifact's adapter, if it has one.
+
+    Raises:
+        LoadError: It has several.
+    """
+    paths = bundle.paths(Role.ADAPTER)
+    if len(paths) > 1:
+        raise LoadError(
+            f"{bundle.reference.familiar} has {len(paths)} adapters: the backend mlx takes one."
+        )
+    return next(iter(paths), None)
+
+
 def _token_bytes(model: Any, caches: Caches, name: str) -> int:
     """What a token takes in caches; finds out as well whether the model computes at all.
 
@@ -102,9 +115,8 @@ def _token_bytes(model: Any, caches: Caches, name: str) -> int:
         LoadError: It does not, or not with these options.
     """
     try:
-        model(mx.zeros((1, _ROOM_TOKENS), dtype=mx.int32), cache=caches)
+        mx.eval(model(mx.zeros((1, 1), dtype=mx.int32), cache=caches))
         evaluate(caches)
-        mx.eval(model(mx.zeros((1, 1), dtype=mx.int32), cache=copied(caches)))
     except (RuntimeError, ValueError, TypeError) as exc:
         raise LoadError(
             f"{name} cannot compute: {exc}. With kv_bits set, kv_group_size has to divide the width"

@@ -22,7 +22,7 @@ class Memory:
         self._wired: int | None = None
         recommended = mx.device_info().get("max_recommended_working_set_size")
         if recommended is not None:
-            self._wired = mx.set_wired_limit(recommended)
+            self._wired = mx.set_wired_limit(int(recommended))
 
     @property
     def used_bytes(self) -> int:

@@ -21,7 +21,9 @@ _MODEL_TYPE = re.compile(r"[A-Za-z0-9_-]+")
 _BARE = ("embed_tokens.", "layers.", "norm.")
 _READ_BESIDE = ("config.json", "generation_config.json", "hf_quant_config.json")
 # What MLX says when an allocation fails: mlx/backend/{metal,cuda}/allocator.cpp, and C++ itself.
-_SHORT = re.compile(r"attempting to allocate|malloc|unable to allocate|out of memory|bad_alloc", re.I)
+_SHORT = re.compile(
+    r"attempting to allocate|malloc|unable to allocate|out of memory|bad_alloc", re.IGNORECASE
+)
 
 
 def read_model(bundle: ModelBundle, files: ModelFiles) -> tuple[Any, dict[str, Any]]:
@@ -106,4 +108,3 @@ def _told_apart(name: str) -> Iterator[None]:
             raise OutOfMemoryError(f"{name} does not fit into memory: {words}.") from exc
         # Some messages list every tensor of a model.
         raise LoadError(f"mlx-lm cannot load {name}: {words[:500]}.") from exc
-

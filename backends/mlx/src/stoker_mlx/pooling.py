@@ -26,6 +26,6 @@ def pooling_of(files: ModelFiles) -> Pooling | None:
     if len(chosen) == 1 and chosen[0] in _MODES:
         return _MODES[chosen[0]]
     raise UnsupportedFeatureError(
-        f"{files.name} pools by {', '.join(chosen)}, but the backend mlx only knows the mean and the"
-        " last token."
+        f"{files.name} pools by {', '.join(chosen)}, but the backend mlx only knows the mean and"
+        " the last token."
     )

@@ -75,7 +75,7 @@ class Tokenizer:
             source = path.read_text(encoding="utf-8")
             rules = json.loads(source)
             self._tokenizer = tokenizers.Tokenizer.from_str(source)
-        except Exception as exc:  # noqa: BLE001 - the library raises bare exceptions
+        except Exception as exc:
             raise InvalidArtifactError(
                 f"{TOKENIZER} of {files.name} cannot be read: {exc}."
             ) from exc
@@ -193,9 +193,10 @@ class Tokenizer:
             for token in value if isinstance(value, list) else [value]:
                 if isinstance(token, int) and 0 <= token < self._size:
                     ids.add(token)
-        texts = {self.special_tokens.get("eos_token")}
-        texts |= {item.content for item in self._added.values()} & _ENDS_OF_TURNS
-        for text in texts - {None}:
+        texts = {item.content for item in self._added.values()} & _ENDS_OF_TURNS
+        if (named := self.special_tokens.get("eos_token")) is not None:
+            texts.add(named)
+        for text in texts:
             token = self._tokenizer.token_to_id(text)
             if token is not None and token < self._size:
                 ids.add(token)

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from stoker.errors import InvalidRequestError, UnavailableError
-from stoker.sampling import SamplingParams
 from stoker.logits.mask import Mask
 from stoker.logits.penalties import Penalties
 from stoker.logits.truncation import Logits, Truncation
+from stoker.sampling import SamplingParams
 
 BANNING_BIAS = -100.0
 """A logit bias of this or less bans its token."""
