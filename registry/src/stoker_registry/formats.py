@@ -31,7 +31,11 @@ _REMARKS = {
 _MODELPACK = ("application/vnd.cncf.model.", "application/vnd.cnai.model.")
 _PACKED = ("tar", "tar+gzip", "tar+zstd")
 
+ADAPTER_NAMES = ("adapters.safetensors", "adapter_model.safetensors")
+"""Files of LoRA adapters, as mlx-lm and PEFT call them; nothing else tells them from weights."""
+
 _FILE_ROLES = (
+    *((name, Role.ADAPTER) for name in ADAPTER_NAMES),
     ("*.json", Role.CONFIG),
     ("*.md", Role.DOC),
     ("*.rst", Role.DOC),
@@ -110,6 +114,16 @@ def _modelpack(prefix: str) -> Iterator[FormatRule]:
                 config_format=config_format,
                 path="*mmproj*",
             )
+    for media_type in (raw, f"{prefix}weight.v1.safetensors"):
+        for name in ADAPTER_NAMES:
+            for config_format in (None, "safetensors"):
+                yield FormatRule(
+                    Role.ADAPTER,
+                    SAFETENSORS,
+                    media_type=media_type,
+                    config_format=config_format,
+                    path=name,
+                )
     for packing in _PACKED:
         yield from _weights(f"{prefix}weight.v1.{packing}")
         yield FormatRule(Role.CONFIG, media_type=f"{prefix}weight.config.v1.{packing}")

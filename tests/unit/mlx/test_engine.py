@@ -32,8 +32,7 @@ class Reference:
     """The same model, computing everything anew and at once."""
 
     def __init__(self, folder: Path) -> None:
-        bundle = tiny_mlx.bundle_of(folder)
-        self._model, _ = read_model(bundle, ModelFiles.of(bundle))
+        self._model, _ = read_model(ModelFiles.of(tiny_mlx.bundle_of(folder)))
 
     def shortfall(self, prompt: tuple[int, ...], tokens: list[int]) -> float:
         """How far the logits of an answer's tokens are below the best ones, at most."""
@@ -239,8 +238,7 @@ def test_end_tokens_end(load: Callable[..., Any], reference: Reference) -> None:
 def test_logprobs_are_those_of_the_model(load: Callable[..., Any], tiny: Path) -> None:
     """Log probabilities come from the model's own logits, whatever bias the sampling has."""
     player = load()
-    bundle = tiny_mlx.bundle_of(tiny)
-    model, _ = read_model(bundle, ModelFiles.of(bundle))
+    model, _ = read_model(ModelFiles.of(tiny_mlx.bundle_of(tiny)))
     job = player.submit(1, "the quick", logprobs=3, max_tokens=1, logit_bias={9: 50.0})
     player.run()
     (token,) = player.outputs[-1].tokens

@@ -45,6 +45,8 @@ FILES = [
     ("README.rst", Role.DOC),
     ("notes.txt", Role.DOC),
     ("modeling_x.py", Role.OTHER),
+    ("adapters.safetensors", Role.ADAPTER),
+    ("lora/adapter_model.safetensors", Role.ADAPTER),
     *((path, Role.LICENSE) for path in LICENSES),
 ]
 """Files as repositories of models have them, for media types that only say "a file"."""
@@ -78,6 +80,8 @@ MODELPACK_ROWS: list[Row] = [
     ("weight.v1.raw", "gguf", "mmproj-model-f16.gguf", GGUF, Role.PROJECTOR),
     ("weight.v1.raw", None, "x/gemma.mmproj.gguf", GGUF, Role.PROJECTOR),
     ("weight.v1.gguf", None, None, GGUF, Role.WEIGHTS),
+    ("weight.v1.raw", "safetensors", "adapters.safetensors", SAFETENSORS, Role.ADAPTER),
+    ("weight.v1.raw", None, "x/adapter_model.safetensors", SAFETENSORS, Role.ADAPTER),
     ("weight.v1.gguf", "gguf", "mmproj.gguf", GGUF, Role.PROJECTOR),
     ("weight.v1.gguf", None, "mmproj.gguf", GGUF, Role.PROJECTOR),
     ("weight.v1.safetensors", None, None, SAFETENSORS, Role.WEIGHTS),

@@ -10,6 +10,7 @@ import msgspec
 from stoker.artifact import ModelBundle
 from stoker.backend import Device
 from stoker.estimate import HOST, DeviceMemory, DeviceNeed, MemoryEstimate
+from stoker.media_types import Role
 from stoker.weights import SafetensorsHeader, read_safetensors_header
 from stoker_mlx import library
 from stoker_mlx.footprint import MIB, POOL_BYTES, prefix_bytes
@@ -44,9 +45,10 @@ def estimate(bundle: ModelBundle, options: msgspec.Struct) -> MemoryEstimate:
     settings = msgspec.convert(options, MlxOptions, from_attributes=True)
     files = ModelFiles.of(bundle)
     shape = ModelShape.of(files.json("config.json"), name=files.name)
-    headers = [read_safetensors_header(path) for path in bundle.weights]
+    headers = [read_safetensors_header(path) for path in files.weights]
     # Tensors are read into memory of MLX's own; a file is hardly more than they are.
-    weights_bytes = sum(path.stat().st_size for path in bundle.weights)
+    read = (*files.weights, *bundle.paths(Role.ADAPTER))
+    weights_bytes = sum(path.stat().st_size for path in read)
     needs = _Needs(shape, settings, weights_bytes, _number_bytes(headers), _gpu())
     return MemoryEstimate(
         needs=needs.of,

@@ -46,7 +46,7 @@ def load_engine(bundle: ModelBundle, options: MlxOptions, progress: LoadProgress
     memory = Memory()
     try:
         progress("reading weights", None)
-        model, _ = read_model(bundle, files)
+        model, _ = read_model(files)
         adapter = _adapter(bundle)
         if adapter is not None:
             progress("adding the adapter", None)

@@ -12,7 +12,6 @@ from typing import Any
 from mlx_lm.utils import _get_classes as mlx_lm_classes
 from mlx_lm.utils import load_model
 
-from stoker.artifact import ModelBundle
 from stoker.errors import InvalidArtifactError, LoadError, OutOfMemoryError
 from stoker.weights import read_safetensors_header
 from stoker_mlx.model_files import ModelFiles
@@ -26,7 +25,7 @@ _SHORT = re.compile(
 )
 
 
-def read_model(bundle: ModelBundle, files: ModelFiles) -> tuple[Any, dict[str, Any]]:
+def read_model(files: ModelFiles) -> tuple[Any, dict[str, Any]]:
     """Read the weights.
 
     mlx-lm finds files by their names in a folder. It gets a folder of links, in which there is
@@ -42,14 +41,14 @@ def read_model(bundle: ModelBundle, files: ModelFiles) -> tuple[Any, dict[str, A
     """
     config = files.json("config.json")
     _check(config, files.name)
-    for path in bundle.weights:
+    for path in files.weights:
         read_safetensors_header(path)
     with tempfile.TemporaryDirectory(prefix="stoker-mlx-") as name, _told_apart(files.name):
         folder = Path(name)
         for beside in _READ_BESIDE:
             if beside in files.paths:
                 (folder / beside).symlink_to(files.paths[beside].absolute())
-        for number, path in enumerate(bundle.weights):
+        for number, path in enumerate(files.weights):
             (folder / f"model-{number:05}.safetensors").symlink_to(path.absolute())
         # Not lazily: the links are gone when this returns.
         model, config = load_model(folder, lazy=False, strict=True, get_model_classes=_classes)

@@ -18,6 +18,8 @@ from stoker.errors import InvalidArtifactError
 
 _MAX_JSON_BYTES = 16 * 1024 * 1024
 TOKENIZER = "tokenizer.json"
+_SHARDS = "model"
+"""By what Hugging Face's transformers begins the names of shards, and all that read them."""
 
 
 @attrs.frozen
@@ -27,6 +29,8 @@ class ModelFiles:
     name: str
     """The model's, for messages."""
     paths: Mapping[str, Path] = attrs.field(hash=False)
+    weights: tuple[Path, ...]
+    """The shards; without those of other packagings of the same weights, which lie beside them."""
 
     @classmethod
     def of(cls, bundle: ModelBundle) -> ModelFiles:
@@ -44,7 +48,8 @@ class ModelFiles:
         for item in bundle.files:
             if item.path.is_relative_to(folder):
                 paths[item.path.relative_to(folder).as_posix()] = item.path
-        return cls(name, paths)
+        usual = tuple(path for path in bundle.weights if path.name.startswith(_SHARDS))
+        return cls(name, paths, usual or bundle.weights)
 
     def json(self, name: str) -> dict[str, Any]:
         """What a file says; nothing when there is none.
@@ -77,7 +82,7 @@ class ModelFiles:
         path = self.paths.get(name)
         if path is None:
             raise InvalidArtifactError(
-                f"{self.name} has no {name}, which the backend mlx needs: package the whole folder"
-                " of the model, `stoker package NAME FOLDER`."
+                f"{self.name} has no {name}, which the backend mlx needs: package the model with all"
+                " of its files, `stoker package NAME --directory FOLDER`."
             )
         return path
