@@ -32,8 +32,15 @@ TEXTS = (
     "\r\n\r\n a\u00a0b\u200bc",
     "",
 )
-DRIFT = 0.25
-"""How far log probabilities of likely tokens are apart: both round in other places, to 16 bits."""
+CLEAR = (
+    "<|im_start|>user\nWhat is the capital of France?<|im_end|>\n<|im_start|>assistant\n",
+    "1, 2, 3, 4, 5, 6,",
+)
+"""Texts of which each next token is clear. Where two are nearly as good, the engines may differ."""
+LIKELY = -2.5
+DRIFT = 0.3
+"""How far log probabilities of likely tokens are apart: llama.cpp rounds what it multiplies with
+weights of 4 bits to 8 bits, and MLX to 16."""
 
 
 @pytest.fixture(scope="module")
@@ -92,25 +99,21 @@ def test_vocabularies_are_the_same(ours: Player, theirs: Player) -> None:
 
 
 @pytest.mark.slow
-def test_answers_are_the_same(ours: Player, theirs: Player) -> None:
-    """The first greedy tokens are the same, and so are the probabilities, nearly."""
-    for number, text in enumerate(TEXTS[:2]):
-        answers: list[list[Any]] = []
-        for player in (ours, theirs):
-            player.submit(number, text, max_tokens=10, logprobs=5)
-            player.run()
-            answers.append(
-                [
-                    token
-                    for output in player.outputs
-                    if output.id == number
-                    for token in output.tokens
-                ]
-            )
-        left, right = answers
-        assert [token.id for token in right] == [token.id for token in left]
-        for mine, other in zip(left, right, strict=True):
-            known = dict(other.top)
-            near = [abs(known[token] - value) for token, value in mine.top if token in known]
-            assert len(near) >= 4
-            assert max(near) < DRIFT
+@pytest.mark.parametrize("text", CLEAR)
+def test_answers_are_the_same(ours: Player, theirs: Player, text: str) -> None:
+    """The first greedy tokens are the same, and so are their probabilities, nearly."""
+    answers = []
+    for player in (ours, theirs):
+        number = len(player.outputs)
+        player.submit(number, text, max_tokens=8, logprobs=5)
+        player.run()
+        mine = [output for output in player.outputs if output.id == number]
+        answers.append([token for output in mine for token in output.tokens])
+    left, right = answers
+
+    assert [token.id for token in right] == [token.id for token in left]
+    for mine, other in zip(left, right, strict=True):
+        known = dict(other.top)
+        for token, value in mine.top:
+            if value > LIKELY:
+                assert abs(known[token] - value) < DRIFT

@@ -82,7 +82,7 @@ class ModelFiles:
         path = self.paths.get(name)
         if path is None:
             raise InvalidArtifactError(
-                f"{self.name} has no {name}, which the backend mlx needs: package the model with all"
-                " of its files, `stoker package NAME --directory FOLDER`."
+                f"{self.name} has no {name}, which the backend mlx needs: package the model with"
+                " all of its files, `stoker package NAME --directory FOLDER`."
             )
         return path
