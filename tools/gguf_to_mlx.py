@@ -1,10 +1,11 @@
 """Turn a GGUF file of a Llama model into the folder that MLX reads, with the same weights.
 
-    python tools/gguf_to_mlx.py MODEL.gguf FOLDER
+    python tools/gguf_to_mlx.py MODEL.gguf FOLDER [--floats]
 
 Blocks of Q4_0, Q4_1 and Q8_0 are kept as they are: MLX has the same, in groups of 32 with a scale
-and a bias. So both engines compute with equal weights, and what they say can be compared. Only
-tokenizers that work on bytes, of the kind that SmolLM2 has, are turned.
+and a bias. So both engines compute with equal weights, and what they say can be compared. With
+--floats they are turned into 16-bit floats. Only tokenizers that work on bytes, of the kind that
+SmolLM2 has, are turned.
 """
 
 from __future__ import annotations
@@ -46,8 +47,13 @@ _CUTS: dict[str, list[dict[str, Any]]] = {
 }
 
 
-def convert(source: Path, folder: Path) -> None:
+def convert(source: Path, folder: Path, *, floats: bool = False) -> None:
     """Write a folder with weights, config and tokenizer.
+
+    Args:
+        source: The file.
+        folder: Where to; made when it is not there.
+        floats: Write floats in the place of blocks.
 
     Raises:
         ValueError: The file is of another architecture, or has another kind of tokenizer.
@@ -64,6 +70,8 @@ def convert(source: Path, folder: Path) -> None:
     _write_json(folder / "tokenizer.json", _tokenizer(facts, _CUTS[cut]))
     _write_json(folder / "tokenizer_config.json", _tokenizer_config(facts))
     weights, bits = _weights(tensors, facts)
+    if floats:
+        weights, bits = _floats(weights, bits), {}
     _write_json(folder / "config.json", _config(facts, bits, tied="lm_head.weight" not in weights))
     mx.save_safetensors(str(folder / "model.safetensors"), weights, metadata={"format": "mlx"})
 
@@ -88,6 +96,15 @@ def _weights(
             columns = tensor.shape[1] * _GROUP
             bits[module] = tensors[f"{path}.weight"].shape[1] * 32 // columns
     return weights, bits
+
+
+def _floats(weights: dict[str, Any], bits: dict[str, int]) -> dict[str, Any]:
+    """The same weights without blocks."""
+    whole = {name: value for name, value in weights.items() if name.rpartition(".")[0] not in bits}
+    for module, count in bits.items():
+        parts = [weights[f"{module}.{kind}"] for kind in ("weight", "scales", "biases")]
+        whole[f"{module}.weight"] = mx.dequantize(*parts, group_size=_GROUP, bits=count)
+    return whole
 
 
 def _unmixed(tensor: Any, heads: int) -> Any:
@@ -200,9 +217,10 @@ def _write_json(path: Path, value: dict[str, Any]) -> None:
 
 def main() -> None:
     """Convert what the command line names."""
-    if len(sys.argv) != 3:  # noqa: PLR2004 - itself, a file and a folder
+    names = [argument for argument in sys.argv[1:] if argument != "--floats"]
+    if len(names) != 2:  # noqa: PLR2004 - a file and a folder
         raise SystemExit(__doc__)
-    convert(Path(sys.argv[1]), Path(sys.argv[2]))
+    convert(Path(names[0]), Path(names[1]), floats="--floats" in sys.argv)
 
 
 if __name__ == "__main__":
