@@ -97,7 +97,7 @@ def test_templates_have_several_forms(copy: Path) -> None:
 
 def test_vocabularies_of_sentencepiece(copy: Path) -> None:
     """Spaces are written as a block there, and bytes without a token as their numbers."""
-    pieces = ["<unk>", "\u2581a", "b", *(f"<0x{byte:02X}>" for byte in range(256))]
+    pieces = ["<unk>", "\u2581a", "b", "\u2581", *(f"<0x{byte:02X}>" for byte in range(256))]
     library = Library(
         models.BPE(
             vocab={piece: token for token, piece in enumerate(pieces)},

@@ -80,8 +80,12 @@ MODELPACK_ROWS: list[Row] = [
     ("weight.v1.raw", "gguf", "mmproj-model-f16.gguf", GGUF, Role.PROJECTOR),
     ("weight.v1.raw", None, "x/gemma.mmproj.gguf", GGUF, Role.PROJECTOR),
     ("weight.v1.gguf", None, None, GGUF, Role.WEIGHTS),
-    ("weight.v1.raw", "safetensors", "adapters.safetensors", SAFETENSORS, Role.ADAPTER),
-    ("weight.v1.raw", None, "x/adapter_model.safetensors", SAFETENSORS, Role.ADAPTER),
+    *(
+        (f"weight.v1.{kind}", config_format, name, SAFETENSORS, Role.ADAPTER)
+        for kind in ("raw", "safetensors")
+        for config_format in ("safetensors", None)
+        for name in ("adapters.safetensors", "x/adapter_model.safetensors")
+    ),
     ("weight.v1.gguf", "gguf", "mmproj.gguf", GGUF, Role.PROJECTOR),
     ("weight.v1.gguf", None, "mmproj.gguf", GGUF, Role.PROJECTOR),
     ("weight.v1.safetensors", None, None, SAFETENSORS, Role.WEIGHTS),

@@ -80,7 +80,8 @@ def _check(config: dict[str, Any], name: str) -> None:
         InvalidArtifactError: The config names no architecture, or wants code of its own to run.
     """
     # It becomes a part of the name of a module that is imported.
-    if not _MODEL_TYPE.fullmatch(str(config.get("model_type"))):
+    kind = config.get("model_type")
+    if not isinstance(kind, str) or not _MODEL_TYPE.fullmatch(kind):
         raise InvalidArtifactError(f"config.json of {name} names no model_type.")
     if config.get("model_file") is not None:
         raise InvalidArtifactError(
@@ -102,7 +103,7 @@ def _told_apart(name: str) -> Iterator[None]:
     except MemoryError as exc:
         raise OutOfMemoryError("Python has no memory left for the model.") from exc
     except Exception as exc:
-        words = str(exc) or type(exc).__name__
+        words = (str(exc) or type(exc).__name__).rstrip(".")
         if isinstance(exc, RuntimeError) and _SHORT.search(words):
             raise OutOfMemoryError(f"{name} does not fit into memory: {words}.") from exc
         # Some messages list every tensor of a model.
