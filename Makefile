@@ -12,7 +12,8 @@ ENGINE := $(shell grep -m1 '^llama-cpp-python==' requirements/runtime.txt | cut 
 # Where the tests find their models; set them to use other files.
 export STOKER_TEST_MODEL ?= $(CURDIR)/.cache/models/SmolLM2-135M-Instruct.Q4_1.gguf
 export STOKER_TEST_EMBEDDER ?= $(CURDIR)/.cache/models/all-minilm-l6-v2.F16.gguf
-TEST_MODELS := $(STOKER_TEST_MODEL) $(STOKER_TEST_EMBEDDER)
+export STOKER_TEST_GEMMA ?= $(CURDIR)/.cache/models/gemma3-270m.Q4_K_M.gguf
+TEST_MODELS := $(STOKER_TEST_MODEL) $(STOKER_TEST_EMBEDDER) $(STOKER_TEST_GEMMA)
 
 .PHONY: help install demo test check fix test-unit test-contract test-e2e bench docs changelog build
 .DELETE_ON_ERROR:

@@ -16,7 +16,7 @@ from stoker_process import FAULTY
 
 sys.path.insert(0, str(FAULTY))
 
-from soaking import BUDGET_BYTES, MIB, Report, Soak, make_home
+from soaking import BUDGET_BYTES, MIB, Report, Soak, make_home, tell
 
 DURATION_S = 600.0
 CLIENTS = 32
@@ -41,10 +41,7 @@ def main() -> int:
     print(f"runners had at most {report.most_mib:.0f} MiB of {BUDGET_BYTES / MIB:.0f} MiB")
     print(f"after a fifth: {report.early}\nat the end:    {report.late}")
     problems = report.wrong + _grew(report)
-    for problem in problems[:50]:
-        print(f"WRONG: {problem}")
-    print(f"{len(problems)} problems")
-    return int(bool(problems))
+    return tell(problems)
 
 
 if __name__ == "__main__":

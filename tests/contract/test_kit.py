@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
 
 import attrs
+import msgspec
 import pytest
 from counting_engine import CountingEngine
 
+from stoker.artifact import BundleFile, ModelBundle
+from stoker.backend import Availability, BackendSpec
+from stoker.digest import Digest
 from stoker.engine import (
     Engine,
     EngineInfo,
@@ -19,7 +25,14 @@ from stoker.engine import (
     SequenceOutput,
     Vocabulary,
 )
-from stoker.errors import InvalidRequestError, OverloadedError, StokerError
+from stoker.errors import (
+    InvalidInputError,
+    InvalidRequestError,
+    LoadError,
+    OverloadedError,
+    StokerError,
+)
+from stoker.estimate import DeviceNeed, EstimateMemory, MemoryEstimate
 from stoker.events import (
     ChoiceFinished,
     Embedding,
@@ -35,8 +48,11 @@ from stoker.events import (
     ToolCallDelta,
     Usage,
 )
+from stoker.media_types import Role
+from stoker.reference import Reference
 from stoker.testing import (
     EngineContract,
+    EstimateContract,
     PoolingContract,
     check_events,
     check_pooling_events,
@@ -363,6 +379,128 @@ def test_right_orders_of_pooling_events_pass() -> None:
     check_pooling_events([READ, VECTOR, FINISHED], inputs=1)
     check_pooling_events([Loading("starting"), READ, RANKING, FINISHED])
     check_pooling_events([READ, VECTOR, FAILED], inputs=2)
+
+
+def careful(bundle: ModelBundle, options: Any) -> MemoryEstimate:
+    """An estimate as it should be: the size of the weights, and a byte for each token."""
+    try:
+        data = bundle.weights[0].read_bytes()
+    except OSError as exc:
+        raise InvalidInputError("The file is missing.") from exc
+    if not data.startswith(b"weights"):
+        raise InvalidInputError("The file is no model.")
+    return MemoryEstimate(
+        needs=lambda length: (DeviceNeed(weights_bytes=len(data), cache_bytes=length),),
+        context_length=options.context_length,
+        configure=lambda options, length: LengthOptions(length),
+    )
+
+
+class LengthOptions(msgspec.Struct, frozen=True):
+    """The options of an estimate."""
+
+    context_length: int | None = None
+
+
+def stoker_register_backends() -> list[BackendSpec]:
+    """As a plugin's module would offer it."""
+    return [estimating(careful)]
+
+
+def estimating(estimate: EstimateMemory) -> BackendSpec:
+    """A backend that is nothing but its estimate."""
+
+    def load(*_: Any) -> NoReturn:
+        raise LoadError("Nothing to load.")
+
+    return BackendSpec(
+        name="careful",
+        media_types=(),
+        load=load,
+        probe=lambda: Availability(available=True, reason="here"),
+        options_type=LengthOptions,
+        estimate=estimate,
+    )
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> ModelBundle:
+    """A model of one file."""
+    path = tmp_path / "model"
+    path.write_bytes(b"weights" * 10)
+    files = (BundleFile(path, Role.WEIGHTS, None),)
+    return ModelBundle(Reference.parse("test/model"), Digest.of(b""), files)
+
+
+class TestCarefulEstimate(EstimateContract):
+    plugin_module = "test_kit"
+    engine_modules = ("numpy",)
+
+    @pytest.fixture(autouse=True)
+    def _path(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        paths = (Path(__file__).parent, Path(__file__).parents[1] / "support")
+        monkeypatch.setenv("PYTHONPATH", ":".join(map(str, paths)))
+
+    @pytest.fixture
+    def backend(self) -> BackendSpec:
+        """The careful one."""
+        return estimating(careful)
+
+    @pytest.fixture
+    def bundle(self, weights: ModelBundle) -> ModelBundle:
+        """A model of one file."""
+        return weights
+
+
+def with_needs(*needs: DeviceNeed) -> EstimateMemory:
+    """An estimate that is always the same."""
+    return lambda bundle, options: attrs.evolve(careful(bundle, options), needs=lambda _: needs)
+
+
+@pytest.mark.parametrize(
+    ("estimate", "test"),
+    [
+        (with_needs(), EstimateContract.test_every_part_has_a_place),
+        (
+            with_needs(DeviceNeed(weights_bytes=9, cache_bytes=-1)),
+            EstimateContract.test_every_part_has_a_place,
+        ),
+        (with_needs(DeviceNeed("GPU9", 1)), EstimateContract.test_every_part_has_a_place),
+        (with_needs(DeviceNeed(), DeviceNeed()), EstimateContract.test_every_part_has_a_place),
+        (with_needs(DeviceNeed("host", 9)), EstimateContract.test_a_longer_context_takes_more),
+        (
+            lambda bundle, options: attrs.evolve(
+                careful(bundle, options), configure=lambda options, length: options
+            ),
+            EstimateContract.test_the_choice_is_put_into_the_options,
+        ),
+    ],
+)
+def test_a_wrong_estimate_is_noticed(
+    weights: ModelBundle,
+    estimate: EstimateMemory,
+    test: Callable[[EstimateContract, BackendSpec, ModelBundle], None],
+) -> None:
+    """Each way to break the contract fails the test that is about it."""
+    with pytest.raises(AssertionError):
+        test(EstimateContract(), estimating(estimate), weights)
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        EstimateContract.test_a_broken_file_is_refused,
+        EstimateContract.test_a_missing_file_is_refused,
+    ],
+)
+def test_a_trusting_estimate_is_noticed(
+    weights: ModelBundle, tmp_path: Path, test: Callable[..., None]
+) -> None:
+    """Who takes any file for a model is found out."""
+    backend = estimating(lambda bundle, options: MemoryEstimate(lambda _: (DeviceNeed(),)))
+
+    with pytest.raises(pytest.fail.Exception):
+        test(EstimateContract(), backend, weights, tmp_path)
 
 
 def test_a_test_of_the_contract_cannot_be_replaced() -> None:

@@ -14,7 +14,7 @@ import runpy
 import signal
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import attrs
@@ -40,6 +40,7 @@ MORE_HANDLES = 2
 MORE_MEMORY = 1.05
 HANG_S = 90.0
 QUIET_S = 15.0
+MOST_LINES = 50
 
 
 @attrs.frozen
@@ -87,6 +88,14 @@ class Report:
     """The most memory that all runners were seen to have together."""
     early: Resources | None = None
     late: Resources | None = None
+
+
+def tell(problems: Sequence[str]) -> int:
+    """Print what went wrong, of much the first; gives the exit code."""
+    for problem in problems[:MOST_LINES]:
+        print(f"WRONG: {problem}")
+    print(f"{len(problems)} problems")
+    return int(bool(problems))
 
 
 def make_home(folder: Path) -> Home:

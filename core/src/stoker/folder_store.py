@@ -17,6 +17,7 @@ import abc
 import contextlib
 import errno
 import hashlib
+import logging
 import os
 import shutil
 import tempfile
@@ -50,9 +51,12 @@ from stoker.reference import Reference
 from stoker.store import Progress, Removal, ReportProgress, Store
 from stoker.upkeep import Damage, Pruning, Upkeep, Verification
 from stoker.uses import UseDirectory
+from stoker.wire.malformed import MALFORMED
 from stoker.wire.manifest import decode_manifest, encode_manifest
 from stoker.wire.model_config import DOCKER_CONFIG_V01
 from stoker.wire.model_folder import NameRecord, decode_config, encode_config
+
+_log = logging.getLogger(__name__)
 
 _PUBLISH_ATTEMPTS = 3
 """More than two processes have to change one model in the same instant to need more."""
@@ -142,6 +146,18 @@ class FolderStore(Store, Upkeep):
             TransferError: The transfer failed or took too long.
         """
 
+    def is_current(self, files: Path, layers: Sequence[Descriptor]) -> bool:
+        """Whether files that are there, in their sizes, are still those that were fetched.
+
+        For stores whose folders of files hold links: to files that others may change.
+
+        Args:
+            files: The folder of the model's files.
+            layers: What is in it.
+        """
+        del files, layers
+        return True
+
     def resolve(self, reference: Reference) -> Artifact:
         """Look a model up among what is here.
 
@@ -167,7 +183,7 @@ class FolderStore(Store, Upkeep):
         """
         name = self.canonical(reference)
         artifact = self._read(self._record_path(name))
-        if artifact is not None and self._is_complete(artifact.digest, artifact.manifest):
+        if artifact is not None and self.is_complete(artifact.digest, artifact.manifest):
             return artifact
         with self._disk_errors(), self._scratch() as scratch:
             model, rest = scratch / "model", scratch / "rest"
@@ -186,9 +202,20 @@ class FolderStore(Store, Upkeep):
         return self.resolve(name)
 
     def list(self) -> Sequence[Artifact]:
-        """All models that are here, sorted by reference."""
-        records = (self._directory / "names").glob("*.json")
-        artifacts = [artifact for path in records if (artifact := self._read(path)) is not None]
+        """All models that are here, sorted by reference; damaged ones are logged and left out.
+
+        Raises:
+            InvalidArtifactError: A name's own file is damaged, so nobody can tell what is left out.
+        """
+        artifacts = []
+        for path in self._record_paths():
+            _read_record(path)
+            try:
+                artifact = self._read(path)
+            except InvalidArtifactError as exc:
+                _log.warning("A model of store %s is damaged: %s", self._name, exc)
+            else:
+                artifacts += [] if artifact is None else [artifact]
         return sorted(artifacts, key=lambda artifact: artifact.reference.repository)
 
     def open(self, artifact: Artifact) -> ModelBundle:
@@ -197,7 +224,7 @@ class FolderStore(Store, Upkeep):
         Raises:
             ModelNotFoundError: It is not here (any more).
         """
-        if not self._is_complete(artifact.digest, artifact.manifest):
+        if not self.is_complete(artifact.digest, artifact.manifest):
             raise _not_here(artifact.reference)
         folder = self._model_path(artifact.digest)
         files = tuple(
@@ -219,18 +246,20 @@ class FolderStore(Store, Upkeep):
             self._scratch() as scratch,
             self._use_lock.hold(),
         ):
-            artifact = self.resolve(reference)
-            others = [other for other in self.list() if other.reference != artifact.reference]
-            has_other_name = any(other.digest == artifact.digest for other in others)
-            user = self._uses.users().get(artifact.digest)
+            # By what the names say alone: a model may be removed because it is damaged.
+            ((digest, _),) = self._models(reference).items()
+            name = self.canonical(reference)
+            has_other_name = self._models(None)[digest] != (name,)
+            user = self._uses.users().get(digest)
             if user is not None and not has_other_name:
                 raise InUseError(f"{reference} is in use by {user}: unload it there first.")
-            self._record_path(artifact.reference).unlink(missing_ok=True)
+            self._record_path(name).unlink(missing_ok=True)
             if has_other_name:
-                return Removal((artifact.reference,), (), 0)
+                return Removal((name,), (), 0)
             # Gone for others at once; the scratch folder's end deletes the bytes.
-            self._model_path(artifact.digest).rename(scratch / "removed")
-        return Removal((artifact.reference,), (artifact.digest,), artifact.manifest.size_bytes)
+            self._model_path(digest).rename(scratch / "removed")
+            freed_bytes = _remove_tree(scratch / "removed", dry_run=True)
+        return Removal((name,), (digest,), freed_bytes)
 
     @contextlib.contextmanager
     def use(self, artifact: Artifact, user: str) -> Iterator[None]:
@@ -241,7 +270,7 @@ class FolderStore(Store, Upkeep):
         """
         with contextlib.ExitStack() as stack:
             with self._disk_errors(), self._use_lock.hold():
-                if not self._is_complete(artifact.digest, artifact.manifest):
+                if not self.is_complete(artifact.digest, artifact.manifest):
                     raise _not_here(artifact.reference)
                 stack.enter_context(self._uses.hold(artifact.digest, user))
             yield
@@ -253,40 +282,58 @@ class FolderStore(Store, Upkeep):
 
         Raises:
             ModelNotFoundError: The model is not here.
-            InvalidArtifactError: A model's manifest or config was changed on disk.
+            InvalidArtifactError: A name's own file is damaged.
         """
         damages: list[Damage] = []
         checked_bytes = checked = 0
-        artifacts = {
-            item.digest: item
-            for item in (self.list() if reference is None else [self.resolve(reference)])
-        }
-        for artifact in artifacts.values():
-            found: Sequence[Damage] = ()
-            for layer in artifact.manifest.layers:
-                path = _file_path(self._model_path(artifact.digest), layer)
-                problem = _problem(path, layer, progress)
-                checked += 1
-                checked_bytes += layer.size_bytes
-                if problem is not None:
-                    item = layer.file_path or layer.digest.short
-                    found = (*found, Damage(layer.digest, item, problem, (artifact.reference,)))
+        for digest, models in self._models(reference).items():
+            try:
+                artifact = self._read(self._record_path(models[0]))
+            except InvalidArtifactError:
+                item = "manifest or config"
+                found: Sequence[Damage] = [Damage(digest, item, "was changed on disk", models)]
+            else:
+                layers = () if artifact is None else artifact.manifest.layers
+                found = ()
+                for layer in layers:
+                    problem = _problem(_file_path(self._model_path(digest), layer), layer, progress)
+                    checked += 1
+                    checked_bytes += layer.size_bytes
+                    if problem is not None:
+                        item = layer.file_path or layer.digest.short
+                        found = (*found, Damage(layer.digest, item, problem, models))
             if found and repair:
-                found = self._mend(artifact, found, progress)
+                found = self._mend(models[0], digest, found, progress)
             damages += found
         return Verification(checked, checked_bytes, tuple(damages))
 
+    def _models(self, reference: Reference | None) -> Mapping[Digest, tuple[Reference, ...]]:
+        """The models that are here, whole or not, with their names."""
+        if reference is None:
+            paths = self._record_paths()
+        else:
+            paths = (self._record_path(self.canonical(reference)),)
+        found: dict[Digest, tuple[Reference, ...]] = {}
+        for path in paths:
+            record = _read_record(path)
+            if record is not None and self._model_path(record[1]).exists():
+                name = self._reference(record[0])
+                found[record[1]] = (*found.get(record[1], ()), name)
+        if reference is not None and not found:
+            raise _not_here(reference)
+        return found
+
     def _mend(
-        self, artifact: Artifact, found: Sequence[Damage], progress: ReportProgress
+        self, name: Reference, digest: Digest, found: Sequence[Damage], progress: ReportProgress
     ) -> Sequence[Damage]:
         """Fetch a damaged model anew; it stays as it is when that fails."""
-        folder = self._model_path(artifact.digest)
+        folder = self._model_path(digest)
         with self._disk_errors(), self._scratch() as scratch:
             folder.rename(scratch / "damaged")
             try:
-                fetched = self.pull(artifact.reference, progress)
+                fetched = self.pull(name, progress)
                 remark = "The model was fetched again."
-                is_repaired = fetched.digest == artifact.digest
+                is_repaired = fetched.digest == digest
                 if not is_repaired:
                     remark += f" It is another one by now: {fetched.digest}."
             except (InvalidArtifactError, NotFoundError, AccessDeniedError, TransferError) as exc:
@@ -303,13 +350,16 @@ class FolderStore(Store, Upkeep):
         """Delete what no name means and nobody is working on.
 
         A fetch has no lock, so what it leaves behind is kept for as long as one may take.
+
+        Raises:
+            InvalidArtifactError: A name's own file is damaged; nothing was deleted.
         """
         blobs: list[Digest] = []
         freed_bytes = leftovers = 0
         if not self._directory.exists():
             return Pruning((), 0, 0, 0)
         with self._lock, self._disk_errors(), self._use_lock.hold():
-            kept = {artifact.digest for artifact in self.list()} | set(self._uses.users())
+            kept = set(self._models(None)) | set(self._uses.users())
             for folder in sorted((self._directory / "models").glob("*-*")):
                 algorithm, _, encoded = folder.name.partition("-")
                 with contextlib.suppress(InvalidDigestError):
@@ -323,6 +373,9 @@ class FolderStore(Store, Upkeep):
                     freed_bytes += _remove_tree(folder, dry_run=dry_run)
         return Pruning(tuple(blobs), leftovers, 0, freed_bytes)
 
+    def _record_paths(self) -> Sequence[Path]:
+        return sorted((self._directory / "names").glob("*.json"))
+
     def _record_path(self, reference: Reference) -> Path:
         # A digest has a fixed length and no characters that a file system could mind.
         key = Digest.of(reference.repository.encode())
@@ -331,29 +384,33 @@ class FolderStore(Store, Upkeep):
     def _model_path(self, digest: Digest) -> Path:
         return self._directory / "models" / f"{digest.algorithm}-{digest.encoded}"
 
-    def _is_complete(self, digest: Digest, manifest: Manifest) -> bool:
+    def is_complete(self, digest: Digest, manifest: Manifest) -> bool:
+        """Whether all files of a model are here, as they were fetched."""
         folder = self._model_path(digest)
         sizes = {_file_path(folder, layer): layer.size_bytes for layer in manifest.layers}
         sizes[folder / "config.json"] = manifest.config.size_bytes
-        return (folder / "manifest.json").is_file() and all(
+        is_whole = (folder / "manifest.json").is_file() and all(
             path.is_file() and path.stat().st_size == size for path, size in sizes.items()
         )
+        return is_whole and self.is_current(folder / "files", manifest.layers)
 
     def _read(self, record_path: Path) -> Artifact | None:
         """Read what a name means; None when the name or its model is not here."""
+        record = _read_record(record_path)
+        if record is None:
+            return None
+        name, digest = record
+        folder = self._model_path(digest)
         try:
-            record = msgspec.json.decode(record_path.read_bytes(), type=NameRecord)
-            digest = Digest.parse(record.digest)
-            folder = self._model_path(digest)
             manifest_bytes = (folder / "manifest.json").read_bytes()
             config_bytes = (folder / "config.json").read_bytes()
         except FileNotFoundError:
             return None
-        except (OSError, msgspec.MsgspecError, UnicodeDecodeError, InvalidDigestError) as exc:
+        except OSError as exc:
             raise InvalidArtifactError(
-                f"{record_path} cannot be read ({exc}): delete it and pull the model again."
+                f"{folder} cannot be read ({exc}): delete it and pull the model again."
             ) from exc
-        reference = Reference(registry="", repository=record.repository, scheme=self._scheme)
+        reference = self._reference(name)
         _check_unchanged(folder / "manifest.json", manifest_bytes, digest, reference)
         manifest = decode_manifest(manifest_bytes)
         _check_unchanged(folder / "config.json", config_bytes, manifest.config.digest, reference)
@@ -363,8 +420,11 @@ class FolderStore(Store, Upkeep):
             manifest=manifest,
             facts=decode_config(config_bytes),
             store=self._name,
-            created_s=record.created_s,
+            created_s=name.created_s,
         )
+
+    def _reference(self, record: NameRecord) -> Reference:
+        return Reference(registry="", repository=record.repository, scheme=self._scheme)
 
     def _publish(self, model: Path, digest: Digest, manifest: Manifest, scratch: Path) -> None:
         """Put a model in its place, unless a whole one is there already."""
@@ -372,7 +432,7 @@ class FolderStore(Store, Upkeep):
         target.parent.mkdir(exist_ok=True)
         for _ in range(_PUBLISH_ATTEMPTS):
             if target.exists():
-                if self._is_complete(digest, manifest):
+                if self.is_complete(digest, manifest):
                     return
                 # Gone already when another process mends the same model.
                 with contextlib.suppress(FileNotFoundError):
@@ -406,6 +466,19 @@ class FolderStore(Store, Upkeep):
             raise UnavailableError(
                 f"The store {self._name!r} cannot write to its folder: {exc}."
             ) from exc
+
+
+def _read_record(path: Path) -> tuple[NameRecord, Digest] | None:
+    """What a name means; None when nobody has it."""
+    try:
+        record = msgspec.json.decode(path.read_bytes(), type=NameRecord)
+        return record, Digest.parse(record.digest)
+    except FileNotFoundError:
+        return None
+    except (OSError, *MALFORMED, InvalidDigestError) as exc:
+        raise InvalidArtifactError(
+            f"{path} cannot be read ({exc}): delete it and pull the model again."
+        ) from exc
 
 
 def _file_path(folder: Path, layer: Descriptor) -> Path:
@@ -456,8 +529,10 @@ def _check_layers(files: Path, layers: Sequence[Descriptor]) -> None:
         check_file_path(path)
         if not (files / path).is_file() or (files / path).stat().st_size != layer.size_bytes:
             raise IntegrityError(f"{path} was fetched, but is not there with its size.")
-        with (files / path).open("rb+") as file:
-            os.fsync(file.fileno())
+        # What a link leads to is not ours to touch.
+        if not (files / path).is_symlink():
+            with (files / path).open("rb+") as file:
+                os.fsync(file.fileno())
 
 
 def _write_manifest(model: Path, fetched: FetchedModel) -> tuple[Manifest, Digest]:
@@ -484,8 +559,8 @@ def _write(path: Path, data: bytes) -> None:
 def _check_unchanged(path: Path, data: bytes, digest: Digest, reference: Reference) -> None:
     if Digest.of(data) != digest:
         raise InvalidArtifactError(
-            f"{path.name} of {reference} was changed on disk: remove {path.parent} and pull the"
-            " model again."
+            f"{path.name} of {reference} was changed on disk: `stoker verify --repair {reference}`"
+            " fetches the model again."
         )
 
 

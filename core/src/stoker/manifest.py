@@ -51,7 +51,11 @@ class Manifest:
     annotations: Mapping[str, str] = attrs.field(factory=dict, hash=False)
 
     @property
+    def blobs(self) -> tuple[Descriptor, ...]:
+        """The config and all layers; a blob that stands twice is there once."""
+        return tuple({item.digest: item for item in (self.config, *self.layers)}.values())
+
+    @property
     def size_bytes(self) -> int:
-        """Size of the config and all layers; a blob that stands twice counts once."""
-        blobs = {item.digest: item.size_bytes for item in (self.config, *self.layers)}
-        return sum(blobs.values())
+        """Size of all blobs."""
+        return sum(item.size_bytes for item in self.blobs)

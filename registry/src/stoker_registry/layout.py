@@ -19,7 +19,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import attrs
@@ -27,6 +27,7 @@ import attrs
 from stoker.digest import Digest
 from stoker.errors import InvalidArtifactError
 from stoker.file_lock import FileLock
+from stoker.reference import Reference
 from stoker.store import StoredManifest
 from stoker.upkeep import Pruning
 from stoker.uses import UseDirectory
@@ -42,7 +43,7 @@ from stoker_registry.bundles import BundleDirectory
 from stoker_registry.disk import write_atomically
 from stoker_registry.facts_cache import FactsCache
 from stoker_registry.leases import Lease, LeaseDirectory
-from stoker_registry.names import Entry, NameIndex
+from stoker_registry.names import Entry, NameIndex, index_name
 from stoker_registry.partials import PartialDirectory
 
 _log = logging.getLogger(__name__)
@@ -74,6 +75,8 @@ class ImageLayout:
     bundles: BundleDirectory
     facts: FactsCache
     uses: UseDirectory
+    guests: Callable[[], frozenset[Digest]] = frozenset
+    """Manifests of other layouts, whose bundles and facts are here."""
 
     @classmethod
     def open(cls, directory: Path, *, lock_timeout_s: float = 30.0) -> ImageLayout:
@@ -115,15 +118,6 @@ class ImageLayout:
                 self.names.write(())
             write_atomically(self.directory / "oci-layout", LAYOUT_MARK)
 
-    def manifest(self, entry: Entry) -> StoredManifest:
-        """The bytes of a named manifest, checked.
-
-        Raises:
-            InvalidArtifactError: The file is gone or damaged.
-        """
-        data = self.blobs.read(entry.digest, limit_bytes=MAX_MANIFEST_BYTES)
-        return StoredManifest(entry.media_type, entry.digest, data)
-
     def add_blob(self, data: bytes, digest: Digest, lease: Lease) -> None:
         """Keep a small blob whose digest was checked; one that is here already is a no-op."""
         lease.protect((digest,))
@@ -133,6 +127,34 @@ class ImageLayout:
         with lease.partial(algorithm=digest.algorithm) as partial:
             partial.write(data)
             partial.publish(self.blobs)
+
+    def commit(
+        self,
+        reference: Reference,
+        stored: StoredManifest,
+        lease: Lease,
+        *,
+        source: Reference | None = None,
+    ) -> Entry:
+        """Give a manifest, all of whose blobs are here, a name.
+
+        Args:
+            reference: The name; of a pinned one only the digest is kept.
+            stored: The manifest.
+            lease: It protects the blobs until the name does.
+            source: Under which name it was pulled; None for what was made here.
+        """
+        self.add_blob(stored.data, stored.digest, lease)
+        entry = Entry.of(
+            index_name(reference),
+            stored.digest,
+            size_bytes=len(stored.data),
+            media_type=stored.media_type,
+            source=source,
+        )
+        with self.lock.hold():
+            self.name(entry)
+        return entry
 
     def name(self, entry: Entry) -> None:
         """Give a model a name; one that stands already moves. Call it under the lock.
@@ -225,7 +247,7 @@ class ImageLayout:
     def _needed(
         self, kept: Iterable[Entry], *, bury: bool = True
     ) -> tuple[set[Digest], frozenset[Digest]]:
-        """The blobs that names, leases and uses need, and which of them are manifests in use."""
+        """The blobs that names, leases and uses need; and the manifests whose bundles stay."""
         kept = tuple(kept)
         needed = {digest for entry in kept for digest in self._needs(entry)}
         needed |= self.leases.protected(bury=bury)
@@ -234,7 +256,8 @@ class ImageLayout:
             # A damaged one in use has been read already: what it needs is its user's open files.
             with contextlib.suppress(InvalidArtifactError):
                 needed.update(self._reachable(digest))
-        return needed, frozenset(entry.digest for entry in kept) | frozenset(used)
+        named = frozenset(entry.digest for entry in kept)
+        return needed, named | frozenset(used) | self.guests()
 
     def _unneeded(self, needed: set[Digest]) -> Iterator[tuple[Digest, int]]:
         for digest in tuple(self.blobs.digests()):
@@ -264,6 +287,4 @@ class ImageLayout:
                 if self.blobs.path(child).exists():
                     yield from self._reachable(child)
             return
-        manifest = decode_manifest(data)
-        yield manifest.config.digest
-        yield from (layer.digest for layer in manifest.layers)
+        yield from (blob.digest for blob in decode_manifest(data).blobs)

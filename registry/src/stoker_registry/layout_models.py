@@ -6,6 +6,7 @@ import hashlib
 import io
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import IO
 
 import attrs
@@ -23,6 +24,7 @@ from stoker.manifest import Descriptor, Manifest
 from stoker.media_types import OCI_INDEX
 from stoker.reference import Reference
 from stoker.store import ReportProgress, StoredManifest
+from stoker.wire.malformed import MALFORMED
 from stoker.wire.manifest import (
     INDEX_TYPES,
     MAX_MANIFEST_BYTES,
@@ -32,16 +34,14 @@ from stoker.wire.manifest import (
     encode_index,
     media_type_of,
 )
-from stoker_registry.blobs import CHUNK_BYTES, BlobDirectory, PartialBlob
+from stoker_registry.blobs import CHUNK_BYTES, PartialBlob
 from stoker_registry.layout import LAYOUT_MARK
 from stoker_registry.layout_source import LayoutSource
 from stoker_registry.layout_target import CheckedBlob, LayoutTarget
 from stoker_registry.meter import Meter
 from stoker_registry.model_config import MAX_CONFIG_BYTES, read_config
-from stoker_registry.names import ANNOTATION_REF_NAME, Entry
+from stoker_registry.names import Entry, name_in
 
-# containerd and docker keep the whole name here, and the tag alone in the other one.
-_ANNOTATION_CONTAINERD_NAME = "io.containerd.image.name"
 _MARK, _INDEX = "oci-layout", "index.json"
 _MAX_MARK_BYTES = 4096
 
@@ -77,7 +77,7 @@ def read_models(
         InvalidArtifactError: The layout or a model is malformed.
         IntegrityError: A manifest or a config is not what its digest says.
     """
-    _check_mark(files, source)
+    check_mark(files, source)
     index = decode_index(_read(files, _INDEX, MAX_MANIFEST_BYTES))
     descriptors = [wire.to_domain() for wire in index.manifests or ()]
     if not descriptors:
@@ -119,12 +119,17 @@ def copy_blob(
 
 def write_layout(
     target: LayoutTarget,
-    blobs: BlobDirectory,
     entries: Iterable[Entry],
-    wanted: Iterable[Descriptor],
+    blobs: Iterable[tuple[Descriptor, Path]],
     report: ReportProgress,
 ) -> None:
-    """Write a layout of models, each blob once.
+    """Write a layout of models.
+
+    Args:
+        target: Takes it.
+        entries: The models' names.
+        blobs: Their blobs, each once, and where they are.
+        report: Told of every step.
 
     Raises:
         IntegrityError: A blob is damaged.
@@ -136,17 +141,22 @@ def write_layout(
     )
     for name, data in ((_MARK, LAYOUT_MARK), (_INDEX, encode_index(index))):
         target.add(name, io.BytesIO(data), len(data))
-    for descriptor in wanted:
-        with blobs.path(descriptor.digest).open("rb") as file:
+    for descriptor, path in blobs:
+        with path.open("rb") as file:
             blob = CheckedBlob(file, descriptor, report)
             target.add(_blob_name(descriptor.digest), blob, descriptor.size_bytes)
             blob.check()
 
 
-def _check_mark(files: LayoutSource, source: str) -> None:
+def check_mark(files: LayoutSource, source: str) -> None:
+    """See that something is an image layout.
+
+    Raises:
+        InvalidArtifactError: It is none, or of a version that nobody knows.
+    """
     try:
         mark = msgspec.json.decode(_read(files, _MARK, _MAX_MARK_BYTES), type=_Mark)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
+    except MALFORMED as exc:
         raise InvalidArtifactError(f"{source} is no image layout: {exc}.") from exc
     if not mark.image_layout_version.startswith("1."):
         raise InvalidArtifactError(
@@ -178,11 +188,9 @@ def _read_model(files: LayoutSource, descriptor: Descriptor, reference: Referenc
 
 
 def _name_of(descriptor: Descriptor, source: str) -> Reference:
-    for key in (ANNOTATION_REF_NAME, _ANNOTATION_CONTAINERD_NAME):
-        text = descriptor.annotations.get(key, "")
-        # `v1` alone, as some tools write it, names a tag and no model.
-        if "/" in text:
-            return Reference.parse(text)
+    text = name_in(descriptor.annotations)
+    if text:
+        return Reference.parse(text)
     raise InvalidInputError(
         f"A model in {source} has no name, or only a tag: import it `--as NAME`."
     )

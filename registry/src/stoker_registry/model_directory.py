@@ -19,6 +19,7 @@ from stoker.formats import FormatTable
 from stoker.manifest import ANNOTATION_FILE_PATH, Descriptor
 from stoker.media_types import DDUF, GGUF, SAFETENSORS, MediaType, Role
 from stoker.weights import ModelFile, read_gguf_header
+from stoker.wire.malformed import MALFORMED
 from stoker_registry.formats import ADAPTER_NAMES, DOCKER_FILE, FORMAT_RULES
 
 _TABLE = FormatTable.of(FORMAT_RULES)
@@ -109,7 +110,8 @@ def _snapshot(directory: Path) -> Path:
 def _walk(directory: Path) -> Iterator[tuple[str, Path]]:
     home = directory.resolve()
     # A snapshot's links lead to the blobs of their own repository, and nowhere else.
-    allowed = home.parent.parent if home.parent.name == "snapshots" else home
+    snapshots = (path.parent for path in (home, *home.parents) if path.parent.name == "snapshots")
+    allowed = next((path.parent for path in snapshots), home)
     count = 0
     for folder, folders, names in os.walk(home):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -182,5 +184,5 @@ def _weight_map(path: Path) -> dict[str, str]:
         data = file.read(_MAX_INDEX_BYTES)
     try:
         return msgspec.json.decode(data, type=_ShardIndex).weight_map
-    except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
+    except MALFORMED as exc:
         raise InvalidArtifactError(f"{path.name} is no index of shards: {exc}.") from exc

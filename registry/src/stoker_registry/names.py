@@ -9,19 +9,21 @@ https://github.com/opencontainers/image-spec/blob/v1.1.0/image-layout.md
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import attrs
 
 from stoker.digest import Digest
-from stoker.errors import InvalidInputError
+from stoker.errors import InvalidInputError, InvalidReferenceError, ModelNotFoundError
 from stoker.media_types import OCI_INDEX, MediaType
 from stoker.reference import Reference
 from stoker.wire.manifest import WireDescriptor, WireIndex, decode_index, encode_index
 from stoker_registry.disk import write_atomically
 
 ANNOTATION_REF_NAME = "org.opencontainers.image.ref.name"
+ANNOTATION_CONTAINERD_NAME = "io.containerd.image.name"
+"""Where containerd and docker keep the whole name; the tag alone is in the other one then."""
 ANNOTATION_SOURCE = "stoker.source"
 """Of a model that was pulled: under which name, whatever it is called now."""
 
@@ -34,7 +36,7 @@ class Entry:
     size_bytes: int
     media_type: MediaType
     reference: Reference | None
-    """None for an entry of another tool, whose name is no reference: it is kept as it is."""
+    """None for an entry of another tool that names no model: it is kept as it is."""
     wire: WireDescriptor
 
     @classmethod
@@ -68,7 +70,7 @@ class Entry:
             InvalidArtifactError: Its digest or media type follows no grammar.
         """
         descriptor = wire.to_domain()
-        reference = _reference(descriptor.annotations.get(ANNOTATION_REF_NAME, ""))
+        reference = _reference(name_in(descriptor.annotations))
         return cls(descriptor.digest, descriptor.size_bytes, descriptor.media_type, reference, wire)
 
     @property
@@ -85,6 +87,16 @@ class Entry:
             media_type=self.media_type,
             source=self.source,
         )
+
+
+def name_in(annotations: Mapping[str, str]) -> str:
+    """The name that an entry's annotations give; empty when they give none, or a tag alone."""
+    for key in (ANNOTATION_REF_NAME, ANNOTATION_CONTAINERD_NAME):
+        text = annotations.get(key, "")
+        # `v1` alone, as some tools write it, names a tag and no model.
+        if "/" in text:
+            return text
+    return ""
 
 
 def _reference(text: str) -> Reference | None:
@@ -117,3 +129,47 @@ class NameIndex:
             manifests=tuple(entry.wire for entry in entries),
         )
         write_atomically(self.path, encode_index(index))
+
+
+def index_name(reference: Reference) -> Reference:
+    """The name under which a pull is kept: a pinned one leaves the tag alone, as in docker."""
+    if reference.digest is None:
+        return reference
+    return Reference(reference.registry, reference.repository, digest=reference.digest)
+
+
+def matching(entries: Iterable[Entry], reference: Reference) -> tuple[Entry, ...]:
+    """The entry of a name, or all entries of a digest in a repository."""
+    name = index_name(reference)
+    entries = tuple(entries)
+    exact = tuple(entry for entry in entries if entry.reference == name)
+    if exact or name.digest is None:
+        return exact
+    return tuple(
+        entry
+        for entry in entries
+        if entry.digest == name.digest
+        and entry.reference is not None
+        and entry.reference.registry == name.registry
+        and entry.reference.repository == name.repository
+    )
+
+
+def refuse_digest(reference: Reference) -> None:
+    """See that a name is one to be given.
+
+    Raises:
+        InvalidReferenceError: It is pinned to a digest, which nobody can choose.
+    """
+    if reference.digest is not None:
+        raise InvalidReferenceError(
+            f"{reference.familiar} names a digest, which cannot be chosen: give a tag instead."
+        )
+
+
+def not_here(reference: Reference) -> ModelNotFoundError:
+    """The error for a name that nothing here has."""
+    name = reference.familiar
+    return ModelNotFoundError(
+        f"There is no model {name!r} here: `stoker pull {name}` fetches it.", model=name
+    )

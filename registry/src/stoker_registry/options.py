@@ -44,12 +44,19 @@ class OciOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_bandwidth: str | None = None
     """A cap on what one pull or push moves, like `20 MB/s`; unset for none."""
 
+    shared: tuple[str, ...] = ()
+    """Folders with image layouts of others, in order: their models are used where they are, and
+    nothing is ever written there."""
+
     def __post_init__(self) -> None:
-        """Refuse a bandwidth that is none.
+        """Refuse a bandwidth that is none, and folders that depend on where stoker was started.
 
         Raises:
-            ValueError: It does not read like `20 MB/s`.
+            ValueError: The bandwidth does not read like `20 MB/s`, or a folder is relative.
         """
+        for folder in self.shared:
+            if not folder.startswith(("/", "~/")):
+                raise ValueError(f"`shared` names a folder {folder!r} that is not absolute")
         if self.max_bandwidth is not None:
             parse_bandwidth(self.max_bandwidth)
 
@@ -66,3 +73,11 @@ class OciOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """
         found = (item for name, item in self.hosts.items() if parse_registry(name) == registry)
         return next(found, HostOptions())
+
+
+class HfCacheOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an operator may set for models in Hugging Face's cache."""
+
+    directory: str | None = None
+    """The cache; unset for where Hugging Face's own tools have it, which `HF_HUB_CACHE` and
+    `HF_HOME` can move."""

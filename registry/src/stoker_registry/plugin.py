@@ -1,4 +1,4 @@
-"""What stoker loads: the record of the store, and the table of artifact media types."""
+"""What stoker loads: the records of the stores, and the table of artifact media types."""
 
 from __future__ import annotations
 
@@ -8,15 +8,28 @@ from importlib import metadata
 import stoker
 from stoker.backend import Availability
 from stoker.formats import FormatRule
+from stoker.reference import PATH_SCHEME
 from stoker.store import Store, StoreContext, StoreSpec
 from stoker_registry.formats import FORMAT_RULES
-from stoker_registry.options import OciOptions
+from stoker_registry.options import HfCacheOptions, OciOptions
 
 
 def _make_store(context: StoreContext) -> Store:
     from stoker_registry.store import OciStore  # noqa: PLC0415 - only a used store costs its imports
 
     return OciStore(context)
+
+
+def _make_file_store(context: StoreContext) -> Store:
+    from stoker_registry.file_store import FileStore  # noqa: PLC0415 - as above
+
+    return FileStore(context)
+
+
+def _make_hf_cache_store(context: StoreContext) -> Store:
+    from stoker_registry.hf_cache_store import HfCacheStore  # noqa: PLC0415 - as above
+
+    return HfCacheStore(context)
 
 
 def _probe() -> Availability:
@@ -31,8 +44,14 @@ def _probe() -> Availability:
 
 @stoker.hookimpl
 def stoker_register_stores() -> Iterable[StoreSpec]:
-    """The store `oci`; it takes the references that have no scheme."""
-    return (StoreSpec("oci", _make_store, probe=_probe, options_type=OciOptions),)
+    """The stores: `oci` takes the references without a scheme, the others what is on the disk."""
+    return (
+        StoreSpec("oci", _make_store, probe=_probe, options_type=OciOptions),
+        StoreSpec("file", _make_file_store, schemes=(PATH_SCHEME,)),
+        StoreSpec(
+            "hf-cache", _make_hf_cache_store, schemes=("hf-cache",), options_type=HfCacheOptions
+        ),
+    )
 
 
 @stoker.hookimpl

@@ -25,8 +25,8 @@ from stoker.wire.manifest import (
     media_type_of,
 )
 from stoker_registry.blobs import CHUNK_BYTES
-from stoker_registry.layout import ImageLayout
 from stoker_registry.leases import Lease
+from stoker_registry.local_models import LocalModels
 from stoker_registry.meter import Meter
 from stoker_registry.names import Entry
 
@@ -40,17 +40,17 @@ class Verifier:
     """One verification. Used once, by one thread."""
 
     def __init__(
-        self, layout: ImageLayout, lease: Lease, report: ReportProgress, mend: Mend | None
+        self, models: LocalModels, lease: Lease, report: ReportProgress, mend: Mend | None
     ) -> None:
         """Prepare.
 
         Args:
-            layout: What is checked.
+            models: What is checked.
             lease: Keeps what is being checked from being collected.
             report: Told of every step.
             mend: Mends what is damaged; None to leave it.
         """
-        self._layout = layout
+        self._models = models
         self._lease = lease
         self._report = report
         self._mend = mend
@@ -73,7 +73,7 @@ class Verifier:
         for descriptor, users in tuple(self._wanted.values()):
             self._check(descriptor, users)
         if others:
-            for digest in tuple(self._layout.blobs.digests()):
+            for digest in tuple(self._models.blobs.digests()):
                 if digest not in self._wanted:
                     self._check_unnamed(digest)
         return Verification(self._checked, self._checked_bytes, tuple(self._damages))
@@ -90,7 +90,7 @@ class Verifier:
             for child, is_manifest in self._children(descriptor.digest):
                 if is_manifest:
                     # Other tools may keep an index of which only one part is here.
-                    if self._layout.blobs.path(child.digest).exists():
+                    if self._models.blobs.path(child.digest).exists():
                         self._visit(child, entry)
                 else:
                     self._want(child, entry)
@@ -114,13 +114,12 @@ class Verifier:
         return is_new
 
     def _children(self, digest: Digest) -> Iterator[tuple[Descriptor, bool]]:
-        data = self._layout.blobs.read(digest, limit_bytes=MAX_MANIFEST_BYTES)
+        data = self._models.blobs.read(digest, limit_bytes=MAX_MANIFEST_BYTES)
         if media_type_of(data) in INDEX_TYPES:
             for wire in decode_index(data).manifests or ():
                 yield wire.to_domain(), True
             return
-        manifest = decode_manifest(data)
-        for descriptor in (manifest.config, *manifest.layers):
+        for descriptor in decode_manifest(data).blobs:
             yield descriptor, False
 
     def _check(self, descriptor: Descriptor, users: Sequence[Entry]) -> None:
@@ -133,7 +132,7 @@ class Verifier:
             self._sound.add(digest)
             return
         # Somebody may have removed the model since we looked.
-        present = [entry for entry in self._layout.names.entries() if entry in users]
+        present = [entry for entry in self._models.names.entries() if entry in users]
         if not present:
             return
         damage = Damage(digest, item, problem, _models(users))
@@ -145,7 +144,7 @@ class Verifier:
 
     def _check_unnamed(self, digest: Digest) -> None:
         problem = self._problem(digest, None, digest.short)
-        if problem is None or not self._layout.blobs.path(digest).exists():
+        if problem is None or not self._models.blobs.path(digest).exists():
             return
         damage = Damage(digest, digest.short, problem, ())
         if self._mend is not None:
@@ -155,7 +154,7 @@ class Verifier:
     def _problem(self, digest: Digest, size_bytes: int | None, item: str) -> str | None:
         """What is wrong with a blob, as the end of a sentence."""
         try:
-            with self._layout.blobs.path(digest).open("rb") as file:
+            with self._models.blobs.path(digest).open("rb") as file:
                 found_bytes = file.seek(0, 2)
                 if size_bytes is not None and found_bytes != size_bytes:
                     return f"has {found_bytes} bytes instead of {size_bytes}"

@@ -28,6 +28,7 @@ from stoker.reference import Reference
 from stoker.store import Progress, ReportProgress
 from stoker.testing import StoreContract
 from stoker.upkeep import Pruning
+from stoker.wire.manifest import encode_manifest
 
 FACTS = ModelFacts(format="gguf", architecture="llama", parameters="1M", context_length=32)
 
@@ -148,12 +149,13 @@ def test_a_model_stays_while_a_name_means_it(store: ShelfStore) -> None:
     artifact = store.pull(reference("tiny@1"), ignore)
     first = store.remove(reference())
     bundle = store.open(artifact)
+    manifest_bytes = len(encode_manifest(artifact.manifest))
     second = store.remove(reference("tiny@1"))
 
     assert ((), 0) == (first.deleted, first.freed_bytes)
     assert bundle.weights
     assert (artifact.digest,) == second.deleted
-    assert artifact.manifest.size_bytes == second.freed_bytes
+    assert artifact.manifest.size_bytes + manifest_bytes == second.freed_bytes
     assert not bundle.weights[0].exists()
 
 
@@ -283,6 +285,38 @@ def test_damage_is_found_and_mended(store: ShelfStore, how: Callable[[Path], Non
     ]
     assert store.verify(None, ignore, repair=True).is_clean
     assert b"GGUF" == path.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "config.json"])
+def test_a_changed_manifest_is_a_damage(store: ShelfStore, directory: Path, name: str) -> None:
+    """A check of everything goes on past it, names all its models, and a repair fetches it anew."""
+    artifact = store.pull(reference(), ignore)
+    store.pull(reference("tiny@1"), ignore)
+    (path,) = directory.glob(f"models/*/{name}")
+    spoil(path)
+
+    found = store.verify(None, ignore, repair=False)
+
+    assert [(artifact.digest, {reference(), reference("tiny@1")})] == [
+        (item.digest, set(item.models)) for item in found.damages
+    ]
+    assert [] == store.list()
+    assert (0, 0) == (
+        store.prune(min_age_s=0, dry_run=False).freed_bytes,
+        store.verify(None, ignore, repair=True).checked_bytes,
+    )
+    assert store.verify(None, ignore, repair=False).is_clean
+    assert artifact == attrs.evolve(store.resolve(reference()), created_s=artifact.created_s)
+
+
+def test_a_damaged_model_can_be_removed(store: ShelfStore, directory: Path) -> None:
+    """What cannot be read need not be read to go."""
+    artifact = store.pull(reference(), ignore)
+    (path,) = directory.glob("models/*/manifest.json")
+    spoil(path)
+
+    assert (artifact.digest,) == store.remove(reference()).deleted
+    assert [] == list((directory / "models").iterdir())
 
 
 def test_what_cannot_be_fetched_again_stays(directory: Path) -> None:

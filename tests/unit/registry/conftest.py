@@ -132,13 +132,13 @@ MakeStore = Callable[..., OciStore]
 def make_store(tmp_path: Path) -> MakeStore:
     """Makes stores on folders below the test's own, by name."""
 
-    def make(name: str = "store", **options: Any) -> OciStore:
+    def make(name: str = "store", *, backoff: Backoff = QUICK, **options: Any) -> OciStore:
         context = StoreContext(
             tmp_path / name,
             OciOptions(**{"timeout_s": 5.0, **options}),
             FormatTable.of(FORMAT_RULES),
         )
-        return OciStore(context, backoff=QUICK)
+        return OciStore(context, backoff=backoff)
 
     return make
 

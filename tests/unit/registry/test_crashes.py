@@ -75,7 +75,7 @@ def check(store: OciStore) -> None:
         store.open(artifact)
     store.prune(min_age_s=0, dry_run=False)
     assert () == store.verify(None, ignore, repair=False).damages
-    assert [] == list((store._directory / "leases").iterdir())
+    assert [] == list((store._layout.directory / "leases").iterdir())
 
 
 @pytest.mark.parametrize("action", ["package", "pull", "tag", "remove", "prune"])
@@ -99,7 +99,7 @@ def test_a_kill_at_every_change(
             for data in (b"one", b"two", b"three"):
                 store._layout.blobs.path(Digest.of(data)).write_bytes(data)
         argument = {"package": str(gguf), "pull": str(registry.reference())}.get(action, "-")
-        is_cut = run_until(store._directory, action, point, argument)
+        is_cut = run_until(store._layout.directory, action, point, argument)
         check(make_store(f"{action}-{point}"))
         # Some points are left out, always the same ones, to keep the test short.
         point += random.Random(point).randint(0, 2)

@@ -404,7 +404,7 @@ def test_what_skopeo_wrote_is_imported(
     filled: OciStore, store: OciStore, tmp_path: Path, kind: str
 ) -> None:
     """A layout that another tool wrote, with a tag for a name, needs one."""
-    source = f"oci:{filled._directory}:{NAME}"
+    source = f"oci:{filled._layout.directory}:{NAME}"
     skopeo("copy", source, f"{kind}:{tmp_path}/theirs:v1")
 
     with pytest.raises(InvalidInputError, match="--as NAME"):

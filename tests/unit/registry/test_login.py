@@ -249,6 +249,4 @@ def test_hosts_without_the_proxy(
 
 def _impatient(make_store: MakeStore, **options: Any) -> OciStore:
     """A store that gives up at once."""
-    store = make_store("impatient", **options)
-    store._backoff = Backoff(attempts=1)
-    return store
+    return make_store("impatient", backoff=Backoff(attempts=1), **options)

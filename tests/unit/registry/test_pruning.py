@@ -66,11 +66,11 @@ def test_litter_goes(littered: OciStore) -> None:
 
 def test_a_dry_run_deletes_nothing(littered: OciStore) -> None:
     """It tells what would go, to the byte."""
-    before = files(littered._directory)
+    before = files(littered._layout.directory)
 
     told = littered.prune(min_age_s=HOUR_S, dry_run=True)
 
-    assert before == files(littered._directory)
+    assert before == files(littered._layout.directory)
     assert told == littered.prune(min_age_s=HOUR_S, dry_run=False)
 
 
@@ -123,9 +123,9 @@ def test_nothing_goes_when_a_manifest_is_damaged(littered: OciStore) -> None:
     path = littered._layout.blobs.path(littered.resolve(NAME).digest)
     path.chmod(0o644)
     path.write_bytes(b"{}")
-    before = files(littered._directory)
+    before = files(littered._layout.directory)
 
     with pytest.raises(InvalidArtifactError, match="stoker verify --repair"):
         littered.prune(min_age_s=0, dry_run=False)
 
-    assert before == files(littered._directory)
+    assert before == files(littered._layout.directory)

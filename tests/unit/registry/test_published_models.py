@@ -139,7 +139,7 @@ def test_what_cannot_run_is_pulled_and_says_why(
     artifact = store.pull(registry.reference(), ignore)
 
     with pytest.raises(UnknownFormatError, match=reason):
-        decide(store._formats.layers(artifact), {}).require()
+        decide(store._chain.own.formats.layers(artifact), {}).require()
 
 
 def test_a_docker_model_of_files(store: OciStore, registry: FakeRegistry) -> None:

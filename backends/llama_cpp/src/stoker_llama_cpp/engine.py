@@ -218,7 +218,6 @@ class LlamaCppEngine(Engine):
             (None, 0) if sequence.generated else (len(sequence.job.prompt), sequence.untold_cached)
         )
         tokens: list[SampledToken] = []
-        sampled = 0
         finish: FinishReason | None = None
         error: StokerError | None = None
         accepted = sequence.jumped = 0
@@ -227,16 +226,16 @@ class LlamaCppEngine(Engine):
                 at = row + accepted
                 token = self._chosen(sequence, logits[at], best[at] if best else 0)
                 finish = self._advance(sequence, token, logits[at], tokens)
-                sampled += 1
                 if finish or accepted == len(draft) or token != draft[accepted]:
                     break
                 accepted += 1
+            if sequence.speculation is not None:
+                # Before the jump: guesses stand against what was sampled.
+                sequence.speculation.observe(array("i", [token.id for token in tokens]))
             if finish is None:
                 finish = self._jump(sequence, tokens)
         except StokerError as exc:
             error = exc
-        if sequence.speculation is not None:
-            sequence.speculation.observe(array("i", [token.id for token in tokens[:sampled]]))
         if draft:
             self._scheduler.verified(chunk, accepted)
         preemptions, sequence.preemptions = sequence.preemptions, 0

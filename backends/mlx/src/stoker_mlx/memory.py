@@ -6,6 +6,7 @@ import gc
 
 import mlx.core as mx
 
+from stoker.memory.release import give_back
 from stoker_mlx.footprint import POOL_BYTES
 
 
@@ -37,3 +38,4 @@ class Memory:
         mx.clear_cache()
         if self._wired is not None:
             mx.set_wired_limit(self._wired)
+        give_back()

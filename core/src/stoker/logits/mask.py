@@ -6,11 +6,11 @@ import numpy as np
 import numpy.typing as npt
 
 from stoker.errors import InvalidRequestError
+from stoker.logits.peaks import Logits
 
 # Below this part of the vocabulary it is quicker to pick the allowed logits than to copy all.
 _FEW = 1 / 16
 
-Logits = npt.NDArray[np.float32]
 Tokens = npt.NDArray[np.intp]
 
 

@@ -12,8 +12,9 @@ import numpy as np
 
 from stoker.errors import InvalidRequestError, UnavailableError
 from stoker.logits.mask import Mask
+from stoker.logits.peaks import Logits
 from stoker.logits.penalties import Penalties
-from stoker.logits.truncation import Logits, Truncation
+from stoker.logits.truncation import Truncation
 from stoker.sampling import SamplingParams
 
 BANNING_BIAS = -100.0

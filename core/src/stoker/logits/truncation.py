@@ -13,20 +13,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from stoker.logits.peaks import Indices, Logits, Peaks
 from stoker.sampling import SamplingParams
 
-# How far below the best logit to look for the k best tokens at first, and at most: farther away
-# no temperature leaves a token any probability.
-_FIRST_GAP = 4.0
-_LEAST_GAP = 0.001
-_FARTHEST = 1e6
-# What is looked at may be more than k tokens, but not so many more that sorting them shows.
-_MANY = 64
 # The mass of a whole vocabulary is summed up in pieces, so that one of them can be drawn first.
 _PIECE = 512
 
-Logits = npt.NDArray[np.float32]
-Indices = npt.NDArray[np.intp]
 Weights = npt.NDArray[np.floating[Any]]
 
 
@@ -44,7 +36,6 @@ class Truncation:
         self._top_k = params.top_k or 0
         self._top_p = 1.0 if params.top_p is None else params.top_p
         self._min_p = params.min_p or 0.0
-        self._gap = _FIRST_GAP
 
     def draw(self, logits: Logits, best: np.float32, uniform: float) -> int:
         """Draw a token.
@@ -76,33 +67,15 @@ class Truncation:
 
     def _best(self, logits: Logits, best: np.float32) -> tuple[Indices, Weights]:
         """Top-k, and then the others, with the weights of what is kept."""
-        places = self._above(logits, best)
+        row = Peaks(logits)
+        floor = row.floor_of(self._top_k)
+        places = row.above(floor) if floor > -np.inf else (logits > -np.inf).nonzero()[0]
         below = best - logits[places]
         # Stable, so that of equal tokens the first ones are kept.
         order = below.argsort(kind="stable")[: self._top_k]
         below = below[order]
-        self._gap = max(float(below[-1]), _LEAST_GAP)
         weights = np.exp(below / -self._temperature, dtype=np.float64)
         return self._cut(places[order], weights, float(weights.sum()))
-
-    def _above(self, logits: Logits, best: np.float32) -> Indices:
-        """Places of at least k best tokens, in order, and few more.
-
-        The search begins where it ended for the token before, with some space.
-        """
-        gap = self._gap * 1.25
-        (places,) = (logits >= best - np.float32(gap)).nonzero()
-        while len(places) < self._top_k:
-            if gap > _FARTHEST:
-                return (logits > -np.inf).nonzero()[0]
-            gap *= 4
-            (places,) = (logits >= best - np.float32(gap)).nonzero()
-        spare = len(places) - self._top_k
-        if spare > _MANY:
-            values = logits[places]
-            # Equal ones stay in, whichever side of the border they are on.
-            places = places[values >= np.partition(values, spare)[spare]]
-        return places
 
     def _nucleus(self, logits: Logits, best: np.float32) -> tuple[Indices, Weights]:
         """Top-p of the whole vocabulary, and min-p."""

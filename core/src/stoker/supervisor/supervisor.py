@@ -13,6 +13,7 @@ from stoker.errors import ConfigError, StokerError, UnavailableError
 from stoker.host import Host
 from stoker.keys import ApiKey, KeyRing
 from stoker.supervisor.engine_log import EngineLogs
+from stoker.supervisor.intake import StoreIntake
 from stoker.supervisor.model_uses import ModelUses
 from stoker.supervisor.request_log import log_record
 from stoker.supervisor.residency import Residency
@@ -64,6 +65,7 @@ async def supervise(application: Application) -> AsyncGenerator[Host, None]:
             inference=ResidentInference(application, residency, telemetry),
             status=ResidentStatus(application, residency, logs),
             telemetry=telemetry,
+            intake=StoreIntake(application),
         )
     finally:
         preloading.cancel()

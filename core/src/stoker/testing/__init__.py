@@ -18,6 +18,7 @@ import pytest
 # Has to come before the modules are imported: it gives their asserts pytest's explanations.
 pytest.register_assert_rewrite(
     "stoker.testing.engine",
+    "stoker.testing.estimate",
     "stoker.testing.events",
     "stoker.testing.pipeline",
     "stoker.testing.pooling",
@@ -27,6 +28,7 @@ pytest.register_assert_rewrite(
 )
 
 from stoker.testing.engine import EngineContract  # noqa: E402
+from stoker.testing.estimate import EstimateContract  # noqa: E402
 from stoker.testing.events import check_events, check_pooling_events  # noqa: E402
 from stoker.testing.host import ScriptedHost  # noqa: E402
 from stoker.testing.pooling import PoolingContract  # noqa: E402
@@ -37,6 +39,7 @@ from stoker.testing.transport import Answer, TransportContract  # noqa: E402
 __all__ = [
     "Answer",
     "EngineContract",
+    "EstimateContract",
     "PoolingContract",
     "ScriptedHost",
     "StoreContract",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import attrs
 import pytest
@@ -12,8 +12,8 @@ from stoker.errors import InvalidRequestError, StokerError
 from stoker.events import Finished, FinishReason
 from stoker.request import GenerateRequest, TextPrompt
 from stoker.sampling import DEFAULT_SAMPLING, SamplingParams
-from stoker.testing.contract import Contract, missing_fixture
 from stoker.testing.events import check_events
+from stoker.testing.loaded import LoadedContract
 from stoker.testing.pipeline import answer
 
 MAX_STEPS = 2000
@@ -83,7 +83,7 @@ class Places(TokenConstraint):
         return self._complete and len(self.accepted) == len(self._places)
 
 
-class EngineContract(Contract):
+class EngineContract(LoadedContract[Engine]):
     """What every `Engine` must do. Override `load`."""
 
     text = "The quick brown fox jumps over the lazy dog."
@@ -92,18 +92,6 @@ class EngineContract(Contract):
     """Unset it when the engine cannot tell probabilities and refuses to be asked."""
     supports_constraints = True
     """Unset it when the engine cannot apply masks and has no `vocabulary`."""
-
-    @pytest.fixture
-    def load(self) -> Callable[[], Engine]:
-        """A function that loads a fresh engine. Override this."""
-        missing_fixture(self, "load", "return a function that loads a fresh engine")
-
-    @pytest.fixture
-    def engine(self, load: Callable[[], Engine]) -> Iterator[Engine]:
-        """A loaded engine, closed after the test."""
-        engine = load()
-        yield engine
-        engine.close()
 
     def job(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import attrs
 import pytest
@@ -12,16 +12,16 @@ from stoker.engine import Engine, Mode, PoolingJob, SequenceJob, SequenceOutput
 from stoker.errors import InvalidRequestError
 from stoker.request import EmbedRequest, RerankRequest, TextPrompt
 from stoker.sampling import DEFAULT_SAMPLING
-from stoker.testing.contract import Contract, missing_fixture
 from stoker.testing.engine import run
 from stoker.testing.events import check_pooling_events
+from stoker.testing.loaded import LoadedContract
 from stoker.testing.pipeline import answer
 
 TOLERANCE = 0.01
 """How far a number may be off when other texts are computed beside, relative to the largest."""
 
 
-class PoolingContract(Contract):
+class PoolingContract(LoadedContract[Engine]):
     """What every `Engine` with `Mode.EMBED` or `Mode.RERANK` must do. Override `load`.
 
     One that generates as well has `EngineContract` besides.
@@ -29,18 +29,6 @@ class PoolingContract(Contract):
 
     texts: Sequence[str] = ("the quick brown fox", "jumps", "over the lazy dog and runs away")
     """Texts of different lengths, none of which the model takes for another one."""
-
-    @pytest.fixture
-    def load(self) -> Callable[[], Engine]:
-        """A function that loads a fresh engine. Override this."""
-        missing_fixture(self, "load", "return a function that loads a fresh engine")
-
-    @pytest.fixture
-    def engine(self, load: Callable[[], Engine]) -> Iterator[Engine]:
-        """A loaded engine, closed after the test."""
-        engine = load()
-        yield engine
-        engine.close()
 
     def mode(self, engine: Engine) -> Mode:
         """The mode to test: ranking only where there are no embeddings."""

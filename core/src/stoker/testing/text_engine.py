@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import islice
 
 import attrs
@@ -13,37 +13,25 @@ from stoker.errors import InvalidRequestError
 from stoker.events import Finished
 from stoker.messages import Author, Message, TextPart
 from stoker.request import ChatPrompt, Constraint, ConstraintKind, GenerateRequest
-from stoker.testing.contract import Contract, missing_fixture
 from stoker.testing.events import check_events
+from stoker.testing.loaded import LoadedContract
 from stoker.testing.pipeline import answer
 
 MAX_PIECES = 1000
 """How far an answer is read before the tests call it endless."""
 
 
-class TextEngineContract(Contract):
+class TextEngineContract(LoadedContract[TextEngine]):
     """What every `TextEngine` must do. Override `load`, and `request` where it does not fit."""
 
     supports_constraints = False
     """Set it when the engine can prescribe the form of an answer."""
 
     @pytest.fixture
-    def load(self) -> Callable[[], TextEngine]:
-        """A function that loads a fresh engine. Override this."""
-        missing_fixture(self, "load", "return a function that loads a fresh engine")
-
-    @pytest.fixture
     def request_to_answer(self) -> GenerateRequest:
         """A request that the engine answers with two pieces or more."""
         hello = Message(Author.USER, (TextPart("Say hello to all of us, please."),))
         return GenerateRequest(model="test", prompt=ChatPrompt((hello,)))
-
-    @pytest.fixture
-    def engine(self, load: Callable[[], TextEngine]) -> Iterator[TextEngine]:
-        """A loaded engine, closed after the test."""
-        engine = load()
-        yield engine
-        engine.close()
 
     def test_info_has_a_context_and_no_vocabulary(self, engine: TextEngine) -> None:
         """`info` tells how long a sequence may be, and that there are no tokens."""

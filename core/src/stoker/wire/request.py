@@ -138,7 +138,24 @@ class TokenPromptWire(_Wire, frozen=True, tag="tokens"):
     tokens: tuple[int, ...]
 
 
-PromptWire = ChatPromptWire | TextPromptWire | TokenPromptWire
+InputWire = TextPromptWire | TokenPromptWire
+PromptWire = ChatPromptWire | InputWire
+
+
+def _input_to_wire(item: request.TextPrompt | request.TokenPrompt) -> InputWire:
+    match item:
+        case request.TextPrompt(text):
+            return TextPromptWire(text)
+        case request.TokenPrompt(tokens):
+            return TokenPromptWire(tokens)
+
+
+def _input_to_domain(wire: InputWire) -> request.TextPrompt | request.TokenPrompt:
+    match wire:
+        case TextPromptWire():
+            return request.TextPrompt(wire.text)
+        case TokenPromptWire():
+            return request.TokenPrompt(wire.tokens)
 
 
 def _prompt_to_wire(prompt: request.Prompt) -> PromptWire:
@@ -156,10 +173,8 @@ def _prompt_to_wire(prompt: request.Prompt) -> PromptWire:
                 add_generation_prompt=prompt.add_generation_prompt,
                 template_arguments=dict(prompt.template_arguments),
             )
-        case request.TextPrompt(text):
-            return TextPromptWire(text)
-        case request.TokenPrompt(tokens):
-            return TokenPromptWire(tokens)
+        case request.TextPrompt() | request.TokenPrompt():
+            return _input_to_wire(prompt)
 
 
 def _prompt_to_domain(wire: PromptWire) -> request.Prompt:
@@ -176,10 +191,8 @@ def _prompt_to_domain(wire: PromptWire) -> request.Prompt:
                 add_generation_prompt=wire.add_generation_prompt,
                 template_arguments=wire.template_arguments,
             )
-        case TextPromptWire():
-            return request.TextPrompt(wire.text)
-        case TokenPromptWire():
-            return request.TokenPrompt(wire.tokens)
+        case TextPromptWire() | TokenPromptWire():
+            return _input_to_domain(wire)
 
 
 class SamplingWire(_Wire, frozen=True):
@@ -269,7 +282,7 @@ class EmbedRequestWire(_Wire, frozen=True, tag="embed"):
     """See `stoker.request.EmbedRequest`."""
 
     model: str
-    input: tuple[TextPromptWire | TokenPromptWire, ...]
+    input: tuple[InputWire, ...]
     dimensions: int | None = None
     normalize: bool = True
     backend: str | None = None
@@ -281,12 +294,7 @@ class EmbedRequestWire(_Wire, frozen=True, tag="embed"):
         """Convert for sending."""
         return cls(
             model=item.model,
-            input=tuple(
-                TextPromptWire(prompt.text)
-                if isinstance(prompt, request.TextPrompt)
-                else TokenPromptWire(prompt.tokens)
-                for prompt in item.input
-            ),
+            input=tuple(map(_input_to_wire, item.input)),
             dimensions=item.dimensions,
             normalize=item.normalize,
             backend=item.backend,
@@ -302,12 +310,7 @@ class EmbedRequestWire(_Wire, frozen=True, tag="embed"):
         """
         return EmbedRequest(
             model=self.model,
-            input=tuple(
-                request.TextPrompt(prompt.text)
-                if isinstance(prompt, TextPromptWire)
-                else request.TokenPrompt(prompt.tokens)
-                for prompt in self.input
-            ),
+            input=tuple(map(_input_to_domain, self.input)),
             dimensions=self.dimensions,
             normalize=self.normalize,
             backend=self.backend,
