@@ -102,8 +102,12 @@ def _floats(weights: dict[str, Any], bits: dict[str, int]) -> dict[str, Any]:
     """The same weights without blocks."""
     whole = {name: value for name, value in weights.items() if name.rpartition(".")[0] not in bits}
     for module, count in bits.items():
-        parts = [weights[f"{module}.{kind}"] for kind in ("weight", "scales", "biases")]
-        whole[f"{module}.weight"] = mx.dequantize(*parts, group_size=_GROUP, bits=count)
+        blocks, scales, biases = (
+            weights[f"{module}.{kind}"] for kind in ("weight", "scales", "biases")
+        )
+        whole[f"{module}.weight"] = mx.dequantize(
+            blocks, scales, biases, group_size=_GROUP, bits=count
+        )
     return whole
 
 
