@@ -35,7 +35,7 @@ class PrefixTree:
     """A radix tree over tokens, whose nodes are runs of cells.
 
     Each slot has a row of tokens: the path from the root to the run in which the row ends. Rows
-    that were started from one another share runs, as their cells are shared in llama.cpp. So the
+    that were started from one another share runs, as an engine may share their cells. So the
     tree tells the longest row that a prompt begins with, and how many cells there really are.
 
     Attributes:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stoker_llama_cpp.logprobs import with_logprobs
+from stoker.logits.logprobs import with_logprobs
 
 
 @given(

@@ -7,7 +7,7 @@ import numpy.typing as npt
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stoker_llama_cpp.peaks import _PIECE, Peaks
+from stoker.logits.peaks import _PIECE, Peaks
 
 SIZES = (1, 7, _PIECE - 1, _PIECE, _PIECE + 1, 3 * _PIECE, 9 * _PIECE + 5)
 

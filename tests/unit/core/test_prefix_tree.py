@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from stoker_llama_cpp.prefix_tree import ROOT_SLOT, PrefixTree, common_length
+from stoker.prefix_tree import ROOT_SLOT, PrefixTree, common_length
 
 tokens = st.lists(st.integers(0, 1), max_size=6)
 

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stoker.errors import InvalidRequestError, UnavailableError
+from stoker.logits.mask import Mask
+from stoker.logits.sampler import Sampler, banned_tokens, check, takes_best
 from stoker.sampling import DEFAULT_SAMPLING, SamplingParams
-from stoker_llama_cpp.mask import Mask
-from stoker_llama_cpp.sampler import Sampler, banned_tokens, check, takes_best
 
 DRAWS = 8000
 LOGITS = np.array([2.0, 1.5, -0.5, 1.0, 0.0, 3.0, -4.0, 2.5, 0.5, -1.0], dtype=np.float32)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stoker.errors import InvalidRequestError
-from stoker_llama_cpp.mask import Mask
+from stoker.logits.mask import Mask
 
 SIZE = 77
 TOKENS = st.sets(st.integers(0, SIZE - 1))

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stoker.errors import InvalidRequestError
-from stoker_llama_cpp.peaks import Logits
+from stoker.logits.peaks import Logits
 
 # Below this part of the vocabulary it is quicker to pick the allowed logits than to copy all.
 _FEW = 1 / 16

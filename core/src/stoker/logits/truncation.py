@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from stoker.logits.peaks import Indices, Logits, Peaks
 from stoker.sampling import SamplingParams
-from stoker_llama_cpp.peaks import Indices, Logits, Peaks
 
 # The mass of a whole vocabulary is summed up in pieces, so that one of them can be drawn first.
 _PIECE = 512

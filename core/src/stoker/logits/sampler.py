@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from stoker.errors import InvalidRequestError, UnavailableError
+from stoker.logits.mask import Mask
+from stoker.logits.peaks import Logits
+from stoker.logits.penalties import Penalties
+from stoker.logits.truncation import Truncation
 from stoker.sampling import SamplingParams
-from stoker_llama_cpp.mask import Mask
-from stoker_llama_cpp.peaks import Logits
-from stoker_llama_cpp.penalties import Penalties
-from stoker_llama_cpp.truncation import Truncation
 
 BANNING_BIAS = -100.0
 """A logit bias of this or less bans its token."""
@@ -70,8 +70,8 @@ def takes_best(params: SamplingParams) -> bool:
 class Sampler:
     """One sequence's sampler: its random state, and the tokens that penalties look at.
 
-    llama.cpp's own samplers copy and sort the whole vocabulary, which for a large one takes a good
-    part of the time of computing a token.
+    Samplers of engines' libraries copy and sort the whole vocabulary, which for a large one takes a
+    good part of the time of computing a token.
     """
 
     def __init__(self, params: SamplingParams, *, prompt: Iterable[int] = ()) -> None:
