@@ -15,20 +15,11 @@ import msgspec
 from stoker.artifact import ModelFacts
 from stoker.digest import Digest
 from stoker.errors import InvalidDigestError
+from stoker.wire.facts import FactsWire
 from stoker.wire.malformed import MALFORMED
 from stoker_registry.disk import write_atomically
 
 _SUFFIX = ".json"
-
-
-class _Facts(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    format: str | None = None
-    architecture: str | None = None
-    parameters: str | None = None
-    quantization: str | None = None
-    context_length: int | None = None
-    has_chat_template: bool | None = None
-    license: str | None = None
 
 
 @attrs.frozen
@@ -47,10 +38,9 @@ class FactsCache:
         path = self._path(digest)
         # A file that cannot be read, or is of another version, is written again.
         with contextlib.suppress(OSError, *MALFORMED):
-            known = msgspec.json.decode(path.read_bytes(), type=_Facts)
-            return ModelFacts(**msgspec.structs.asdict(known))
+            return msgspec.json.decode(path.read_bytes(), type=FactsWire).to_domain()
         facts = read()
-        data = msgspec.json.encode(_Facts(**attrs.asdict(facts)))
+        data = msgspec.json.encode(FactsWire.from_domain(facts))
         # The store may be a read-only one.
         with contextlib.suppress(OSError):
             write_atomically(path, data)

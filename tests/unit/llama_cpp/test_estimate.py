@@ -15,7 +15,7 @@ from stoker.errors import InvalidArtifactError
 from stoker.estimate import DeviceNeed
 from stoker.media_types import GGUF, Role
 from stoker.reference import Reference
-from stoker_llama_cpp import cache_tiers, context, estimate
+from stoker_llama_cpp import estimate
 from stoker_llama_cpp.options import LlamaCppOptions
 
 MIB = 1024 * 1024
@@ -243,16 +243,6 @@ def test_a_broken_file_is_refused(tmp_path: Path) -> None:
         estimate.estimate(_bundle(path), LlamaCppOptions())
     with pytest.raises(InvalidArtifactError, match="no weights"):
         estimate.estimate(_bundle(), LlamaCppOptions())
-
-
-def test_the_numbers_of_the_context_are_the_same() -> None:
-    """The estimate cannot import the module that has them, because that imports the engine."""
-    assert (context._CELLS_MULTIPLE, context.KEPT_SLOTS, context.DRAFT_ROWS) == (
-        estimate.CELLS_MULTIPLE,
-        estimate.KEPT_SLOTS,
-        estimate.DRAFT_ROWS,
-    )
-    assert cache_tiers._LEAST_RAM_BYTES == estimate.LEAST_RAM_BYTES
 
 
 @pytest.mark.model

@@ -8,6 +8,7 @@ from stoker_llama_cpp.pace import (
     FIRST_READ_TOKENS,
     LEAST_READ_TOKENS,
     LEAST_TOKENS,
+    LONGEST_FEW_S,
     LONGEST_READ_S,
     SLOWER,
     Pace,
@@ -73,17 +74,73 @@ def test_disturbed_steps_tell_little() -> None:
     assert pace.token_s < 0.013
 
 
-def test_reads_alone_take_a_bounded_time() -> None:
+@pytest.mark.parametrize(
+    ("token_s", "expected"),
+    [
+        # Fewer than 64 tokens take longer each: only a step that is much too long has them.
+        (LONGEST_FEW_S / FIRST_READ_TOKENS, [64, 64, 64, 64, 64, 64]),
+        (LONGEST_FEW_S / 20, [64, 32, 16, 16, 16, 16]),
+        (LONGEST_READ_S / 100, [64, 64, 64, 64, 64, 64]),
+        (LONGEST_READ_S / 256, [64, 128, 128, 128, 128, 128]),
+    ],
+)
+def test_reads_alone_take_a_bounded_time(token_s: float, expected: list[int]) -> None:
     """Reads are made shorter until one takes less than the limit, and then keep their size."""
     pace = Pace()
     sizes = []
     for _ in range(6):
         sizes.append(pace.alone())
-        pace.observe(0, sizes[-1], sizes[-1] * LONGEST_READ_S / 20)
+        pace.observe(0, sizes[-1], sizes[-1] * token_s)
 
-    assert [64, 32, 16, 16, 16, 16] == sizes
+    assert expected == sizes
     assert FIRST_READ_TOKENS == sizes[0]
-    assert LEAST_READ_TOKENS == sizes[-1]
+    assert LEAST_READ_TOKENS <= sizes[-1]
+
+
+def test_long_reads_become_shorter_again() -> None:
+    """A machine that was quick, and is busy now, reads no more at once than it should."""
+    pace = Pace()
+    for _ in range(4):
+        pace.observe(0, pace.alone(), 0.001)
+    sizes = []
+    for _ in range(6):
+        sizes.append(pace.alone())
+        pace.observe(0, sizes[-1], sizes[-1] * LONGEST_READ_S / 100)
+
+    assert [1024, 512, 256, 128, 64, 64] == sizes
+
+
+def test_reading_that_becomes_dearer_has_fewer_tokens() -> None:
+    """Far into a prompt a token takes longer: what was measured beside answers says how long."""
+    pace = learned(processor)
+    pieces = []
+    for times in (1.0, 4.0, 1.0):
+        for _ in range(40):
+            reads = pace.beside(4)
+            pace.observe(4, reads, processor(4) + reads * times * 0.002)
+        pieces.append(pace.beside(4))
+
+    assert [6, 1, 6] == pieces
+
+
+def test_reading_leaves_the_price_alone() -> None:
+    """That a prompt is dear to read says nothing of a guess, which looks at few tokens."""
+    pace = learned(processor)
+    price, token_s = pace.price, pace.token_s
+    for _ in range(40):
+        pace.observe(4, 4, 1.0)
+
+    assert (price, token_s) == (pace.price, pace.token_s)
+
+
+def test_guesses_lengthen_steps_by_the_same_limit() -> None:
+    """The others wait for a guess no longer than for a prompt, and for both together neither."""
+    pace = learned(processor)
+    guesses = pace.guesses(4, 0)
+
+    assert pytest.approx(1 + SLOWER, rel=0.15) == processor(4 + guesses) / processor(4)
+    assert 0 == pace.guesses(4, pace.beside(4))
+    assert guesses - 2 == pace.guesses(4, 2)
 
 
 def test_reads_alone_grow_with_the_machine() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
+import statistics
 import tempfile
 from array import array
 from collections.abc import Callable, Iterator
@@ -16,7 +18,8 @@ from hypothesis import strategies as st
 
 from stoker.engine import SequenceJob
 from stoker.sampling import DEFAULT_SAMPLING
-from stoker_llama_cpp.kv_cache import KVCache
+from stoker_llama_cpp.kv_cache import HOLES_TOKENS, KVCache
+from stoker_llama_cpp.pace import Pace
 from stoker_llama_cpp.prefix_files import _HEAD_BYTES, PrefixFiles
 from stoker_llama_cpp.saved_prefixes import SavedPrefixes
 from stoker_llama_cpp.scheduler import HEADROOM_TOKENS, Chunk, Scheduler
@@ -183,6 +186,42 @@ def test_the_pace_limits_prompts_beside_answers() -> None:
     made.add(sequence(1, 1000))
 
     assert {0: 1, 1: 20} == shares(made.plan(FixedPace(beside=20)))
+
+
+def test_a_long_prompt_beside_answers() -> None:
+    """Steps become hardly ever twice as long, and the prompt has a good part of their time."""
+    made = Machine(cells=20_000, max_sequences=5, batch_size=512)
+    pace = Pace()
+    made.add(*(sequence(order, 10, 5000) for order in range(4)))
+    long = sequence(4, 3000)
+
+    def step() -> tuple[float, float]:
+        """What a step took on a make-believe processor, and what it had taken without a prompt."""
+        plan = made.scheduler.plan(pace)
+        # A token looks at all that are before it.
+        taken_s = [chunk.count * (0.003 + 3e-6 * chunk.sequence.in_memory) for chunk in plan]
+        reading = [not chunk.sequence.answers for chunk in plan]
+        answers = sum(chunk.count for chunk in plan if chunk.sequence.answers)
+        reads = sum(chunk.count for chunk in plan) - answers
+        duration_s = 0.005 + sum(taken_s)
+        pace.observe(answers, reads, duration_s)
+        complete = [chunk.sequence for chunk in plan if chunk.completes]
+        made.scheduler.computed(plan)
+        for item in complete:
+            item.tokens.append(0)
+        return duration_s, duration_s - sum(itertools.compress(taken_s, reading))
+
+    for _ in range(50):
+        step()
+    made.add(long)
+    steps = []
+    while not long.generated:
+        steps.append(step())
+    ratios = [taken_s / plain_s for taken_s, plain_s in steps]
+    reading_s = sum(taken_s - plain_s for taken_s, plain_s in steps)
+
+    assert statistics.quantiles(ratios, n=20)[-1] <= 2
+    assert reading_s > 0.3 * sum(taken_s for taken_s, _ in steps)
 
 
 @pytest.mark.parametrize(("alone", "read"), [(20, 20), (1000, 64)])
@@ -502,6 +541,70 @@ def test_a_failed_plan_is_undone() -> None:
     made.scheduler.failed(plan)
 
     assert 100 == item.in_memory == len(made.memory.cells)
+    made.check()
+
+
+@pytest.fixture
+def with_holes() -> Iterator[Callable[..., Machine]]:
+    """Makes a machine of which the cache was fuller once than it has to be."""
+    with contextlib.ExitStack() as opened:
+
+        def make(saved_tokens: int) -> Machine:
+            saved = SavedPrefixes(
+                limit_bytes=saved_tokens * STATE_TOKEN_BYTES, exact=False, files=None
+            )
+            opened.callback(saved.close)
+            made = Machine(cells=1000, kept_tokens=30, saved=saved)
+            made.finish(sequence(0, LONG))
+            made.finish(sequence(1, 20))
+            return made
+
+        yield make
+
+
+LONG = tuple(range(2000, 2400))
+
+
+def test_an_idle_cache_is_emptied_when_it_has_large_holes(
+    with_holes: Callable[..., Machine],
+) -> None:
+    """The next sequence has low cells then, and what was kept comes back when it is wanted."""
+    made = with_holes(saved_tokens=1000)
+    assert made.cache._top - made.cache._tree.cells > HOLES_TOKENS
+    made.add(sequence(2, 10))
+    made.step()
+
+    assert 10 == len(made.memory.cells) == made.cache._top
+    made.check()
+    again = sequence(3, LONG)
+    made.add(again)
+    made.step()
+    assert len(LONG) - 1 == again.cached
+    made.check()
+
+
+def test_a_busy_cache_is_left_as_it_is(with_holes: Callable[..., Machine]) -> None:
+    """While one runs, its cells stay where they are, and so do those of the others."""
+    made = with_holes(saved_tokens=1000)
+    made.add(sequence(2, 10))
+    made.step()
+    made.cache._top += 2 * HOLES_TOKENS
+    made.add(sequence(3, 10))
+    made.step()
+
+    assert made.cache._top > 2 * HOLES_TOKENS
+    assert 10 + 1 + 10 == len(made.memory.cells)
+
+
+def test_what_cannot_be_saved_is_not_dropped(with_holes: Callable[..., Machine]) -> None:
+    """Holes cost less than a lost prefix; a few tokens are none."""
+    made = with_holes(saved_tokens=0)
+    made.cache._top += 2 * HOLES_TOKENS
+    made.add(sequence(2, 10))
+    made.step()
+
+    assert len(LONG) + 10 == len(made.memory.cells)
+    assert list(LONG) == made.memory.tokens(0)
     made.check()
 
 

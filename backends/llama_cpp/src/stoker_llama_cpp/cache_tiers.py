@@ -10,6 +10,7 @@ from stoker.cache_folder import cache_folder
 from stoker.errors import LoadError
 from stoker_llama_cpp.binding import BACKEND, DISTRIBUTION
 from stoker_llama_cpp.context import Context
+from stoker_llama_cpp.context_shape import prefix_ram_bytes
 from stoker_llama_cpp.kv_cache import KVCache
 from stoker_llama_cpp.options import LlamaCppOptions
 from stoker_llama_cpp.prefix_files import PrefixFiles
@@ -17,8 +18,6 @@ from stoker_llama_cpp.saved_prefixes import SavedPrefixes
 
 DEFAULT_KEPT_TOKENS = 256
 """llama.cpp looks at 256 cells more or less at a time, so fewer would not make it faster."""
-
-_LEAST_RAM_BYTES = 2**28
 
 
 def tiered_cache(bundle: ModelBundle, context: Context, options: LlamaCppOptions) -> KVCache:
@@ -33,9 +32,7 @@ def tiered_cache(bundle: ModelBundle, context: Context, options: LlamaCppOptions
         LoadError: The limits do not fit together.
     """
     kept_tokens, saved = options.kept_tokens, None
-    limit_bytes = options.prefix_ram_bytes
-    if limit_bytes is None:
-        limit_bytes = max(context.cells * context.token_bytes, _LEAST_RAM_BYTES)
+    limit_bytes = prefix_ram_bytes(options, context.cells * context.token_bytes)
     if options.prefix_disk_bytes and not limit_bytes:
         raise LoadError(
             "prefix_disk_bytes is set, but prefix_ram_bytes is 0: what goes to files passes through"

@@ -10,25 +10,12 @@ import numpy.typing as npt
 from llama_cpp import llama_cpp as native
 
 from stoker.errors import LoadError
+from stoker_llama_cpp.context_shape import DEFAULT_CONTEXT_LENGTH, ContextShape, padded_cells
 from stoker_llama_cpp.log import LOG, cause
 from stoker_llama_cpp.model import Model
-from stoker_llama_cpp.options import MAX_SEQUENCES, LlamaCppOptions
+from stoker_llama_cpp.options import LlamaCppOptions
 from stoker_llama_cpp.threads import sensible_threads
 
-DEFAULT_CONTEXT_LENGTH = 8192
-"""What a sequence may hold unless the options say so. Today's models are trained for much more
-than most machines have memory for."""
-
-KEPT_SLOTS = 8
-"""Slots beside those of running sequences, so that ended ones are kept while all others run. Each
-takes memory for two rows of logits: llama.cpp sets some aside for all of its sequences."""
-
-DRAFT_ROWS = 16
-"""Rows of logits in a step, beside one for each sequence, so that guesses can be verified."""
-
-# llama.cpp pads the cache to a multiple of this (GGML_PAD in llama_context's constructor), and
-# limits batches by the size before the padding.
-_CELLS_MULTIPLE = 256
 _FLASH_ATTENTION = {"auto": -1, "off": 0, "on": 1}
 
 
@@ -62,20 +49,16 @@ class Context:
         params.n_batch = options.batch_size
         params.n_ubatch = options.ubatch_size
         self.max_sequences = options.max_sequences
-        self.slots = self.max_sequences
-        # The state of recurrent layers is one for the whole sequence, and takes much memory.
         self._recurrent = model.is_recurrent
-        self.shares = options.prefix_cache and not self._recurrent
+        shape = ContextShape(options, recurrent=self._recurrent)
+        self.shares, self.speculates = shape.shares, shape.speculates
         self.saves = options.prefix_cache
         self.exact = self._recurrent or bool(model.window)
         self.token_bytes = 0
-        if self.shares:
-            self.slots = min(self.max_sequences + KEPT_SLOTS, MAX_SEQUENCES)
-        params.n_seq_max = self.slots
-        self.speculates = options.speculation and not model.is_recurrent
-        self.rows = min(self.max_sequences + DRAFT_ROWS * self.speculates, options.batch_size)
+        self.slots = params.n_seq_max = shape.slots
+        self.rows = shape.rows
         # The default reserves buffers for a row of logits per token of the batch.
-        params.n_outputs_max = max(self.slots, self.rows)
+        params.n_outputs_max = shape.kept_rows
         self.handle = new_context(model, params)
         self._memory = native.llama_get_memory(self.handle)
         self.cells = int(native.llama_n_ctx(self.handle))
@@ -256,7 +239,7 @@ def _cells(context_length: int, options: LlamaCppOptions) -> int:
             f"batch_size is {options.batch_size}, which is less than max_sequences"
             f" ({options.max_sequences}): a step must hold a token of every sequence."
         )
-    return -(-cells // _CELLS_MULTIPLE) * _CELLS_MULTIPLE
+    return padded_cells(cells)
 
 
 def _address(state: npt.NDArray[np.uint8]) -> Any:

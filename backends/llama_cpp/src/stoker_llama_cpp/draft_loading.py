@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
-from pathlib import Path
 
 import msgspec
 
 from stoker.artifact import ModelBundle
 from stoker.backend import LoadProgress
 from stoker.errors import LoadError
-from stoker.media_types import Role
 from stoker_llama_cpp.context import Context
 from stoker_llama_cpp.draft_model import DraftModel
+from stoker_llama_cpp.draft_weights import draft_paths
 from stoker_llama_cpp.model import Model, load_model
 from stoker_llama_cpp.options import LlamaCppOptions
 
@@ -41,7 +39,7 @@ def load_draft_model(
         LoadError: It cannot be loaded, or knows other tokens.
         OperationCancelledError: `progress` raised it.
     """
-    paths = _paths(bundle, options)
+    paths = draft_paths(bundle, options)
     if not paths or not context.speculates:
         return None
     with contextlib.ExitStack() as undo:
@@ -68,9 +66,3 @@ def load_draft_model(
         draft_context.warm_up()
         undo.pop_all()
     return DraftModel(draft, draft_context)
-
-
-def _paths(bundle: ModelBundle, options: LlamaCppOptions) -> Sequence[Path]:
-    if options.draft_model is None:
-        return bundle.paths(Role.DRAFT)
-    return (Path(options.draft_model).expanduser(),)

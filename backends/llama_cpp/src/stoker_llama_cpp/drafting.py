@@ -36,8 +36,13 @@ class Drafting:
         """A step's plan with guesses added, where there is room and they pay."""
         if all(chunk.sequence.speculation is None for chunk in plan):
             return plan
-        rows = self._rows - sum(chunk.completes for chunk in plan)
+        rows = self._rows - sum(chunk.rows for chunk in plan)
         room = min(self._scheduler.room(plan), rows)
+        if len(plan) > 1:
+            # The others wait for a guess that is of use to one.
+            reads = sum(chunk.count for chunk in plan if not chunk.sequence.answers)
+            answers = sum(chunk.count for chunk in plan) - reads
+            room = min(room, self._pace.guesses(answers, reads))
         size = sum(chunk.size for chunk in plan)
         drafts: list[Draft | None] = []
         for chunk in plan:
@@ -76,7 +81,7 @@ class Drafting:
         guess = speculation.draft(sequence.tokens, most, size - 1, self._pace.cost)
         if guess:
             return Draft(sequence, len(guess), guess)
-        if self._model is None:
+        if self._model is None or most < 1:
             return None
         count = speculation.wish(most, size - 1, self._cost_from(self._model, size))
         return Draft(sequence, count) if count else None

@@ -18,10 +18,16 @@ from stoker.artifact import ModelBundle
 from stoker.backend import Device
 from stoker.errors import InvalidArtifactError
 from stoker.estimate import HOST, DeviceMemory, DeviceNeed, MemoryEstimate
-from stoker.media_types import Role
 from stoker.weights import read_gguf_header
+from stoker_llama_cpp.context_shape import (
+    DEFAULT_TEXT_LENGTH,
+    ContextShape,
+    padded_cells,
+    prefix_ram_bytes,
+)
+from stoker_llama_cpp.draft_weights import draft_paths
 from stoker_llama_cpp.model_shape import LayerShape, ModelShape
-from stoker_llama_cpp.options import MAX_SEQUENCES, LlamaCppOptions
+from stoker_llama_cpp.options import LlamaCppOptions
 
 _MIB = 1024 * 1024
 
@@ -36,12 +42,6 @@ _NUMBER_BYTES = {
     "q4_0": 18 / 32,
 }
 _FLOAT_BYTES = 4
-# As `stoker_llama_cpp.context` has them, which cannot be imported without the engine. A test
-# compares.
-CELLS_MULTIPLE = 256
-KEPT_SLOTS = 8
-DRAFT_ROWS = 16
-LEAST_RAM_BYTES = 2**28
 
 # Measured: a runner with numpy and llama.cpp loaded; tables of tokens, of which llama.cpp has one,
 # and what prepares masks for constraints the others.
@@ -53,9 +53,6 @@ _WIDTHS = 4.8
 _INNER_WIDTHS = 3
 _WIDTHS_OF_ATTENTION = 9
 _WIDTHS_OF_OUTPUT = 3
-LONGEST_POOLED_TEXT = 2048
-"""The context that is useful for a model that pools: it reads a text at once, with memory for all
-of its tokens."""
 
 
 def estimate(bundle: ModelBundle, options: msgspec.Struct) -> MemoryEstimate:
@@ -72,8 +69,7 @@ def estimate(bundle: ModelBundle, options: msgspec.Struct) -> MemoryEstimate:
     shape = ModelShape.from_headers([read_gguf_header(path) for path in bundle.weights])
     pools = shape.pools or settings.pooling is not None
     gpus = () if settings.gpu_layers == 0 else _gpus()
-    draft_paths = _draft_paths(bundle, settings)
-    headers = [read_gguf_header(path) for path in draft_paths]
+    headers = [read_gguf_header(path) for path in draft_paths(bundle, settings)]
     draft = ModelShape.from_headers(headers) if headers else None
 
     def needs(context_length: int) -> tuple[DeviceNeed, ...]:
@@ -86,19 +82,10 @@ def estimate(bundle: ModelBundle, options: msgspec.Struct) -> MemoryEstimate:
         needs=needs,
         max_context_length=shape.trained_context_length,
         context_length=settings.context_length,
-        preferred_context_length=LONGEST_POOLED_TEXT if pools else settings.cache_tokens,
+        preferred_context_length=DEFAULT_TEXT_LENGTH if pools else settings.cache_tokens,
         configure=_with_context_length,
         devices=tuple(DeviceMemory(gpu.name, gpu.memory_bytes) for gpu in gpus),
     )
-
-
-def _draft_paths(bundle: ModelBundle, options: LlamaCppOptions) -> Sequence[Path]:
-    """As `stoker_llama_cpp.draft_loading` finds them, which imports the engine."""
-    if not options.speculation:
-        return ()
-    if options.draft_model is None:
-        return bundle.paths(Role.DRAFT)
-    return (Path(options.draft_model).expanduser(),)
 
 
 def _draft(shape: ModelShape, model: _Needs) -> _Needs:
@@ -180,10 +167,8 @@ class _Needs:
         """Host memory for prefixes that leave the KV cache, wherever that is."""
         if self._pools or not self.options.prefix_cache:
             return 0
-        if self.options.prefix_ram_bytes is not None:
-            return self.options.prefix_ram_bytes
         cache_bytes = sum(self._cache(layer, context_length) for layer in self.shape.layers)
-        return max(round(cache_bytes), LEAST_RAM_BYTES)
+        return prefix_ram_bytes(self.options, round(cache_bytes))
 
     def _on(self, device: str, homes: Sequence[str], context_length: int) -> DeviceNeed:
         """What the layers need that are on a device."""
@@ -199,7 +184,7 @@ class _Needs:
         buffers = self._buffers(context_length) if layers or homes[-1] == device else 0
         if on_host and not self._pools:
             # Logits come back to it, and are kept until the next step.
-            buffers += self._slots * self.shape.vocabulary_size * _FLOAT_BYTES
+            buffers += self._context.slots * self.shape.vocabulary_size * _FLOAT_BYTES
         return DeviceNeed(
             device=device,
             mapped_bytes=tensors if maps else 0,
@@ -227,8 +212,7 @@ class _Needs:
 
     def _cells(self, context_length: int) -> int:
         others = self.options.batch_size if self._pools else self.options.cache_tokens or 0
-        cells = max(others, context_length)
-        return -(-cells // CELLS_MULTIPLE) * CELLS_MULTIPLE
+        return padded_cells(max(others, context_length))
 
     def _cache(self, layer: LayerShape, context_length: int) -> float:
         """A layer's cache.
@@ -251,18 +235,8 @@ class _Needs:
         return any(layer.state_width for layer in self.shape.layers)
 
     @property
-    def _slots(self) -> int:
-        """How many sequences llama.cpp knows, each of which has a row of logits kept."""
-        running = self.options.max_sequences
-        keeps = self.options.prefix_cache and not self.is_recurrent
-        return min(running + KEPT_SLOTS, MAX_SEQUENCES) if keeps else running
-
-    @property
-    def _rows(self) -> int:
-        """Rows of logits that are computed at once."""
-        options = self.options
-        drafts = DRAFT_ROWS if options.speculation and not self.is_recurrent else 0
-        return max(self._slots, min(options.max_sequences + drafts, options.batch_size))
+    def _context(self) -> ContextShape:
+        return ContextShape(self.options, recurrent=self.is_recurrent)
 
     def _buffers(self, context_length: int) -> int:
         """Room to compute in: the largest of the stages of a step, one after the other."""
@@ -274,7 +248,7 @@ class _Needs:
         masks = cells * tokens * (1 + shape.windows)
         inner = shape.inner_width * _INNER_WIDTHS
         feed_forward = tokens * (shape.width * _WIDTHS + inner) * _FLOAT_BYTES
-        rows = 0 if self._pools else self._rows
+        rows = 0 if self._pools else self._context.kept_rows
         logits = rows * shape.vocabulary_size + tokens * shape.width * _WIDTHS_OF_OUTPUT
         stages = [feed_forward, logits * _FLOAT_BYTES]
         if options.flash_attention == "off":

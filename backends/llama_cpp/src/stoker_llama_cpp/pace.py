@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 SLOWER = 0.8
-"""By how much of its own time reading prompts may lengthen a step that answers wait for."""
+"""By how much of its own time a step may be lengthened that several wait for: by prompts, and by
+guesses of what one of them says."""
 UNNOTICED_S = 0.005
 """So much longer a step may be in any case."""
-LEAST_TOKENS = 2
-"""Of prompts in a step, or they would never be read."""
+LEAST_TOKENS = 1
+"""Of prompts in a step, whatever it costs, or they would never be read."""
+STEPS_BETWEEN_PLAIN_ONES = 32
+"""Then a step goes without prompts, to show what they cost: answers become dearer meanwhile."""
 LONGEST_READ_S = 0.2
 """How long a step should take in which nobody waits for an answer: new and cancelled ones do."""
 FIRST_READ_TOKENS = 64
+"""With fewer, llama.cpp computes attention row by row on a processor, which takes three times as
+long for each token (GGML_FA_TILE_Q in ggml/src/ggml-cpu/common.h)."""
+LONGEST_FEW_S = 1.0
+"""How long a step may take before it has fewer than those: a large model needs them not so much."""
 LEAST_READ_TOKENS = 16
 """Fewer cost almost as much time, because all weights are read for them all the same."""
 
 # The price is that of small steps: large ones are computed in another way.
 _FEW_TOKENS = 32
 _WEIGHT = 0.1
+_RARE_WEIGHT = 0.5
+# What reading takes changes while a prompt is read: the more of it is there, the more attention.
+_READ_WEIGHT = 0.3
 # On a processor; a GPU shows soon that its price is a small part of it.
 _FIRST_PRICE = 0.25
 _PRICES = (0.001, 1.0)
@@ -31,7 +41,9 @@ class Pace:
 
     A step with few tokens takes the time of one and a price for each more, which on a processor
     is a fifth to a half of that time, and on a GPU next to nothing. Time and price are learned
-    from the steps, as a line through the latest of them.
+    from the steps without prompts, as a line through the latest of them. What a token of a prompt
+    takes is another matter, because it looks at all tokens before it: that is learned from the
+    steps in which prompts are read.
 
     Attributes:
         token_s: The time of a step with one token.
@@ -48,21 +60,27 @@ class Pace:
         self._covariance = 0.0
         self._read_token_s = 0.0
         self._reads = FIRST_READ_TOKENS
+        self._mixed = 0
 
     def cost(self, tokens: float) -> float:
         """What a step of few tokens takes, in times of a step with one."""
         return 1 + self.price * (tokens - 1)
 
     def beside(self, answers: int) -> int:
-        """How many tokens of prompts a step may have beside tokens of answers."""
-        cost = self.cost(answers)
-        longer = SLOWER * cost
-        if self.token_s:
-            longer = max(longer, UNNOTICED_S / self.token_s)
-        tokens = longer / self.price
-        if self._read_token_s:
-            tokens = min(tokens, longer * self.token_s / self._read_token_s)
-        return max(LEAST_TOKENS, int(tokens))
+        """How many tokens of prompts a step may have beside those of answers; now and then none."""
+        if self._mixed == STEPS_BETWEEN_PLAIN_ONES:
+            return 0
+        return max(LEAST_TOKENS, int(self._longer(answers) / self._read_price))
+
+    def guesses(self, answers: int, reads: int) -> int:
+        """How many guesses a step may have that others wait for as well.
+
+        Args:
+            answers: Tokens of answers in the step.
+            reads: Tokens of prompts in it, which come first.
+        """
+        left = self._longer(answers) - reads * self._read_price
+        return max(0, int(left / self.price))
 
     def alone(self) -> int:
         """How many tokens of prompts a step may have when there are no answers.
@@ -81,21 +99,47 @@ class Pace:
             reads: Tokens of prompts.
             duration_s: How long it took.
         """
-        tokens = answers + reads
-        if tokens <= _FEW_TOKENS:
-            self._learn(tokens, duration_s)
-        if reads >= LEAST_READ_TOKENS:
-            token_s = duration_s / tokens
-            if self._read_token_s:
-                token_s = self._read_token_s + _WEIGHT * (token_s - self._read_token_s)
-            self._read_token_s = token_s
-        if not answers:
+        if not reads:
+            if answers <= _FEW_TOKENS:
+                self._learn(answers, duration_s)
+            self._mixed = 0
+        elif answers:
+            self._mixed += 1
+            if self.token_s:
+                self._learn_reading(duration_s - self.cost(answers) * self.token_s, reads)
+        else:
+            if reads >= LEAST_READ_TOKENS:
+                self._learn_reading(duration_s, reads)
             self._resize(reads, duration_s)
+
+    def _longer(self, answers: int) -> float:
+        """By how much a step may be lengthened, in times of a step with one token."""
+        longer = SLOWER * self.cost(answers)
+        return max(longer, UNNOTICED_S / self.token_s) if self.token_s else longer
+
+    @property
+    def _read_price(self) -> float:
+        """What a token of a prompt costs, as a part of `token_s`."""
+        if self.token_s and self._read_token_s:
+            return self._read_token_s / self.token_s
+        return self.price
+
+    def _learn_reading(self, duration_s: float, reads: int) -> None:
+        seen_s = duration_s / reads
+        known_s = self._read_token_s or self.price * self.token_s
+        if not known_s:
+            self._read_token_s = seen_s
+            return
+        seen_s = min(max(seen_s, known_s / _OUTLIER), known_s * _OUTLIER)
+        self._read_token_s = known_s + _READ_WEIGHT * (seen_s - known_s)
 
     def _learn(self, tokens: int, duration_s: float) -> None:
         # The first steps are averaged: one of them alone may be far off.
         self._steps += 1
         weight = max(_WEIGHT, 1 / self._steps)
+        if self._mixed:
+            # Long ago is the step before it, so this one tells more.
+            weight = max(_RARE_WEIGHT, weight)
         if not self.token_s:
             self._mean_tokens, self._mean_s = tokens, duration_s
         expected_s = self._mean_s * self.cost(tokens) / self.cost(self._mean_tokens)
@@ -119,7 +163,11 @@ class Pace:
         """Halve or double the size of reads, when a whole one took far from the time it should."""
         if reads < self._reads:
             return
-        if duration_s > LONGEST_READ_S:
+        if duration_s > _longest_s(self._reads):
             self._reads = max(LEAST_READ_TOKENS, self._reads // 2)
-        elif duration_s < LONGEST_READ_S / 3:
+        elif duration_s < _longest_s(2 * self._reads) / 3:
             self._reads *= 2
+
+
+def _longest_s(reads: int) -> float:
+    return LONGEST_READ_S if reads > FIRST_READ_TOKENS else LONGEST_FEW_S

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,14 +10,12 @@ import numpy.typing as npt
 from llama_cpp import llama_cpp as native
 
 from stoker.errors import LoadError, UnavailableError
+from stoker_llama_cpp.batch_arrays import BatchArrays
 from stoker_llama_cpp.context import base_params, context_length_of, new_context
+from stoker_llama_cpp.context_shape import DEFAULT_TEXT_LENGTH
 from stoker_llama_cpp.log import LOG, cause
 from stoker_llama_cpp.model import Model
 from stoker_llama_cpp.options import LlamaCppOptions
-
-DEFAULT_CONTEXT_LENGTH = 2048
-"""What a text may have unless the options say so. llama.cpp sets aside a row of logits for each of
-its tokens, which nobody reads: 2 GB for 2048 tokens of a vocabulary of 250 000."""
 
 MAX_TEXTS = 64
 """Most texts in a batch: eight tokens of each fill one of the default size. llama.cpp compares all
@@ -48,7 +45,7 @@ class PoolingContext:
         Raises:
             LoadError: The options do not fit to the model, or memory is short.
         """
-        self.context_length = context_length_of(model, options, default=DEFAULT_CONTEXT_LENGTH)
+        self.context_length = context_length_of(model, options, default=DEFAULT_TEXT_LENGTH)
         self.batch_size = options.batch_size
         size = max(self.batch_size, self.context_length)
         params = base_params(options)
@@ -66,23 +63,7 @@ class PoolingContext:
         self._width = model.label_count if self._ranks else model.embedding_length
         count = min(_PROBES, self.max_texts, len(model.vocabulary))
         self._probes = [(token,) for token in range(count)]
-        self._tokens = np.zeros(size, dtype=np.int32)
-        self._positions = np.zeros(size, dtype=np.int32)
-        self._wanted = np.ones(size, dtype=np.int8)
-        # A token may belong to several sequences, so C wants an array per token. Here each has
-        # one, and all tokens of a text point to the same.
-        self._ids = np.arange(self.max_texts, dtype=np.int32)
-        self._id_counts = np.ones(size, dtype=np.int32)
-        self._id_pointers = np.zeros(size, dtype=np.uintp)
-        self._batch = native.llama_batch(
-            n_tokens=0,
-            token=_pointer(self._tokens, ctypes.c_int32),
-            embd=None,
-            pos=_pointer(self._positions, ctypes.c_int32),
-            n_seq_id=_pointer(self._id_counts, ctypes.c_int32),
-            seq_id=_pointer(self._id_pointers, ctypes.POINTER(ctypes.c_int32)),
-            logits=_pointer(self._wanted, ctypes.c_int8),
-        )
+        self._batch = BatchArrays(size=size, sequences=self.max_texts)
 
     def warm_up(self) -> None:
         """Compute some tokens: what cannot be computed shows now, and the first request is fast.
@@ -117,7 +98,7 @@ class PoolingContext:
         self._fill(texts)
         with LOG.recording() as lines:
             # Without a memory this encodes.
-            code = native.llama_decode(self._handle, self._batch)
+            code = native.llama_decode(self._handle, self._batch.struct)
             if code:
                 raise UnavailableError(
                     f"llama.cpp could not compute a batch (code {code}): {cause(lines)}."
@@ -142,15 +123,13 @@ class PoolingContext:
         return np.allclose(first, [again[-1], *again[:-1]], rtol=0.05, atol=1e-4)
 
     def _fill(self, texts: Sequence[Sequence[int]]) -> None:
-        base, width = self._ids.ctypes.data, self._ids.itemsize
         start = 0
         for index, tokens in enumerate(texts):
             end = start + len(tokens)
-            self._tokens[start:end] = tokens
-            self._positions[start:end] = np.arange(len(tokens))
-            self._id_pointers[start:end] = base + index * width
+            self._batch.tokens[start:end] = tokens
+            self._batch.belong(start, end, sequence=index, position=0)
             start = end
-        self._batch.n_tokens = start
+        self._batch.struct.n_tokens = start
 
     def _result(self, index: int) -> npt.NDArray[np.float32]:
         """Copy a text's result: the pointer holds until the next batch."""
@@ -158,7 +137,3 @@ class PoolingContext:
         if not pointer:
             raise UnavailableError("llama.cpp gave no result for a text that it computed.")
         return np.array(np.ctypeslib.as_array(pointer, shape=(self._width,)))
-
-
-def _pointer(array: np.ndarray[Any, Any], kind: Any) -> Any:
-    return array.ctypes.data_as(ctypes.POINTER(kind))

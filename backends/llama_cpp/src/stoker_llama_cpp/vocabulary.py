@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import itertools
+from array import array
 from collections.abc import Callable
 from typing import Any
 
@@ -16,10 +17,10 @@ from stoker_llama_cpp.metadata import whole_number
 
 _PIECE_BYTES = 256
 _NO_TOKEN = -1
-# `whole` reads the pieces of many tokens into one buffer, with so much room for each. A longer one
-# is read by itself.
+# `whole` reads the pieces of many tokens at once, for each of which there is so much room at first.
 _BLOCK_TOKENS = 8192
-_ROOM_BYTES = 32
+_ROOM_BYTES = 16
+_SEPARATOR = b"\0"
 
 # Names as templates written for Hugging Face transformers use them.
 _SPECIAL_TOKENS: dict[str, Callable[[int], int]] = {
@@ -85,10 +86,11 @@ class Vocabulary:
         """All tokens; see `stoker.engine.Engine.vocabulary`. May be called from any thread."""
         pieces: list[bytes] = []
         ends: list[bool] = []
+        separator = self._separator()
         # In blocks, because other threads of Python stand still during a block.
         for first in range(0, self._size, _BLOCK_TOKENS):
             block = range(first, min(first + _BLOCK_TOKENS, self._size))
-            pieces += self._pieces(block)
+            pieces += self._pieces(block, separator)
             ends += map(_IS_END, itertools.repeat(self._handle), block)
         return WholeVocabulary(
             token_bytes=pieces,
@@ -124,27 +126,50 @@ class Vocabulary:
         attributes = native.llama_vocab_get_attr(self._handle, token)
         return bool(attributes & native.LLAMA_TOKEN_ATTR_CONTROL)
 
-    def _pieces(self, tokens: range) -> list[bytes]:
+    def _pieces(self, tokens: range, separator: int | None) -> list[bytes]:
         """The bytes of many tokens, each as `token_bytes` gives it."""
-        buffer = bytearray(len(tokens) * _ROOM_BYTES)
-        address = ctypes.addressof(ctypes.c_char.from_buffer(buffer))
-        places = range(0, len(buffer), _ROOM_BYTES)
-        counts = list(
-            map(
-                _READ_PIECE,
-                itertools.repeat(self._handle),
-                tokens,
-                [address + place for place in places],
-                itertools.repeat(_ROOM_BYTES),
-                itertools.repeat(0),
-                itertools.repeat(False),  # noqa: FBT003 - a C function
+        if separator is not None:
+            row = array("i", [separator]) * (2 * len(tokens) + 1)
+            row[1::2] = array("i", tokens)
+            pieces = self._text(row).split(_SEPARATOR)[1:-1]
+            # There are more when a token has the separator within it.
+            if len(pieces) == len(tokens):
+                return pieces
+        return [self._piece(token) for token in tokens]
+
+    def _separator(self) -> int | None:
+        """A token that tells where others begin in the text of many; None when there is none.
+
+        A call for each of 262 144 tokens takes much longer than a text of all, but for some
+        vocabularies the library takes spaces out of texts, those before full stops for one.
+        """
+        tokens = self.encode(_SEPARATOR.decode(), add_special=False, parse_special=False)
+        if not tokens or self._piece(tokens[-1]) != _SEPARATOR:
+            return None
+        stop = self.encode(" .", add_special=False, parse_special=False)
+        row = array("i", [tokens[-1], *stop, tokens[-1]])
+        expected = b"".join(map(self._piece, row))
+        return tokens[-1] if b" ." in expected and self._text(row) == expected else None
+
+    def _text(self, tokens: array[int]) -> bytes:
+        """The bytes of tokens, but for a space in front."""
+        address = (native.llama_token * len(tokens)).from_buffer(tokens)
+        size = len(tokens) * _ROOM_BYTES
+        while True:
+            buffer = ctypes.create_string_buffer(size)
+            # Nothing stripped, and no text for control tokens.
+            count = native.llama_detokenize(
+                self._handle,
+                address,
+                len(tokens),
+                buffer,
+                size,
+                False,  # noqa: FBT003 - a C function
+                False,  # noqa: FBT003 - a C function
             )
-        )
-        data = bytes(buffer)
-        return [
-            data[place : place + count] if count >= 0 else self._piece(token)
-            for token, place, count in zip(tokens, places, counts, strict=True)
-        ]
+            if count >= 0:
+                return buffer.raw[:count]
+            size = -count
 
     def _piece(self, token: int) -> bytes:
         size = _PIECE_BYTES
@@ -164,5 +189,4 @@ def _quick(function: Any, result: Any, *arguments: Any) -> Callable[..., Any]:
 
 
 _POINTER, _INT, _BOOL = ctypes.c_void_p, ctypes.c_int32, ctypes.c_bool
-_READ_PIECE = _quick(native.llama_token_to_piece, _INT, _POINTER, _INT, _POINTER, _INT, _INT, _BOOL)
 _IS_END = _quick(native.llama_vocab_is_eog, _BOOL, _POINTER, _INT)

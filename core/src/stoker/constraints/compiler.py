@@ -17,6 +17,7 @@ from stoker.errors import (
     UnavailableError,
     UnsupportedFeatureError,
 )
+from stoker.memory.release import give_back
 from stoker.request import Constraint, ConstraintKind
 
 QUIET_S = 2.0
@@ -39,17 +40,20 @@ class ConstraintCompiler:
     """Compiles constraints for one model, in threads of its own.
 
     The tokenizer is built when the first constrained request comes, and that of a large vocabulary
-    a while after the model was loaded, if that is sooner. Grammars that were compiled lately are
-    kept.
+    a while after the model was loaded, if that is sooner. A request that comes before that does not
+    wait for all of it: it starts with a hasty one, and the whole one is built a while later.
+    Grammars that were compiled lately are kept.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._tokenizer: Tokenizer | None = None
         self._problem: StokerError | None = None
-        self._closed = False
+        self._closed = threading.Event()
         self._wanted = threading.Event()
-        # Guards `_kept`, which the callers' thread and the workers use.
+        # Set when the tokenizer is there, or a reason why there is none.
+        self._ready = threading.Event()
+        # Guards `_kept`, which the callers' thread, the workers and the builder use.
         self._lock = threading.Lock()
         self._kept: OrderedDict[Constraint, CompiledGrammar] = OrderedDict()
         self._workers = ThreadPoolExecutor(_WORKERS, thread_name_prefix="constraints")
@@ -79,37 +83,54 @@ class ConstraintCompiler:
 
     def close(self) -> None:
         """Leave the engine alone from now on. What was not begun is not compiled any more."""
-        self._closed = True
+        self._closed.set()
         self._wanted.set()
         self._builder.join(_BUILD_TIMEOUT_S)
         self._workers.shutdown(cancel_futures=True)
 
     def _build(self) -> None:
         is_quick = self._engine.info.vocabulary_size <= QUICK_TOKENS
-        self._wanted.wait(None if is_quick else QUIET_S)
-        if self._closed:
-            return
+        hurries = self._wanted.wait(None if is_quick else QUIET_S) and not is_quick
         try:
-            vocabulary = self._engine.vocabulary()
-            if vocabulary is not None:
-                self._tokenizer = Tokenizer(vocabulary, self._encode)
-                # The first mask of a process is slow; it is better made here. That a vocabulary
-                # cannot write JSON is for those to hear who ask for it.
-                with contextlib.suppress(InvalidRequestError):
-                    self._keep(Constraint(ConstraintKind.JSON_OBJECT), self._tokenizer)
+            if not self._closed.is_set():
+                self._make_tokenizers(hurries=hurries)
         except Exception as exc:  # noqa: BLE001 - told to whoever asks for a constraint
             self._problem = UnavailableError(
                 f"Constraints cannot be prepared for this model: {type(exc).__name__}: {exc}."
             )
+        finally:
+            self._ready.set()
+
+    def _make_tokenizers(self, *, hurries: bool) -> None:
+        vocabulary = self._engine.vocabulary()
+        if vocabulary is None:
+            return
+        if hurries:
+            self._offer(Tokenizer(vocabulary, self._encode, hasty=True))
+            if self._closed.wait(QUIET_S):
+                return
+        self._offer(Tokenizer(vocabulary, self._encode))
+
+    def _offer(self, tokenizer: Tokenizer) -> None:
+        """Let grammars be compiled with a tokenizer from now on; those of another one go."""
+        with self._lock:
+            self._tokenizer = tokenizer
+            self._kept.clear()
+        # The first mask of a process is slow; it is better made here. That a vocabulary cannot
+        # write JSON is for those to hear who ask for it.
+        with contextlib.suppress(InvalidRequestError):
+            self._keep(Constraint(ConstraintKind.JSON_OBJECT), tokenizer)
+        self._ready.set()
+        # What building took on the way is a third of it.
+        give_back()
 
     def _encode(self, text: str) -> list[int]:
         return self._engine.encode(text, add_special=False, parse_special=False)
 
     def _compiled(self, constraint: Constraint) -> CompiledGrammar:
-        self._builder.join(_BUILD_TIMEOUT_S)
-        if self._builder.is_alive() or self._closed:
+        if not self._ready.wait(_BUILD_TIMEOUT_S) or self._closed.is_set():
             raise UnavailableError("The tokens for constraints are not ready yet: try again later.")
-        if self._problem is not None:
+        if self._tokenizer is None and self._problem is not None:
             raise self._problem
         if self._tokenizer is None:
             raise UnsupportedFeatureError(

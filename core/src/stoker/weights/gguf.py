@@ -54,8 +54,8 @@ _MAX_KEPT_NUMBERS = 1024
 """Longer arrays are no settings of layers, but vocabularies."""
 _BLOCK_BYTES = 1024 * 1024
 
-# `enum llama_ftype` of
-# https://github.com/ggml-org/llama.cpp/blob/master/include/llama.h
+# `general.file_type`: the format's description has the first of the numbers, this has all:
+# https://github.com/ggml-org/llama.cpp/blob/master/include/llama.h (`enum llama_ftype`).
 _FILE_TYPES = {
     0: "F32",
     1: "F16",
@@ -136,7 +136,7 @@ class GgufHeader:
 
     @property
     def architecture(self) -> str | None:
-        """The model's architecture, in llama.cpp's words."""
+        """The model's architecture, as the file names it (`qwen3`)."""
         return self.text("general.architecture")
 
     @property
@@ -146,7 +146,7 @@ class GgufHeader:
 
     @property
     def quantization(self) -> str | None:
-        """The mix of types, in llama.cpp's words (`Q4_K_M`); None when it is not known."""
+        """The mix of types, by its common name (`Q4_K_M`); None when it is not known."""
         file_type = self.number("general.file_type")
         return None if file_type is None else _FILE_TYPES.get(file_type)
 

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import msgspec
 
-from stoker.artifact import BundleFile, ModelBundle, ModelFacts
+from stoker.artifact import BundleFile, ModelBundle
 from stoker.digest import Digest
-from stoker.engine import EngineInfo, Mode
+from stoker.engine import EngineInfo, Modality, Mode
 from stoker.media_types import MediaType, Role
 from stoker.reference import Reference
+from stoker.wire.facts import FactsWire
 
 
 class BundleFileWire(msgspec.Struct, frozen=True):
@@ -31,18 +32,12 @@ class BundleWire(msgspec.Struct, frozen=True):
     scheme: str | None
     digest: str
     files: tuple[BundleFileWire, ...]
-    format: str | None
-    architecture: str | None
-    parameters: str | None
-    quantization: str | None
-    context_length: int | None
-    has_chat_template: bool | None
-    license: str | None
+    facts: FactsWire
 
     @classmethod
     def from_domain(cls, bundle: ModelBundle) -> BundleWire:
         """Convert for sending."""
-        reference, facts = bundle.reference, bundle.facts
+        reference = bundle.reference
         return cls(
             registry=reference.registry,
             repository=reference.repository,
@@ -57,13 +52,7 @@ class BundleWire(msgspec.Struct, frozen=True):
                 )
                 for item in bundle.files
             ),
-            format=facts.format,
-            architecture=facts.architecture,
-            parameters=facts.parameters,
-            quantization=facts.quantization,
-            context_length=facts.context_length,
-            has_chat_template=facts.has_chat_template,
-            license=facts.license,
+            facts=FactsWire.from_domain(bundle.facts),
         )
 
     def to_domain(self) -> ModelBundle:
@@ -85,15 +74,7 @@ class BundleWire(msgspec.Struct, frozen=True):
                 )
                 for item in self.files
             ),
-            facts=ModelFacts(
-                format=self.format,
-                architecture=self.architecture,
-                parameters=self.parameters,
-                quantization=self.quantization,
-                context_length=self.context_length,
-                has_chat_template=self.has_chat_template,
-                license=self.license,
-            ),
+            facts=self.facts.to_domain(),
         )
 
 
@@ -108,6 +89,7 @@ class EngineInfoWire(msgspec.Struct, frozen=True):
     embedding_length: int | None
     matryoshka: bool
     max_sequences: int | None
+    modalities: frozenset[Modality]
 
     @classmethod
     def from_domain(cls, info: EngineInfo) -> EngineInfoWire:
@@ -121,6 +103,7 @@ class EngineInfoWire(msgspec.Struct, frozen=True):
             info.embedding_length,
             info.matryoshka,
             info.max_sequences,
+            info.modalities,
         )
 
     def to_domain(self) -> EngineInfo:
@@ -134,4 +117,5 @@ class EngineInfoWire(msgspec.Struct, frozen=True):
             embedding_length=self.embedding_length,
             matryoshka=self.matryoshka,
             max_sequences=self.max_sequences,
+            modalities=self.modalities,
         )

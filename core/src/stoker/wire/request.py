@@ -8,7 +8,16 @@ import msgspec
 
 from stoker import messages, request
 from stoker.messages import Author, ToolChoiceMode
-from stoker.request import ConstraintKind, EmbedRequest, GenerateRequest, Request, RerankRequest
+from stoker.request import (
+    ConstraintKind,
+    DetokenizeRequest,
+    EmbedRequest,
+    GenerateRequest,
+    RenderRequest,
+    Request,
+    RerankRequest,
+    TokenizeRequest,
+)
 from stoker.sampling import SamplingParams
 
 
@@ -124,6 +133,41 @@ class ChatPromptWire(_Wire, frozen=True, tag="chat"):
     parallel_tool_calls: bool = True
     add_generation_prompt: bool = True
     template_arguments: dict[str, Any] = {}
+    effort: request.Effort | None = None
+    budget_tokens: int | None = None
+
+    @classmethod
+    def from_domain(cls, prompt: request.ChatPrompt) -> ChatPromptWire:
+        """Convert for sending."""
+        return cls(
+            messages=tuple(map(MessageWire.from_domain, prompt.messages)),
+            tools=tuple(
+                ToolWire(tool.name, tool.description, dict(tool.parameters), tool.strict)
+                for tool in prompt.tools
+            ),
+            tool_choice_mode=prompt.tool_choice.mode,
+            tool_choice_name=prompt.tool_choice.name,
+            parallel_tool_calls=prompt.parallel_tool_calls,
+            add_generation_prompt=prompt.add_generation_prompt,
+            template_arguments=dict(prompt.template_arguments),
+            effort=prompt.reasoning.effort,
+            budget_tokens=prompt.reasoning.budget_tokens,
+        )
+
+    def to_domain(self) -> request.ChatPrompt:
+        """Convert what came."""
+        return request.ChatPrompt(
+            messages=tuple(message.to_domain() for message in self.messages),
+            tools=tuple(
+                messages.Tool(tool.name, tool.description, tool.parameters, tool.strict)
+                for tool in self.tools
+            ),
+            tool_choice=messages.ToolChoice(self.tool_choice_mode, self.tool_choice_name),
+            parallel_tool_calls=self.parallel_tool_calls,
+            add_generation_prompt=self.add_generation_prompt,
+            template_arguments=self.template_arguments,
+            reasoning=request.Reasoning(self.effort, self.budget_tokens),
+        )
 
 
 class TextPromptWire(_Wire, frozen=True, tag="text"):
@@ -138,48 +182,40 @@ class TokenPromptWire(_Wire, frozen=True, tag="tokens"):
     tokens: tuple[int, ...]
 
 
-PromptWire = ChatPromptWire | TextPromptWire | TokenPromptWire
+InputWire = TextPromptWire | TokenPromptWire
+PromptWire = ChatPromptWire | InputWire
 
 
-def _prompt_to_wire(prompt: request.Prompt) -> PromptWire:
-    match prompt:
-        case request.ChatPrompt():
-            return ChatPromptWire(
-                messages=tuple(map(MessageWire.from_domain, prompt.messages)),
-                tools=tuple(
-                    ToolWire(tool.name, tool.description, dict(tool.parameters), tool.strict)
-                    for tool in prompt.tools
-                ),
-                tool_choice_mode=prompt.tool_choice.mode,
-                tool_choice_name=prompt.tool_choice.name,
-                parallel_tool_calls=prompt.parallel_tool_calls,
-                add_generation_prompt=prompt.add_generation_prompt,
-                template_arguments=dict(prompt.template_arguments),
-            )
+def _input_to_wire(item: request.TextPrompt | request.TokenPrompt) -> InputWire:
+    match item:
         case request.TextPrompt(text):
             return TextPromptWire(text)
         case request.TokenPrompt(tokens):
             return TokenPromptWire(tokens)
 
 
-def _prompt_to_domain(wire: PromptWire) -> request.Prompt:
+def _input_to_domain(wire: InputWire) -> request.TextPrompt | request.TokenPrompt:
     match wire:
-        case ChatPromptWire():
-            return request.ChatPrompt(
-                messages=tuple(message.to_domain() for message in wire.messages),
-                tools=tuple(
-                    messages.Tool(tool.name, tool.description, tool.parameters, tool.strict)
-                    for tool in wire.tools
-                ),
-                tool_choice=messages.ToolChoice(wire.tool_choice_mode, wire.tool_choice_name),
-                parallel_tool_calls=wire.parallel_tool_calls,
-                add_generation_prompt=wire.add_generation_prompt,
-                template_arguments=wire.template_arguments,
-            )
         case TextPromptWire():
             return request.TextPrompt(wire.text)
         case TokenPromptWire():
             return request.TokenPrompt(wire.tokens)
+
+
+def _prompt_to_wire(prompt: request.Prompt) -> PromptWire:
+    match prompt:
+        case request.ChatPrompt():
+            return ChatPromptWire.from_domain(prompt)
+        case request.TextPrompt() | request.TokenPrompt():
+            return _input_to_wire(prompt)
+
+
+def _prompt_to_domain(wire: PromptWire) -> request.Prompt:
+    match wire:
+        case ChatPromptWire():
+            return wire.to_domain()
+        case TextPromptWire() | TokenPromptWire():
+            return _input_to_domain(wire)
 
 
 class SamplingWire(_Wire, frozen=True):
@@ -212,6 +248,7 @@ class GenerateRequestWire(_Wire, frozen=True, tag="generate"):
     constraint_param: str = ""
     adapters: tuple[str, ...] = ()
     ignore_end: bool = False
+    echo: bool = False
     backend: str | None = None
     priority: int = 0
     keep_alive_s: float | None = None
@@ -233,6 +270,7 @@ class GenerateRequestWire(_Wire, frozen=True, tag="generate"):
             constraint_param=item.constraint.param if item.constraint else "",
             adapters=item.adapters,
             ignore_end=item.ignore_end,
+            echo=item.echo,
             backend=item.backend,
             priority=item.priority,
             keep_alive_s=item.keep_alive_s,
@@ -259,6 +297,7 @@ class GenerateRequestWire(_Wire, frozen=True, tag="generate"):
             constraint=constraint,
             adapters=self.adapters,
             ignore_end=self.ignore_end,
+            echo=self.echo,
             backend=self.backend,
             priority=self.priority,
             keep_alive_s=self.keep_alive_s,
@@ -269,7 +308,7 @@ class EmbedRequestWire(_Wire, frozen=True, tag="embed"):
     """See `stoker.request.EmbedRequest`."""
 
     model: str
-    input: tuple[TextPromptWire | TokenPromptWire, ...]
+    input: tuple[InputWire, ...]
     dimensions: int | None = None
     normalize: bool = True
     backend: str | None = None
@@ -281,12 +320,7 @@ class EmbedRequestWire(_Wire, frozen=True, tag="embed"):
         """Convert for sending."""
         return cls(
             model=item.model,
-            input=tuple(
-                TextPromptWire(prompt.text)
-                if isinstance(prompt, request.TextPrompt)
-                else TokenPromptWire(prompt.tokens)
-                for prompt in item.input
-            ),
+            input=tuple(map(_input_to_wire, item.input)),
             dimensions=item.dimensions,
             normalize=item.normalize,
             backend=item.backend,
@@ -302,12 +336,7 @@ class EmbedRequestWire(_Wire, frozen=True, tag="embed"):
         """
         return EmbedRequest(
             model=self.model,
-            input=tuple(
-                request.TextPrompt(prompt.text)
-                if isinstance(prompt, TextPromptWire)
-                else request.TokenPrompt(prompt.tokens)
-                for prompt in self.input
-            ),
+            input=tuple(map(_input_to_domain, self.input)),
             dimensions=self.dimensions,
             normalize=self.normalize,
             backend=self.backend,
@@ -342,7 +371,90 @@ class RerankRequestWire(_Wire, frozen=True, tag="rerank"):
         return RerankRequest(**msgspec.structs.asdict(self))
 
 
-RequestWire = GenerateRequestWire | EmbedRequestWire | RerankRequestWire
+class TokenizeRequestWire(_Wire, frozen=True, tag="tokenize"):
+    """See `stoker.request.TokenizeRequest`."""
+
+    model: str
+    prompt: PromptWire
+    add_special: bool = True
+    parse_special: bool = True
+    with_pieces: bool = False
+    backend: str | None = None
+    priority: int = 0
+    keep_alive_s: float | None = None
+
+    @classmethod
+    def from_domain(cls, item: TokenizeRequest) -> TokenizeRequestWire:
+        """Convert for sending."""
+        values = {name: getattr(item, name) for name in cls.__struct_fields__}
+        return cls(**(values | {"prompt": _prompt_to_wire(item.prompt)}))
+
+    def to_domain(self) -> TokenizeRequest:
+        """Convert what came.
+
+        Raises:
+            InvalidRequestError: A value is out of its range.
+        """
+        values = msgspec.structs.asdict(self)
+        return TokenizeRequest(**(values | {"prompt": _prompt_to_domain(self.prompt)}))
+
+
+class DetokenizeRequestWire(_Wire, frozen=True, tag="detokenize"):
+    """See `stoker.request.DetokenizeRequest`."""
+
+    model: str
+    tokens: tuple[int, ...]
+    backend: str | None = None
+    priority: int = 0
+    keep_alive_s: float | None = None
+
+    @classmethod
+    def from_domain(cls, item: DetokenizeRequest) -> DetokenizeRequestWire:
+        """Convert for sending."""
+        return cls(**{name: getattr(item, name) for name in cls.__struct_fields__})
+
+    def to_domain(self) -> DetokenizeRequest:
+        """Convert what came.
+
+        Raises:
+            InvalidRequestError: A value is out of its range.
+        """
+        return DetokenizeRequest(**msgspec.structs.asdict(self))
+
+
+class RenderRequestWire(_Wire, frozen=True, tag="render"):
+    """See `stoker.request.RenderRequest`."""
+
+    model: str
+    prompt: ChatPromptWire
+    backend: str | None = None
+    priority: int = 0
+    keep_alive_s: float | None = None
+
+    @classmethod
+    def from_domain(cls, item: RenderRequest) -> RenderRequestWire:
+        """Convert for sending."""
+        values = {name: getattr(item, name) for name in cls.__struct_fields__}
+        return cls(**(values | {"prompt": ChatPromptWire.from_domain(item.prompt)}))
+
+    def to_domain(self) -> RenderRequest:
+        """Convert what came.
+
+        Raises:
+            InvalidRequestError: A value is out of its range.
+        """
+        values = msgspec.structs.asdict(self)
+        return RenderRequest(**(values | {"prompt": self.prompt.to_domain()}))
+
+
+RequestWire = (
+    GenerateRequestWire
+    | EmbedRequestWire
+    | RerankRequestWire
+    | TokenizeRequestWire
+    | DetokenizeRequestWire
+    | RenderRequestWire
+)
 
 
 def request_to_wire(item: Request) -> RequestWire:
@@ -354,3 +466,9 @@ def request_to_wire(item: Request) -> RequestWire:
             return EmbedRequestWire.from_domain(item)
         case RerankRequest():
             return RerankRequestWire.from_domain(item)
+        case TokenizeRequest():
+            return TokenizeRequestWire.from_domain(item)
+        case DetokenizeRequest():
+            return DetokenizeRequestWire.from_domain(item)
+        case RenderRequest():
+            return RenderRequestWire.from_domain(item)

@@ -361,6 +361,36 @@ def test_only_a_large_vocabulary_is_prepared_for(
     large.close()
 
 
+@pytest.mark.parametrize("quick_tokens", [1, 10**6])
+def test_who_comes_early_does_not_wait_for_all(
+    words: Any, monkeypatch: pytest.MonkeyPatch, quick_tokens: int
+) -> None:
+    """For a large vocabulary a hasty tokenizer is built first, and the whole one later."""
+    built: list[bool] = []
+
+    class Watched(tokenizer.Tokenizer):
+        def __init__(self, *arguments: Any, hasty: bool = False) -> None:
+            built.append(hasty)
+            super().__init__(*arguments, hasty=hasty)
+            # The request was there before the quiet was over; the whole one follows soon.
+            monkeypatch.setattr(compiler, "QUIET_S", 1.0)
+
+    monkeypatch.setattr(compiler, "Tokenizer", Watched)
+    monkeypatch.setattr(compiler, "QUICK_TOKENS", quick_tokens)
+    monkeypatch.setattr(compiler, "QUIET_S", 3600.0)
+    made = ConstraintCompiler(words)
+    wanted = Constraint(ConstraintKind.REGEX, "[a-d]+x")
+
+    early = made.compile(wanted).result(60)
+    made._builder.join(60)
+    late = made.compile(wanted).result(60)
+    made.close()
+
+    assert ([True, False] if quick_tokens == 1 else [False]) == built
+    assert (quick_tokens > 1) == (early is late)
+    assert early.begin("p").mask() == late.begin("p").mask()
+
+
 def test_closing_leaves_the_engine_alone(words: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Afterwards no thread can ask for the vocabulary of an engine that is gone."""
     monkeypatch.setattr(compiler, "QUIET_S", 3600.0)

@@ -7,25 +7,9 @@ from typing import Self
 
 import msgspec
 
-from stoker.artifact import Artifact, Layer, ModelFacts
+from stoker.artifact import Artifact, Layer
 from stoker.manifest import Descriptor
-
-
-class FactsDocument(msgspec.Struct, frozen=True):
-    """See `stoker.artifact.ModelFacts`."""
-
-    format: str | None
-    architecture: str | None
-    parameters: str | None
-    quantization: str | None
-    context_length: int | None
-    has_chat_template: bool | None
-    license: str | None
-
-    @classmethod
-    def from_domain(cls, facts: ModelFacts) -> Self:
-        """Convert for printing."""
-        return cls(**{name: getattr(facts, name) for name in cls.__struct_fields__})
+from stoker.wire.facts import FactsWire
 
 
 class ModelDocument(msgspec.Struct, frozen=True):
@@ -37,7 +21,7 @@ class ModelDocument(msgspec.Struct, frozen=True):
     size_bytes: int
     store: str
     created_s: float | None
-    facts: FactsDocument
+    facts: FactsWire
 
     @classmethod
     def from_domain(cls, artifact: Artifact) -> Self:
@@ -49,7 +33,7 @@ class ModelDocument(msgspec.Struct, frozen=True):
             size_bytes=artifact.manifest.size_bytes,
             store=artifact.store,
             created_s=artifact.created_s,
-            facts=FactsDocument.from_domain(artifact.facts),
+            facts=FactsWire.from_domain(artifact.facts),
         )
 
 
