@@ -34,12 +34,12 @@ def _make_hf_cache_store(context: StoreContext) -> Store:
 
 def _probe() -> Availability:
     try:
-        version = metadata.version("oras")
+        version = metadata.version("requests")
     except metadata.PackageNotFoundError:
         return Availability(
-            available=False, reason="oras is not installed: pip install stoker[registry]"
+            available=False, reason="requests is not installed: pip install stoker[registry]"
         )
-    return Availability(available=True, reason=f"oras {version}")
+    return Availability(available=True, reason=f"requests {version}")
 
 
 @stoker.hookimpl
