@@ -13,17 +13,30 @@ import threading
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from typing import Any, Self
 
+from stoker.aliases import Alias
 from stoker.engine import EngineInfo
 from stoker.errors import StokerError
-from stoker.events import Embedding, Event, Failed, Finished, Ranking, Relevance, TextDelta
+from stoker.events import (
+    Detokenized,
+    Embedding,
+    Event,
+    Failed,
+    Finished,
+    Ranking,
+    Relevance,
+    TextDelta,
+    Tokenized,
+)
 from stoker.messages import Author, Message, TextPart
 from stoker.request import (
     ChatPrompt,
+    DetokenizeRequest,
     EmbedRequest,
     GenerateRequest,
     Request,
     RerankRequest,
     TextPrompt,
+    TokenizeRequest,
 )
 from stoker.sampling import SamplingParams
 from stoker.text.session import Session
@@ -38,7 +51,12 @@ class Model:
     """
 
     def __init__(
-        self, name: str, session: Session, *, use: contextlib.ExitStack | None = None
+        self,
+        name: str,
+        session: Session,
+        *,
+        use: contextlib.ExitStack | None = None,
+        alias: Alias | None = None,
     ) -> None:
         """Take over a loaded session.
 
@@ -46,9 +64,11 @@ class Model:
             name: As the caller named the model.
             session: The session.
             use: Keeps the model's files in their store; closed with the model.
+            alias: Whose parameters hold for all requests.
         """
         self.name = name
         self._session = session
+        self._alias = alias
         self._use = use or contextlib.ExitStack()
         self._lock = threading.Lock()
         self._next_id = 0
@@ -86,8 +106,7 @@ class Model:
         """
         if isinstance(messages, str):
             messages = [Message(Author.USER, (TextPart(messages),))]
-        prompt = ChatPrompt(tuple(map(_message, messages)))
-        return _texts(self.events(_request(self.name, prompt, options)))
+        return _texts(self.events(_request(self.name, _chat(messages), options)))
 
     def embed(
         self, texts: Iterable[str], *, dimensions: int | None = None, normalize: bool = True
@@ -132,6 +151,29 @@ class Model:
             for relevance in event.results
         ]
 
+    def tokenize(self, prompt: str | Iterable[Message | Mapping[str, str]]) -> tuple[int, ...]:
+        """Say what tokens the model reads a text or a conversation as, begin tokens included.
+
+        Raises:
+            StokerError: The model's engine knows no tokens, or the template refuses the messages.
+        """
+        asked = TextPrompt(prompt) if isinstance(prompt, str) else _chat(prompt)
+        for event in self._all_events(TokenizeRequest(self.name, asked)):
+            if isinstance(event, Tokenized):
+                return event.tokens
+        return ()
+
+    def detokenize(self, tokens: Iterable[int]) -> str:
+        """Say what text tokens stand for; control tokens have none.
+
+        Raises:
+            StokerError: The model's engine knows no tokens, or not these.
+        """
+        for event in self._all_events(DetokenizeRequest(self.name, tuple(tokens))):
+            if isinstance(event, Detokenized):
+                return event.text
+        return ""
+
     def _all_events(self, request: Request) -> Iterator[Event]:
         with contextlib.closing(self.events(request)) as events:
             for event in events:
@@ -141,6 +183,8 @@ class Model:
 
     def events(self, request: Request) -> Generator[Event, None, None]:
         """Answer a request in full detail; stopping to iterate cancels it."""
+        if self._alias is not None:
+            request = self._alias.apply(request)
         with self._lock:
             request_id, self._next_id = self._next_id, self._next_id + 1
             try:
@@ -186,15 +230,22 @@ def open(name: str, *, backend: str | None = None) -> Model:  # noqa: A001 - rea
     """
     from stoker.application import Application  # noqa: PLC0415 - `import stoker` stays light
     from stoker.loading import load_session  # noqa: PLC0415
+    from stoker.text.chat_syntax import ParserChoice  # noqa: PLC0415
 
     application = Application.create()
-    plan = application.plan(application.stores.resolve(name), backend=backend)
+    plan = application.plan(application.resolve(name), backend=backend)
     plan.memory.require(name)
     store = application.stores.of(plan.artifact.reference)
     with contextlib.ExitStack() as use:
         use.enter_context(store.use(plan.artifact, f"process {os.getpid()} (stoker.open)"))
-        session = load_session(plan.backend, plan.bundle, plan.options, _ignore_progress)
-        return Model(name, session, use=use.pop_all())
+        session = load_session(
+            plan.backend,
+            plan.bundle,
+            plan.options,
+            _ignore_progress,
+            parsers=ParserChoice(application.plugins.parsers, plan.parser),
+        )
+        return Model(name, session, use=use.pop_all(), alias=application.alias(name))
 
 
 def _ignore_progress(stage: str, fraction: float | None) -> None:
@@ -211,6 +262,10 @@ def _request(name: str, prompt: Any, options: dict[str, Any]) -> GenerateRequest
     elif "stop" in ours:
         ours["stop"] = tuple(ours["stop"])
     return GenerateRequest(name, prompt, sampling=SamplingParams(**options), **ours)
+
+
+def _chat(messages: Iterable[Message | Mapping[str, str]]) -> ChatPrompt:
+    return ChatPrompt(tuple(map(_message, messages)))
 
 
 def _message(message: Message | Mapping[str, str]) -> Message:

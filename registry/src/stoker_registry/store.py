@@ -7,13 +7,14 @@ what they share, and how names, uses and removals go together.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
 from typing import cast
 
 import attrs
 
 from stoker.artifact import Artifact, ModelBundle
+from stoker.blob_keeper import BlobKeeper
 from stoker.digest import Digest
 from stoker.errors import ConflictError, InUseError
 from stoker.exchange import LayoutExchange
@@ -32,17 +33,16 @@ from stoker.store import (
 )
 from stoker.upkeep import Pruning, Upkeep, Verification
 from stoker_registry.backoff import Backoff
+from stoker_registry.blobs import PartialBlob
 from stoker_registry.chain import ModelChain
 from stoker_registry.content import OciContent
 from stoker_registry.disk import disk_errors
 from stoker_registry.intake import OciIntake
 from stoker_registry.layout import ImageLayout
-from stoker_registry.layout_exchange import OciExchange
 from stoker_registry.local_models import LocalModels
 from stoker_registry.mender import Mender, leave_to_keeper
 from stoker_registry.names import Entry, matching, refuse_digest
 from stoker_registry.options import OciOptions
-from stoker_registry.packager import Packager
 from stoker_registry.puller import Puller
 from stoker_registry.pusher import Pusher
 from stoker_registry.registries import Registries
@@ -51,7 +51,9 @@ from stoker_registry.shared_layout import open_shared
 from stoker_registry.verification import Mend, Verifier
 
 
-class OciStore(WritableStore, ContentSource, ContentSink, LoginKeeper, Upkeep, LayoutExchange):
+class OciStore(
+    WritableStore, ContentSource, ContentSink, BlobKeeper, LoginKeeper, Upkeep, LayoutExchange
+):
     """Models in an image layout, and the way to and from registries.
 
     Any thread may call anything: all state is in the folder, but for what others are just pushing.
@@ -80,8 +82,6 @@ class OciStore(WritableStore, ContentSource, ContentSink, LoginKeeper, Upkeep, L
         self._chain = chain
         self._puller = Puller(layout, chain, registries)
         self._pusher = Pusher(layout, chain, registries)
-        self._packager = Packager(layout, own)
-        self._exchange = OciExchange(layout, chain)
         self._logins = RegistryLogins(options)
         self._content = OciContent(chain)
         self._intake = OciIntake(layout, self._content)
@@ -177,19 +177,52 @@ class OciStore(WritableStore, ContentSource, ContentSink, LoginKeeper, Upkeep, L
         self, reference: Reference, source: PackageSource, progress: ReportProgress
     ) -> Artifact:
         """Make a model from files, under a name."""
-        return self._packager.package(reference, source, progress)
+        from stoker_registry.packager import Packager  # noqa: PLC0415 - pulls need not wait for it
+
+        return Packager(self._layout, self._chain.own).package(reference, source, progress)
+
+    def blob_size(self, digest: Digest) -> int:
+        """How large a blob is that is here, in a model or waiting."""
+        with self._disk_errors():
+            return self._layout.inbox.find(digest).stat().st_size
+
+    @contextlib.contextmanager
+    def keep_blob(self, digest: Digest) -> Iterator[PartialBlob]:
+        """Take a blob: the block writes its bytes, and at its end they are checked and kept."""
+        with (
+            self._disk_errors(),
+            self._layout.leases.take() as lease,
+            lease.partial(algorithm=digest.algorithm) as partial,
+        ):
+            yield partial
+            self._layout.inbox.take(partial, digest)
+
+    def make_model(
+        self,
+        reference: Reference,
+        files: Mapping[PurePosixPath, Digest],
+        licenses: Sequence[str],
+        progress: ReportProgress,
+    ) -> Artifact:
+        """Make a model of blobs that are here, under a name. No bytes of them are copied."""
+        return self._packager.make_model(reference, files, licenses, progress)
 
     def export_layout(
         self, references: Sequence[Reference], target: Path, progress: ReportProgress
     ) -> None:
         """Write models that are here into a layout."""
-        self._exchange.export_layout(references, target, progress)
+        self._exchange().export_layout(references, target, progress)
 
     def import_layout(
         self, source: Path, progress: ReportProgress, *, name: Reference | None = None
     ) -> Sequence[Artifact]:
         """Take the models of a layout, under the names that they have in it."""
-        return self._exchange.import_layout(source, progress, name=name)
+        return self._exchange().import_layout(source, progress, name=name)
+
+    def _exchange(self) -> LayoutExchange:
+        from stoker_registry.layout_exchange import OciExchange  # noqa: PLC0415 - as for packaging
+
+        return OciExchange(self._layout, self._chain)
 
     # Upkeep --------------------------------------------------------------------------------
 

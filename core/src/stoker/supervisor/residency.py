@@ -11,6 +11,8 @@ import logging
 import math
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
 
+import attrs
+
 from stoker.application import LoadPlan
 from stoker.artifact import Artifact
 from stoker.config.limits import QueueConfig
@@ -82,6 +84,36 @@ class Residency:
                 return None if resident.unloading else plan
         return None
 
+    def configure(self, *, wait_timeout_s: float, queue: QueueConfig) -> None:
+        """Have other bounds from now on; queues that there are keep theirs."""
+        self._admission.wait_timeout_s = wait_timeout_s
+        self._queue = queue
+
+    async def plan_again(self, plan: Callable[[Artifact, str | None], LoadPlan]) -> None:
+        """Have the settings of loaded models decided anew.
+
+        A model that would be loaded otherwise now keeps its runner until that is idle; the next
+        request gets another one.
+
+        Args:
+            plan: Decides how a model is loaded, by a backend that a request has pinned; blocks.
+        """
+        for resident in list(self._residents.values()):
+            for name, old in list(resident.plans.items()):
+                try:
+                    new = await asyncio.to_thread(plan, old.artifact, name[1])
+                except StokerError as exc:
+                    _log.warning("%s cannot be loaded any more: %s", resident.name, exc)
+                    new = None
+                if new is not None and key_of(new) == resident.key:
+                    resident.plans[name] = new
+                else:
+                    resident.plans.pop(name, None)
+            if resident.runner is not None and not resident.users and not resident.gone.is_set():
+                # Its time to stay begins anew, as the new settings say.
+                self._use(resident)
+                self._leave(resident, None)
+
     def context_length(self, digest: Digest) -> int | None:
         """The longest context with which a model is loaded; None when it is not."""
         infos = [
@@ -122,7 +154,8 @@ class Residency:
             async with contextlib.aclosing(answer) as events:
                 async for event in events:
                     if isinstance(event, Finished | Failed):
-                        self._ended(resident, event, trace)
+                        yield self._ended(resident, event, trace)
+                        continue
                     yield event
         except StokerError as exc:
             yield trace.failed(exc)
@@ -130,10 +163,13 @@ class Residency:
             resident.queue.leave(turn)
             self._leave(resident, request.keep_alive_s)
 
-    def _ended(self, resident: Resident, event: Finished | Failed, trace: Trace) -> None:
+    def _ended(
+        self, resident: Resident, event: Finished | Failed, trace: Trace
+    ) -> Finished | Failed:
+        """Take note of a request's last event; it comes back with the waits."""
         trace.end = event
         if isinstance(event, Failed):
-            return
+            return event
         usage, decode_s = event.usage, event.timings.decode_s
         if usage.completion_tokens > 1 and decode_s > 0:
             # The first token is the prefill's.
@@ -141,19 +177,31 @@ class Residency:
         if not resident.answered:
             resident.answered = True
             self._failures.forget(resident.key)
+        timings = attrs.evolve(event.timings, load_s=trace.load_s, queue_s=trace.queue_s)
+        return attrs.evolve(event, timings=timings)
 
-    async def preload(self, plan: LoadPlan) -> None:
-        """Load a model although nobody asks for it yet.
+    async def preload(
+        self, plan: LoadPlan, *, backend: str | None = None, keep_alive_s: float | None = None
+    ) -> AsyncGenerator[Loading, None]:
+        """Load a model although nobody asks for it yet; ends when it is loaded.
+
+        Args:
+            plan: How to load it.
+            backend: The backend that was asked for, if one was.
+            keep_alive_s: How long it stays when nobody uses it; None for what the config says.
 
         Raises:
             StokerError: It cannot be loaded.
         """
-        resident = await self._resident(plan, None)
+        resident = await self._resident(plan, backend)
         self._use(resident)
         try:
+            async with contextlib.aclosing(_watch(resident, math.inf)) as stages:
+                async for loading in stages:
+                    yield loading
             await _loaded(resident)
         finally:
-            self._leave(resident, None)
+            self._leave(resident, keep_alive_s)
 
     def statuses(self) -> list[RunnerStatus]:
         """What is loaded, sorted by name."""
@@ -163,15 +211,29 @@ class Residency:
             key=lambda status: (status.model, status.backend),
         )
 
-    async def unload(self, digest: Digest) -> bool:
-        """Unload a model from every backend; requests inside fail. False when it was not loaded.
+    async def unload(
+        self, digest: Digest, *, backend: str | None = None, only_idle: bool = False
+    ) -> int:
+        """Unload a model; requests inside fail.
 
         A model that failed again and again may be tried again at once after this.
+
+        Args:
+            digest: The model.
+            backend: The backend to unload it from; None for every one.
+            only_idle: Leave runners alone that somebody uses or waits for.
+
+        Returns:
+            How many runners have ended.
         """
         self._failures.forget_model(digest)
-        residents = [found for key, found in self._residents.items() if key[0] == digest]
+        residents = [
+            found
+            for key, found in self._residents.items()
+            if key[0] == digest and backend in {None, key[1]} and not (only_idle and found.users)
+        ]
         await self._unload_all(residents)
-        return bool(residents)
+        return len(residents)
 
     async def close(self) -> None:
         """Unload everything."""
