@@ -12,9 +12,10 @@ ENGINE := $(shell grep -m1 '^llama-cpp-python==' requirements/runtime.txt | cut 
 # Where the tests find their models; set them to use other files.
 export STOKER_TEST_MODEL ?= $(CURDIR)/.cache/models/SmolLM2-135M-Instruct.Q4_1.gguf
 export STOKER_TEST_EMBEDDER ?= $(CURDIR)/.cache/models/all-minilm-l6-v2.F16.gguf
-TEST_MODELS := $(STOKER_TEST_MODEL) $(STOKER_TEST_EMBEDDER)
+export STOKER_TEST_GEMMA ?= $(CURDIR)/.cache/models/gemma3-270m.Q4_K_M.gguf
+TEST_MODELS := $(STOKER_TEST_MODEL) $(STOKER_TEST_EMBEDDER) $(STOKER_TEST_GEMMA)
 
-.PHONY: help install demo test check fix test-unit test-contract test-e2e bench docs changelog build
+.PHONY: help install demo test check fix test-unit test-contract mutations test-e2e bench docs changelog build
 .DELETE_ON_ERROR:
 
 help: ## List the targets
@@ -44,6 +45,9 @@ test-unit: install $(TEST_MODELS) ## Unit tests; ARGS="-k reference" narrows the
 
 test-contract: install $(TEST_MODELS) ## Every plugin against the contract of its seam
 	$(PYTEST) tests/contract $(ARGS)
+
+mutations: install ## Plugins with one fault each: which test of the contract kit finds it
+	$(BIN)/python tools/mutations.py
 
 test-e2e: install $(TEST_MODELS) ## User stories over real processes and HTTP
 	$(PYTEST) tests/e2e $(ARGS)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx
 import psutil
-from soaking import TEXTS, Resources, make_home
+from soaking import TEXTS, Resources, make_home, tell
 from stoker_process import Server
 
 from stoker.control.client import ControlClient
@@ -50,10 +50,7 @@ def main() -> int:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS
     with tempfile.TemporaryDirectory() as folder, make_home(Path(folder)).serve() as server:
         problems = asyncio.run(_cycle(server, rounds))
-    for problem in problems[:50]:
-        print(f"WRONG: {problem}")
-    print(f"{len(problems)} problems")
-    return int(bool(problems))
+    return tell(problems)
 
 
 if __name__ == "__main__":

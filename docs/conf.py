@@ -17,7 +17,13 @@ author = "the stoker authors"
 version = release = __version__
 
 sys.path.append(str(Path(__file__).parent / "_ext"))
-extensions = ["code_tables", "myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = [
+    "code_tables",
+    "error_pages",
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 smartquotes = False  # `--option` must not become a dash

@@ -32,3 +32,9 @@ def model_file() -> Path:
 def embedder_file() -> Path:
     """The real model for embeddings: all-MiniLM-L6-v2 in F16, 46 MB."""
     return _model("STOKER_TEST_EMBEDDER", "all-minilm-l6-v2.F16.gguf")
+
+
+@pytest.fixture(scope="session")
+def gemma_file() -> Path:
+    """The real model with a sliding window and many tokens: Gemma 3 270M in Q4_K_M, 253 MB."""
+    return _model("STOKER_TEST_GEMMA", "gemma3-270m.Q4_K_M.gguf")

@@ -4,7 +4,7 @@
 - `{status-table} package.module:TABLE`: the HTTP status of each kind of error;
 - `{settings} package.module:STRUCT`: the settings of a plugin, by its options type;
 - `{options} package.module:COMMAND`: the options of a click command;
-- `{commands} package.module:GROUP`: a section per command of a click group.
+- `{commands} package.module:GROUP`: a section per command of a click group, and of groups in it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from sphinx.pycode import ModuleAnalyzer
 from sphinx.util.docutils import SphinxDirective
 
 
-class _FromCode(SphinxDirective):
+class FromCode(SphinxDirective):
     """Something that is made from an object, which the argument names as `package.module:NAME`."""
 
     required_arguments = 1
@@ -34,7 +34,7 @@ class _FromCode(SphinxDirective):
         return getattr(importlib.import_module(module), name)
 
 
-class _CodeTable(_FromCode, abc.ABC):
+class _CodeTable(FromCode, abc.ABC):
     """A table whose rows come from the object."""
 
     columns: ClassVar[Sequence[str]]
@@ -95,7 +95,7 @@ def _default(field: msgspec.structs.FieldInfo) -> str:
     return "unset" if value is None else f"`{msgspec.json.encode(value).decode()}`"
 
 
-class Options(_FromCode):
+class Options(FromCode):
     """The options of a click command."""
 
     def run(self) -> list[Node]:
@@ -104,18 +104,24 @@ class Options(_FromCode):
         return self.parse_text_to_nodes(_options(command, click.Context(command)))
 
 
-class Commands(_FromCode):
+class Commands(FromCode):
     """A section per command of a click group: its usage, its help and its options."""
 
     def run(self) -> list[Node]:
         """Make the sections."""
         group: click.Group = self.source()
         context = click.Context(group, info_name="stoker")
-        text = "\n\n".join(
-            _command_section(context, group.get_command(context, name))
-            for name in group.list_commands(context)
-        )
+        text = "\n\n".join(_sections(context, group))
         return self.parse_text_to_nodes(text, allow_section_headings=True)
+
+
+def _sections(context: click.Context, group: click.Group) -> Iterable[str]:
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        yield _command_section(context, command)
+        if isinstance(command, click.Group):
+            inner = click.Context(command, parent=context, info_name=command.name)
+            yield from _sections(inner, command)
 
 
 def _command_section(parent: click.Context, command: click.Command | None) -> str:

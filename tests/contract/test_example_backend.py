@@ -1,18 +1,7 @@
-"""The parrot keeps the contract of text engines."""
+"""The parrot keeps the contracts of text engines and of backends."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from stoker_example.parrot.contract import TestParrot, TestParrotBackend
 
-import pytest
-
-from stoker.testing import TextEngineContract
-from stoker_example.parrot.engine import ParrotEngine, Phrase
-from stoker_example.parrot.plugin import ParrotOptions
-
-
-class TestParrot(TextEngineContract):
-    @pytest.fixture
-    def load(self) -> Callable[[], ParrotEngine]:
-        """A parrot that repeats what it hears."""
-        return lambda: ParrotEngine([Phrase("*", "You said: {text}")], ParrotOptions())
+__all__ = ["TestParrot", "TestParrotBackend"]

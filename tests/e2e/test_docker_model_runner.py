@@ -15,7 +15,9 @@ pytestmark = pytest.mark.model
 
 CHAT: dict[str, Any] = {
     "model": MODEL,
-    "messages": [{"role": "user", "content": "What is the capital of France?"}],
+    "messages": [
+        {"role": "user", "content": "What is the capital of France? Answer in one sentence."}
+    ],
     "temperature": 0,
     "max_tokens": 20,
 }

@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib.util
 import math
 import string
-import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -17,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from gguf_file import Walk
 
 TOOL = Path(__file__).parents[2] / "tools" / "minilm_to_gguf.py"
 WORDS = (
@@ -106,47 +106,21 @@ def write_tiny(
 def read_tensors(path: Path) -> Tensors:
     """The tensors of a GGUF file, as 32-bit floats."""
     data = path.read_bytes()
-    place = 24
-    tensor_count, key_count = struct.unpack_from("<QQ", data, 8)
-    sizes = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
-
-    def take(layout: str) -> Any:
-        nonlocal place
-        value = struct.unpack_from(f"<{layout}", data, place)
-        place += struct.calcsize(f"<{layout}")
-        return value if len(value) > 1 else value[0]
-
-    def skip(kind: int) -> None:
-        nonlocal place
-        if kind == 8:
-            length = take("Q")
-            place += length
-        elif kind == 9:
-            item, count = take("IQ")
-            for _ in range(count):
-                skip(item)
-        else:
-            place += sizes[kind]
-
-    for _ in range(key_count):
-        skip(8)
-        skip(take("I"))
+    walk = Walk(data)
+    walk.skip_keys()
     infos = []
-    for _ in range(tensor_count):
-        length = take("Q")
-        name = data[place : place + length].decode()
-        place += length
-        rank = take("I")
-        shape = take(f"{rank}Q")
-        kind, offset = take("IQ")
+    for _ in range(walk.tensor_count):
+        name = walk.text().decode()
+        rank = walk.take("I")
+        shape = walk.take(f"{rank}Q")
+        kind, offset = walk.take("IQ")
         infos.append((name, (shape,) if rank == 1 else shape, kind, offset))
-    start = -(-place // 32) * 32
     return {
         name: np.frombuffer(
             data,
             dtype={_F32: "<f4", _F16: "<f2"}[kind],
             count=math.prod(shape),
-            offset=start + offset,
+            offset=walk.data_place + offset,
         )
         .reshape(shape[::-1])
         .astype(np.float32)

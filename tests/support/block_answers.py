@@ -21,13 +21,16 @@ from stoker.events import (
 USAGE = Usage(prompt_tokens=5, completion_tokens=4, cached_tokens=3, reasoning_tokens=1)
 
 
+_KINDS = st.sampled_from(["text", "reasoning", "call"])
+_PIECES = st.lists(st.text(max_size=8), max_size=3)
+
+
 @st.composite
 def answers(draw: st.DrawFn) -> list[Event]:
     """Whole streams of events: texts, reasoning and calls one after the other, in any pieces."""
     events: list[Event] = [Prefill(0, 5), Prefill(5, 5)]
     calls = 0
-    for kind in draw(st.lists(st.sampled_from(["text", "reasoning", "call"]))):
-        pieces = draw(st.lists(st.text(), max_size=3))
+    for kind, pieces in draw(st.lists(st.tuples(_KINDS, _PIECES), max_size=6)):
         if kind == "text":
             events += map(TextDelta, pieces)
         elif kind == "reasoning":

@@ -9,6 +9,7 @@ from pathlib import Path
 import attrs
 import msgspec
 
+from stoker.aliases import Alias, find_alias
 from stoker.artifact import Artifact, ModelBundle
 from stoker.backend import BackendSpec
 from stoker.config import Settings, load_settings
@@ -73,12 +74,59 @@ class Application:
         if "STOKER_PLUGINS" in environ:
             names = {name.strip() for name in environ["STOKER_PLUGINS"].split(",")}
             allow = names if allow is None else names & set(allow)
-        block = settings.config.plugins.block
-        return cls(settings, PluginManager(allow=allow, block=block))
+        plugins = PluginManager(
+            allow=allow,
+            block=settings.config.plugins.block,
+            import_timeout_s=settings.config.plugins.import_timeout_s,
+        )
+        return cls(settings, plugins)
+
+    def alias(self, name: str) -> Alias | None:
+        """The alias that a name means; None when it is a model's own name, or none."""
+        return find_alias(name, self.settings.config.aliases, self.stores.schemes)
+
+    def resolve(self, name: str) -> Artifact:
+        """Look up a model that is here, by its name or by an alias.
+
+        Raises:
+            ModelNotFoundError: It is not here; the message says how to get it.
+            InvalidReferenceError: The name follows no grammar.
+        """
+        alias = self.alias(name)
+        return self.stores.resolve(name if alias is None else alias.model)
+
+    def model_rules(self, artifact: Artifact) -> tuple[str, ...]:
+        """The keys of `[models]` that are about an artifact, the least exact first.
+
+        Raises:
+            ConfigError: A key is neither a pattern nor a name nor a digest.
+        """
+        return self.settings.model_rules(
+            artifact.reference, artifact.digest, schemes=self.stores.schemes
+        )
+
+    def take(self, settings: Settings) -> None:
+        """Put other settings into force. Plans that were made stay what they are.
+
+        Stores are kept, with what they have open, unless something about them has changed.
+        """
+        old, new = self.settings.config, settings.config
+        self.settings = settings
+        self._planner = MemoryPlanner(new.memory)
+        if (old.stores, old.defaults.store) != (new.stores, new.defaults.store):
+            self.stores = Stores(self.plugins, settings)
+
+    def with_settings(self, settings: Settings) -> Application:
+        """The same plugins with other settings; what is loaded does not change."""
+        return Application(settings, self.plugins)
 
     def decide(self, artifact: Artifact, *, backend: str | None = None) -> Decision:
-        """Choose the backend for an artifact; see `stoker.selection`."""
-        model = self.settings.model(artifact.reference, schemes=self.stores.schemes)
+        """Choose the backend for an artifact; see `stoker.selection`.
+
+        Raises:
+            ConfigError: The settings of models are wrong.
+        """
+        model = self.settings.model(self.model_rules(artifact))
         return decide(
             self.plugins.formats.layers(artifact),
             self.plugins.backends,
@@ -98,14 +146,13 @@ class Application:
             StokerError: No backend can run it, or a setting of it is wrong.
         """
         spec = self.decide(artifact, backend=backend).require()
-        model = self.settings.model(artifact.reference, schemes=self.stores.schemes)
+        rules = self.model_rules(artifact)
+        model = self.settings.model(rules)
         keep_alive_s = model.keep_alive_s
         if keep_alive_s is None:
             keep_alive_s = self.settings.config.defaults.keep_alive_s
         bundle = self.stores.of(artifact.reference).open(artifact)
-        options = self.settings.options(
-            "backends", spec.name, spec.options_type, overlay=model.options
-        )
+        options = self.settings.model_options(spec.name, spec.options_type, rules)
         memory, options = self._planner.plan(spec, bundle, options)
         return LoadPlan(
             artifact=artifact,

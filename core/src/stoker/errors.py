@@ -42,6 +42,8 @@ No class here knows HTTP or exit codes: transports and the CLI each have one tab
 
 from __future__ import annotations
 
+import re
+
 
 class StokerError(Exception):
     """Root of everything that stoker raises on purpose."""
@@ -50,6 +52,20 @@ class StokerError(Exception):
     def message(self) -> str:
         """The sentence to show."""
         return str(self)
+
+    @property
+    def help_page(self) -> str:
+        """Where the documentation says what to do; the address never changes."""
+        return f"reference/errors.html#{anchor_of(type(self))}"
+
+
+def anchor_of(kind: type[StokerError]) -> str:
+    """The name of an error's section in the documentation: `error-config-error`.
+
+    An error of a plugin has that of the core's error that it derives from.
+    """
+    own = next(base for base in kind.__mro__ if base.__module__ == __name__)
+    return "error-" + re.sub(r"(?<=[a-z])(?=[A-Z])", "-", own.__name__).lower()
 
 
 class InvalidInputError(StokerError):

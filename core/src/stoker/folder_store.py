@@ -51,6 +51,7 @@ from stoker.reference import Reference
 from stoker.store import Progress, Removal, ReportProgress, Store
 from stoker.upkeep import Damage, Pruning, Upkeep, Verification
 from stoker.uses import UseDirectory
+from stoker.wire.malformed import MALFORMED
 from stoker.wire.manifest import decode_manifest, encode_manifest
 from stoker.wire.model_config import DOCKER_CONFIG_V01
 from stoker.wire.model_folder import NameRecord, decode_config, encode_config
@@ -474,7 +475,7 @@ def _read_record(path: Path) -> tuple[NameRecord, Digest] | None:
         return record, Digest.parse(record.digest)
     except FileNotFoundError:
         return None
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, InvalidDigestError) as exc:
+    except (OSError, *MALFORMED, InvalidDigestError) as exc:
         raise InvalidArtifactError(
             f"{path} cannot be read ({exc}): delete it and pull the model again."
         ) from exc

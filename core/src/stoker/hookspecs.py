@@ -37,8 +37,10 @@ from collections.abc import Iterable
 import pluggy
 
 from stoker.backend import BackendSpec
+from stoker.command import CommandSpec
 from stoker.dialect import DialectSpec
 from stoker.formats import FormatRule
+from stoker.listener import ListenerSpec
 from stoker.parser import ParserSpec
 from stoker.store import StoreSpec
 from stoker.transport import TransportSpec
@@ -114,6 +116,27 @@ def stoker_register_parsers() -> Iterable[ParserSpec]:
     return ()
 
 
+@hookspec
+def stoker_register_listeners() -> Iterable[ListenerSpec]:
+    """Offer to hear of requests that start and end, and of models that are loaded and unloaded.
+
+    Returns:
+        One record per listener. Names are unique among all plugins.
+    """
+    return ()
+
+
+@hookspec
+def stoker_register_commands() -> Iterable[CommandSpec]:
+    """Offer commands of the command line.
+
+    Returns:
+        One record per command. Names are unique among all plugins, and the core's own commands
+        stay what they are: a command of a plugin that has the name of one is never reached.
+    """
+    return ()
+
+
 HOOK_RECORDS: dict[str, type] = {
     "stoker_register_backends": BackendSpec,
     "stoker_register_stores": StoreSpec,
@@ -121,5 +144,7 @@ HOOK_RECORDS: dict[str, type] = {
     "stoker_register_formats": FormatRule,
     "stoker_register_dialects": DialectSpec,
     "stoker_register_parsers": ParserSpec,
+    "stoker_register_listeners": ListenerSpec,
+    "stoker_register_commands": CommandSpec,
 }
 """The type of record that each hook returns."""

@@ -19,6 +19,7 @@ from stoker.caller import Caller, RequestContext
 from stoker.digest import Digest
 from stoker.engine import Mode
 from stoker.events import Event
+from stoker.media_types import MediaType
 from stoker.request import Request
 from stoker.store import StoredManifest
 from stoker.telemetry import Telemetry
@@ -133,6 +134,67 @@ class Catalog(Protocol):
         """All repositories that others may pull from, sorted."""
 
 
+class Intake(Protocol):
+    """Takes models that others push; only for who may change what is stored.
+
+    See `stoker.intake.ContentSink`, whose code runs in worker threads behind it.
+    """
+
+    async def start_upload(self, repository: str) -> str:
+        """Begin to take a blob; returns the upload's id.
+
+        Raises:
+            InvalidReferenceError: The repository's name follows no grammar.
+            OverloadedError: There are too many uploads under way.
+            UnavailableError: No store takes models.
+        """
+
+    async def uploaded_bytes(self, repository: str, upload: str) -> int:
+        """How many bytes of an upload have come.
+
+        Raises:
+            NotFoundError: There is no such upload (any more).
+        """
+
+    async def write_upload(self, repository: str, upload: str, data: bytes, *, offset: int) -> int:
+        """Take the next bytes of an upload; returns how many have come now.
+
+        Raises:
+            NotFoundError: There is no such upload.
+            ConflictError: The bytes do not follow.
+            UnavailableError: The disk is full.
+        """
+
+    async def finish_upload(self, repository: str, upload: str, digest: Digest) -> None:
+        """End an upload: the blob is here afterwards, or nothing of it is.
+
+        Raises:
+            NotFoundError: There is no such upload.
+            IntegrityError: The bytes that came are others.
+        """
+
+    async def cancel_upload(self, repository: str, upload: str) -> None:
+        """Forget an upload.
+
+        Raises:
+            NotFoundError: There is no such upload.
+        """
+
+    async def mount(self, repository: str, digest: Digest, source: str) -> bool:
+        """Use a blob of another repository; False when that has none such."""
+
+    async def put_manifest(
+        self, repository: str, reference: str, media_type: MediaType, data: bytes
+    ) -> Digest:
+        """Name a model whose blobs have come; returns the manifest's digest.
+
+        Raises:
+            InvalidReferenceError: The name follows no grammar.
+            InvalidArtifactError: The manifest is malformed, or not what its digest says.
+            NotFoundError: A blob is not here.
+        """
+
+
 class Inference(Protocol):
     """Runs requests."""
 
@@ -184,5 +246,7 @@ class Host:
     management: Management
     telemetry: Telemetry = attrs.field(factory=Telemetry)
     """Tells of requests and models, each at its end."""
+    intake: Intake | None = None
+    """None where nobody may push anything."""
     archive: Archive | None = None
     """Keeps answers that callers may come back to; None where nothing is kept."""

@@ -52,11 +52,18 @@ def _as_tuple(keys: Iterable[ApiKey]) -> tuple[ApiKey, ...]:
     return tuple(keys)
 
 
-@attrs.frozen
+@attrs.define(eq=False)
 class KeyRing:
-    """All keys. Without any, whoever reaches a transport may use it."""
+    """All keys. Without any, whoever reaches a transport may use it.
+
+    Transports keep the ring and ask it each time: its keys may be replaced while they serve.
+    """
 
     keys: tuple[ApiKey, ...] = attrs.field(default=(), converter=_as_tuple)
+
+    def replace(self, keys: Iterable[ApiKey]) -> None:
+        """Have other keys from now on."""
+        self.keys = tuple(keys)
 
     def __bool__(self) -> bool:
         return bool(self.keys)

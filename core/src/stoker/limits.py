@@ -96,10 +96,14 @@ def _chars(prompt: Prompt) -> int:
 
 
 class ConcurrentRequests:
-    """How many requests each caller has going, waiting ones included."""
+    """How many requests each caller has going, waiting ones included.
+
+    Attributes:
+        limits: How many a caller may have; may be replaced.
+    """
 
     def __init__(self, limits: LimitsConfig) -> None:
-        self._limit = limits.max_concurrent_requests
+        self.limits = limits
         self._counts: dict[str, int] = {}
 
     @contextlib.contextmanager
@@ -110,7 +114,7 @@ class ConcurrentRequests:
             TooManyRequestsError: The caller has too many already.
         """
         count = self._counts.get(caller.name, 0)
-        if caller is not LOCAL and count >= self._limit:
+        if caller is not LOCAL and count >= self.limits.max_concurrent_requests:
             raise TooManyRequestsError(
                 f"{caller.name} has {count} requests going, which is as many as one may"
                 " (limits.max_concurrent_requests): wait for an answer.",

@@ -11,9 +11,9 @@ import contextlib
 import os
 import threading
 from collections.abc import Generator, Iterable, Iterator, Mapping
-from types import TracebackType
 from typing import Any, Self
 
+from stoker.aliases import Alias
 from stoker.engine import EngineInfo
 from stoker.errors import StokerError
 from stoker.events import (
@@ -51,7 +51,12 @@ class Model:
     """
 
     def __init__(
-        self, name: str, session: Session, *, use: contextlib.ExitStack | None = None
+        self,
+        name: str,
+        session: Session,
+        *,
+        use: contextlib.ExitStack | None = None,
+        alias: Alias | None = None,
     ) -> None:
         """Take over a loaded session.
 
@@ -59,9 +64,11 @@ class Model:
             name: As the caller named the model.
             session: The session.
             use: Keeps the model's files in their store; closed with the model.
+            alias: Whose parameters hold for all requests.
         """
         self.name = name
         self._session = session
+        self._alias = alias
         self._use = use or contextlib.ExitStack()
         self._lock = threading.Lock()
         self._next_id = 0
@@ -176,6 +183,8 @@ class Model:
 
     def events(self, request: Request) -> Generator[Event, None, None]:
         """Answer a request in full detail; stopping to iterate cancels it."""
+        if self._alias is not None:
+            request = self._alias.apply(request)
         with self._lock:
             request_id, self._next_id = self._next_id, self._next_id + 1
             try:
@@ -203,12 +212,7 @@ class Model:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
@@ -229,7 +233,7 @@ def open(name: str, *, backend: str | None = None) -> Model:  # noqa: A001 - rea
     from stoker.text.chat_syntax import ParserChoice  # noqa: PLC0415
 
     application = Application.create()
-    plan = application.plan(application.stores.resolve(name), backend=backend)
+    plan = application.plan(application.resolve(name), backend=backend)
     plan.memory.require(name)
     store = application.stores.of(plan.artifact.reference)
     with contextlib.ExitStack() as use:
@@ -241,7 +245,7 @@ def open(name: str, *, backend: str | None = None) -> Model:  # noqa: A001 - rea
             _ignore_progress,
             parsers=ParserChoice(application.plugins.parsers, plan.parser),
         )
-        return Model(name, session, use=use.pop_all())
+        return Model(name, session, use=use.pop_all(), alias=application.alias(name))
 
 
 def _ignore_progress(stage: str, fraction: float | None) -> None:

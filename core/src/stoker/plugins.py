@@ -7,8 +7,6 @@ raises.
 
 from __future__ import annotations
 
-import contextlib
-import enum
 import sys
 import time
 import traceback
@@ -21,74 +19,33 @@ import pluggy
 
 from stoker import hookspecs
 from stoker.backend import BackendSpec
+from stoker.bounded_call import TookTooLongError, call_bounded
+from stoker.command import CommandSpec
+from stoker.config.schema import DEFAULT_IMPORT_TIMEOUT_S
 from stoker.dialect import DialectSpec
 from stoker.errors import ConflictError
 from stoker.formats import FormatRule, FormatTable
-from stoker.hookspecs import ENTRY_POINT_GROUP, HOOK_RECORDS, PROJECT_NAME
+from stoker.hookspecs import HOOK_RECORDS, PROJECT_NAME
+from stoker.listener import ListenerSpec
 from stoker.parser import ParserSpec
+from stoker.plugin import Phase, Plugin, PluginFailureError, PluginStatus, Problem
+from stoker.plugin_discovery import (
+    check_version,
+    describe,
+    distribution_of,
+    in_order,
+    installed,
+)
 from stoker.store import StoreSpec
 from stoker.transport import TransportSpec
 
-Record = BackendSpec | StoreSpec | TransportSpec | DialectSpec | ParserSpec
+Record = (
+    BackendSpec | StoreSpec | TransportSpec | DialectSpec | ParserSpec | ListenerSpec | CommandSpec
+)
 """The records that have a name; format rules have none."""
 
-
-class PluginStatus(enum.StrEnum):
-    """What became of a plugin."""
-
-    LOADED = "loaded"
-    BLOCKED = "blocked"
-    FAILED = "failed"
-
-
-class Phase(enum.StrEnum):
-    """Where a plugin failed."""
-
-    IMPORT = "import"
-    REGISTER = "register"
-    CALL = "call"
-
-
-@attrs.frozen
-class Problem:
-    """Why a plugin failed."""
-
-    phase: Phase
-    summary: str
-    traceback: str = ""
-
-
-@attrs.frozen
-class Plugin:
-    """A plugin as `stoker plugins` lists it."""
-
-    name: str
-    """The entry point's name."""
-    distribution: str
-    version: str
-    module: str
-    status: PluginStatus
-    hooks: tuple[str, ...] = ()
-    provides: tuple[str, ...] = ()
-    """Like `backend parrot`, `store oci`."""
-    import_ms: float = 0.0
-    problem: Problem | None = None
-
-
-class _PluginFailureError(Exception):
-    """Carries a problem to the loop that records it."""
-
-    def __init__(self, problem: Problem) -> None:
-        self.problem = problem
-        super().__init__(problem.summary)
-
-
-def _installed() -> Iterable[metadata.EntryPoint]:
-    return metadata.entry_points(group=ENTRY_POINT_GROUP)
-
-
-def _by_name_then_distribution(entry_point: metadata.EntryPoint) -> tuple[str, str]:
-    return (entry_point.name, entry_point.dist.name if entry_point.dist else "")
+_BLOCKED = "its name is blocked ([plugins] block, or --no-plugin)"
+_NOT_ALLOWED = "its name is not allowed ([plugins] allow, STOKER_PLUGINS, or --plugin)"
 
 
 class PluginManager:
@@ -102,13 +59,15 @@ class PluginManager:
         *,
         allow: Collection[str] | None = None,
         block: Collection[str] = (),
-        entry_points: Callable[[], Iterable[metadata.EntryPoint]] = _installed,
+        import_timeout_s: float = DEFAULT_IMPORT_TIMEOUT_S,
+        entry_points: Callable[[], Iterable[metadata.EntryPoint]] = installed,
     ) -> None:
         """Load every plugin that is not blocked; a broken one is recorded and left out.
 
         Args:
             allow: Names of entry points that may load; None allows all.
             block: Names that may not, also when they are allowed.
+            import_timeout_s: How long the import of a plugin may take, and each of its hooks.
             entry_points: Where plugins are found.
         """
         self.backends: dict[str, BackendSpec] = {}
@@ -116,6 +75,8 @@ class PluginManager:
         self.transports: dict[str, TransportSpec] = {}
         self.dialects: dict[str, DialectSpec] = {}
         self.parsers: dict[str, ParserSpec] = {}
+        self.listeners: dict[str, ListenerSpec] = {}
+        self.commands: dict[str, CommandSpec] = {}
         self.formats = FormatTable.of()
         self.plugins: tuple[Plugin, ...] = ()
         self._tables: dict[type, dict[str, Any]] = {
@@ -124,16 +85,20 @@ class PluginManager:
             TransportSpec: self.transports,
             DialectSpec: self.dialects,
             ParserSpec: self.parsers,
+            ListenerSpec: self.listeners,
+            CommandSpec: self.commands,
         }
+        self._timeout_s = import_timeout_s
         self._rules: tuple[FormatRule, ...] = ()
         self._providers: dict[tuple[type, str], Plugin] = {}
         self._pluggy = pluggy.PluginManager(PROJECT_NAME)
         self._pluggy.add_hookspecs(hookspecs)
         plugins = []
-        for entry_point in sorted(entry_points(), key=_by_name_then_distribution):
-            allowed = allow is None or entry_point.name in allow
-            if not allowed or entry_point.name in block:
-                plugins.append(_describe(entry_point, PluginStatus.BLOCKED))
+        for entry_point in in_order(entry_points()):
+            reason = _reason_to_block(entry_point.name, allow, block)
+            if reason:
+                blocked = describe(entry_point, PluginStatus.BLOCKED)
+                plugins.append(attrs.evolve(blocked, blocked_by=reason))
             else:
                 plugins.append(self._load(entry_point))
         self.plugins = tuple(plugins)
@@ -144,45 +109,79 @@ class PluginManager:
 
     def _load(self, entry_point: metadata.EntryPoint) -> Plugin:
         started = time.perf_counter()
+        before = self._pluggy.get_plugin(entry_point.name)
         try:
-            module = _import(entry_point)
+            check_version(entry_point)
+            module = self._import(entry_point)
             import_ms = (time.perf_counter() - started) * 1000
-            hooks = self._register(entry_point.name, module)
+            hooks = self._register(entry_point, module)
             records = self._call(entry_point.name)
             plugin = attrs.evolve(
-                _describe(entry_point, PluginStatus.LOADED),
+                describe(entry_point, PluginStatus.LOADED),
                 hooks=hooks,
                 provides=tuple(_provides(records)),
                 import_ms=import_ms,
             )
             self._add(plugin, records)
-        except _PluginFailureError as failure:
-            if self._pluggy.has_plugin(entry_point.name):
+        except PluginFailureError as failure:
+            if self._pluggy.get_plugin(entry_point.name) is not before:
                 self._pluggy.unregister(name=entry_point.name)
             return attrs.evolve(
-                _describe(entry_point, PluginStatus.FAILED),
+                describe(entry_point, PluginStatus.FAILED),
                 import_ms=(time.perf_counter() - started) * 1000,
                 problem=failure.problem,
             )
         return plugin
 
-    def _register(self, name: str, module: Any) -> tuple[str, ...]:
+    def _import(self, entry_point: metadata.EntryPoint) -> Any:
+        try:
+            return call_bounded(entry_point.load, timeout_s=self._timeout_s)
+        except TookTooLongError as exc:
+            raise self._too_slow(Phase.IMPORT, "its import", entry_point.name) from exc
+        except ModuleNotFoundError as exc:
+            dist = distribution_of(entry_point) or entry_point.name
+            raise _failure(
+                Phase.IMPORT,
+                _words(exc),
+                f"install it again, with what it depends on: `stoker plugins install --upgrade"
+                f" {dist}`",
+            ) from exc
+        except (Exception, SystemExit) as exc:
+            raise _failure(Phase.IMPORT, _words(exc), _tell_author(entry_point.name)) from exc
+
+    def _too_slow(self, phase: Phase, what: str, name: str) -> PluginFailureError:
+        remedy = (
+            f"set [plugins] import_timeout_s higher if it may take so long, or block it:"
+            f' [plugins] block = ["{name}"]'
+        )
+        problem = Problem(phase, f"{what} took longer than {self._timeout_s:g} s", remedy)
+        return PluginFailureError(problem)
+
+    def _register(self, entry_point: metadata.EntryPoint, module: Any) -> tuple[str, ...]:
+        name = entry_point.name
+        dist = distribution_of(entry_point) or name
+        upgrade = f"install versions that fit: `stoker plugins install --upgrade {dist} stoker`"
         try:
             if self._pluggy.register(module, name=name) is None:
-                raise _failure(Phase.REGISTER, f"the name {name!r} is blocked")
+                raise _failure(Phase.REGISTER, f"the name {name!r} is blocked", upgrade)
         except (pluggy.PluginValidationError, ValueError) as exc:
             other = self._pluggy.get_plugin(name)
             if other is not None and other is not module:
-                summary = f"another distribution has a plugin named {name!r} already"
-                raise _PluginFailureError(Problem(Phase.REGISTER, summary)) from exc
-            raise _failure(Phase.REGISTER, str(exc)) from exc
-        unknown = [hook for hook in _marked(self._pluggy, module) if hook not in HOOK_RECORDS]
+                raise _failure(
+                    Phase.REGISTER,
+                    f"another distribution has a plugin named {name!r} already",
+                    f"keep one of the two distributions: `stoker plugins uninstall {dist}`",
+                ) from exc
+            raise _failure(Phase.REGISTER, str(exc), upgrade) from exc
+        hooks = tuple(sorted(_marked(self._pluggy, module)))
+        unknown = [hook for hook in hooks if hook not in HOOK_RECORDS]
         if unknown:
             raise _failure(
                 Phase.REGISTER,
                 f"unknown hook {', '.join(unknown)}: this stoker has {', '.join(HOOK_RECORDS)}",
+                upgrade,
             )
-        return tuple(sorted(_marked(self._pluggy, module)))
+        return hooks
 
     def _call(self, name: str) -> dict[type, tuple[Any, ...]]:
         """Call the hooks of one plugin, by pluggy's own public view of its implementations.
@@ -195,15 +194,19 @@ class PluginManager:
                 if impl.plugin_name != name:
                     continue
                 try:
-                    with contextlib.redirect_stdout(sys.stderr):
-                        made = tuple(impl.function())
+                    made = call_bounded(_records_of(impl.function), timeout_s=self._timeout_s)
+                except TookTooLongError as exc:
+                    raise self._too_slow(Phase.CALL, hook, name) from exc
                 except Exception as exc:
-                    raise _failure(Phase.CALL, f"{hook} raised {_words(exc)}") from exc
+                    raise _failure(
+                        Phase.CALL, f"{hook} raised {_words(exc)}", _tell_author(name)
+                    ) from exc
                 for record in made:
                     if not isinstance(record, kind):
                         raise _failure(
                             Phase.CALL,
                             f"{hook} returned a {type(record).__name__}, not {kind.__name__}",
+                            _tell_author(name),
                         )
                 records[kind] = made
         return records
@@ -214,21 +217,21 @@ class PluginManager:
         try:
             formats = FormatTable.of((*self._rules, *rules))
         except ConflictError as exc:
-            raise _failure(Phase.CALL, str(exc)) from exc
+            raise _failure(Phase.CALL, str(exc), _keep_one(plugin)) from exc
         named = [
             (kind, record)
             for kind, made in records.items()
             if kind is not FormatRule
             for record in made
         ]
-        self._check_names(named)
+        self._check_names(plugin, named)
         for kind, record in named:
             self._tables[kind][record.name] = record
             self._providers[kind, record.name] = plugin
         self._rules += rules
         self.formats = formats
 
-    def _check_names(self, named: Iterable[tuple[type, Any]]) -> None:
+    def _check_names(self, plugin: Plugin, named: Iterable[tuple[type, Any]]) -> None:
         owners = {
             key: f"plugin {plugin.name!r} ({plugin.distribution})"
             for key, plugin in self._providers.items()
@@ -238,45 +241,55 @@ class PluginManager:
             owner = owners.get((kind, record.name))
             if owner is not None:
                 raise _failure(
-                    Phase.CALL, f"{_word(kind)} {record.name!r} is registered by {owner} already"
+                    Phase.CALL,
+                    f"{_word(kind)} {record.name!r} is registered by {owner} already",
+                    _keep_one(plugin),
                 )
             owners[kind, record.name] = "the same plugin"
             for scheme in record.schemes if kind is StoreSpec else ():
                 claimant = schemes.setdefault(scheme, record.name)
                 if claimant != record.name:
                     raise _failure(
-                        Phase.CALL, f"store {claimant!r} claims the scheme {scheme!r} already"
+                        Phase.CALL,
+                        f"store {claimant!r} claims the scheme {scheme!r} already",
+                        _keep_one(plugin),
                     )
 
 
-def _import(entry_point: metadata.EntryPoint) -> Any:
-    try:
-        # What a module prints while it is imported must not end up in somebody's JSON.
-        with contextlib.redirect_stdout(sys.stderr):
-            return entry_point.load()
-    except (Exception, SystemExit) as exc:
-        raise _failure(Phase.IMPORT, _words(exc)) from exc
+def _reason_to_block(name: str, allow: Collection[str] | None, block: Collection[str]) -> str:
+    if name in block:
+        return _BLOCKED
+    return "" if allow is None or name in allow else _NOT_ALLOWED
 
 
-def _failure(phase: Phase, summary: str) -> _PluginFailureError:
+def _records_of(hook: Callable[[], Iterable[Any]]) -> Callable[[], tuple[Any, ...]]:
+    """The hook, with what it returns read to its end: a generator runs in here."""
+    return lambda: tuple(hook())
+
+
+def _failure(phase: Phase, summary: str, remedy: str) -> PluginFailureError:
     """Make the failure; inside an except block it keeps the traceback."""
-    text = traceback.format_exc() if sys.exception() is not None else ""
-    return _PluginFailureError(Problem(phase, summary, text))
+    exc = sys.exception()
+    text = "".join(traceback.format_exception(exc)) if exc is not None else ""
+    return PluginFailureError(Problem(phase, summary, remedy, text))
+
+
+def _tell_author(name: str) -> str:
+    return (
+        "tell its author, with what `stoker plugins --traceback` shows; until then"
+        f' [plugins] block = ["{name}"] leaves it out'
+    )
+
+
+def _keep_one(plugin: Plugin) -> str:
+    return (
+        f"keep one of the two: `stoker plugins uninstall {plugin.distribution or plugin.name}`,"
+        f' or [plugins] block = ["{plugin.name}"]'
+    )
 
 
 def _words(exc: BaseException) -> str:
     return f"{type(exc).__name__}: {exc}" if str(exc) else type(exc).__name__
-
-
-def _describe(entry_point: metadata.EntryPoint, status: PluginStatus) -> Plugin:
-    dist = entry_point.dist
-    return Plugin(
-        name=entry_point.name,
-        distribution=dist.name if dist else "",
-        version=dist.version if dist else "",
-        module=entry_point.value,
-        status=status,
-    )
 
 
 def _marked(manager: pluggy.PluginManager, module: Any) -> list[str]:

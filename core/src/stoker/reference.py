@@ -100,7 +100,7 @@ class Reference:
         name, at, digest_text = text.partition("@")
         digest = Digest.parse(digest_text) if at else None
         head, slash, rest = name.partition("/")
-        if slash and _is_registry(head):
+        if slash and is_registry(head):
             registry, name = parse_registry(head), rest
         else:
             registry = DEFAULT_REGISTRY
@@ -128,7 +128,7 @@ class Reference:
         if self.scheme is not None:
             return text
         # `docker.io/a.b/x` without its registry were another model: that of a registry a.b.
-        if not _is_registry(self.repository.partition("/")[0]):
+        if not is_registry(self.repository.partition("/")[0]):
             text = text.removeprefix(f"{DEFAULT_REGISTRY}/")
         if self.digest is None:
             text = text.removesuffix(f":{DEFAULT_TAG}")
@@ -166,6 +166,6 @@ def parse_registry(text: str) -> str:
     return REGISTRY_ALIASES.get(registry, registry)
 
 
-def _is_registry(segment: str) -> bool:
-    """Whether the first of several segments is a host: a repository's could be `ai`."""
+def is_registry(segment: str) -> bool:
+    """Whether the first of several segments of a name is a host, and not a namespace like `ai`."""
     return "." in segment or ":" in segment or segment.lower() == "localhost"

@@ -1,7 +1,7 @@
-"""Telemetry: what happened, told once to whoever listens, when it is over.
+"""Telemetry: what happened, told once to whoever listens.
 
-Nothing here is called per token. Listeners (metrics, the log) are called on the event loop and
-return at once.
+Nothing here is called per token. Listeners of the core and of transports (metrics, the log) are
+called on the event loop and return at once; those of plugins (`stoker.listener`) have threads.
 """
 
 from __future__ import annotations
@@ -17,6 +17,15 @@ from stoker.errors import StokerError
 from stoker.events import Timings, Usage
 
 _log = logging.getLogger(__name__)
+
+
+@attrs.frozen
+class RequestStart:
+    """A request has arrived; a `RequestRecord` with the same context tells of its end."""
+
+    context: RequestContext
+    asked_model: str
+    """As the client named it; it need not exist."""
 
 
 @attrs.frozen
@@ -83,7 +92,7 @@ class UnloadRecord:
     reason: UnloadReason
 
 
-Record = RequestRecord | LoadRecord | UnloadRecord
+Record = RequestStart | RequestRecord | LoadRecord | UnloadRecord
 Listener = Callable[[Record], None]
 
 

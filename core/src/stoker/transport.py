@@ -63,3 +63,5 @@ class TransportSpec:
     options_type: type[msgspec.Struct] = NoOptions
     priority: int = 0
     """The one with the largest is the main one: `stoker serve --host --port` are for it."""
+    by_default: bool = True
+    """Whether `stoker serve` starts it unasked; else it wants `--transport` or `[serve]`."""

@@ -56,12 +56,18 @@ class RegistryAddress:
         return host_of(url) == host_of(self.origin)
 
     def check(self, url: str) -> None:
-        """Refuse what nobody agreed to: another scheme, or plain http to a distant host.
+        """Refuse what nobody agreed to: another scheme, plain http to a distant host, this machine.
 
         Raises:
             TransferError: The registry sent us to such a URL.
         """
         scheme, _, host = host_of(url).partition("://")
+        if is_loopback(host) and not is_loopback(self.host) and host not in self.insecure:
+            # What listens here trusts this machine, and a stranger must not make use of that.
+            raise TransferError(
+                f"{self.name} wants stoker to go on at {url[:200]!r}, which is this very machine;"
+                " if that is as it should be, add the host to `insecure_hosts` in [stores.oci]."
+            )
         if host and (scheme == "https" or (scheme == "http" and self._may_be_plain(host))):
             return
         raise TransferError(

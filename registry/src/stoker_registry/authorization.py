@@ -16,12 +16,15 @@ import requests
 from oras.auth.utils import get_basic_auth
 
 from stoker.errors import AccessDeniedError, TransferError
+from stoker.wire.malformed import MALFORMED
 from stoker_registry.address import RegistryAddress
 from stoker_registry.credentials import CredentialSource, find_credentials
 from stoker_registry.login import Credentials
+from stoker_registry.pace import Pace
 from stoker_registry.transfer_errors import check_status
 
 _MAX_TOKEN_BYTES = 1024 * 1024
+_PATIENCE_S = 30.0
 
 # scheme SP key=value, key="quoted value", ...: https://www.rfc-editor.org/rfc/rfc9110#section-11.2
 _PARAMETER = re.compile(
@@ -184,10 +187,12 @@ class Authorization:
             raise self.denied()
         check_status(response, self._address.name)
         try:
-            token = msgspec.json.decode(
-                response.raw.read(_MAX_TOKEN_BYTES, decode_content=True), type=_Token
+            data = Pace(self._address.name, _PATIENCE_S).read_all(
+                lambda size: response.raw.read1(size, decode_content=True),
+                limit_bytes=_MAX_TOKEN_BYTES,
             )
-        except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
+            token = msgspec.json.decode(data, type=_Token)
+        except MALFORMED as exc:
             raise TransferError(
                 f"The token server of {self._address.name} answered nonsense: {exc}"
             ) from exc

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import re
-from types import TracebackType
 from typing import Self
 
 import requests
 
 from stoker.errors import IntegrityError
 from stoker.manifest import Descriptor
+from stoker_registry.pace import Pace
 from stoker_registry.transfer_errors import foreign_errors
 
 _READ_BYTES = 512 * 1024
@@ -31,6 +31,7 @@ class BlobStream:
         *,
         registry: str,
         model: str,
+        window_s: float,
     ) -> None:
         """Check what the registry announces.
 
@@ -40,6 +41,7 @@ class BlobStream:
             asked: Where the range that was asked for begins and ends.
             registry: For people.
             model: For people.
+            window_s: Over how much waiting hardly anything may come.
 
         Raises:
             IntegrityError: It announces another range, or another size than the blob has.
@@ -48,6 +50,7 @@ class BlobStream:
         self._descriptor = descriptor
         self._registry = registry
         self._model = model
+        self._pace = Pace(registry, window_s)
         self.is_range = response.status_code == requests.codes.partial_content
         """False when the registry knows no ranges, and sends the whole blob."""
         self.start, end = asked if self.is_range else (0, descriptor.size_bytes)
@@ -76,17 +79,21 @@ class BlobStream:
 
         Raises:
             IntegrityError: There are more or fewer than announced.
-            TransientTransferError: The connection broke off or stood still.
+            TransientTransferError: The connection broke off, stood still, or only trickles.
         """
         with foreign_errors(self._registry):
             # read1 gives what has come, so that a slow transfer can be watched and cancelled.
-            chunk: bytes = self._response.raw.read1(_READ_BYTES, decode_content=False)
+            chunk = self._pace.read(self._read1)
         self._left_bytes -= len(chunk)
         if self._left_bytes < 0:
             raise self._wrong_size("more", of=self._descriptor.size_bytes)
         if not chunk and self._left_bytes:
             raise self._wrong_size(f"{self._left_bytes} fewer", of=self._descriptor.size_bytes)
         return chunk
+
+    def _read1(self) -> bytes:
+        data: bytes = self._response.raw.read1(_READ_BYTES, decode_content=False)
+        return data
 
     def abort(self) -> None:
         """End a `read` that another thread is blocked in, with an error."""
@@ -97,12 +104,7 @@ class BlobStream:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._response.close()
 
     def _wrong_size(self, came: str, *, of: int) -> IntegrityError:

@@ -23,6 +23,7 @@ from stoker.digest import Digest
 from stoker.errors import InvalidArtifactError, InvalidDigestError
 from stoker.file_lock import FileLock
 from stoker.manifest import Descriptor
+from stoker.wire.malformed import MALFORMED
 from stoker_registry.blobs import BlobDirectory
 from stoker_registry.disk import write_atomically
 from stoker_registry.layer_paths import refuse_clashes
@@ -146,7 +147,7 @@ class BundleDirectory:
         try:
             data = self._contents_path(digest).read_bytes()
             listed = msgspec.json.decode(data, type=dict[str, list[tuple[str, int]]])
-        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        except (OSError, *MALFORMED):
             return None
         return {
             blob: tuple(UnpackedFile(PurePosixPath(path), size) for path, size in items)

@@ -51,6 +51,7 @@ from stoker_registry.backoff import Backoff, Heartbeat, no_heartbeat
 from stoker_registry.blob_stream import BlobStream
 from stoker_registry.credentials import CredentialSource, find_credentials
 from stoker_registry.options import OciOptions
+from stoker_registry.pace import Pace
 from stoker_registry.transfer_errors import check_status, foreign_errors
 from stoker_registry.upload_session import UploadSession, with_query
 
@@ -219,6 +220,7 @@ class RepositoryClient(oras.provider.Registry):  # type: ignore[misc] # oras has
                 (start, end),
                 registry=self._address.name,
                 model=self._reference.familiar,
+                window_s=self._timeout_s,
             )
         except BaseException:
             response.close()
@@ -419,7 +421,10 @@ class RepositoryClient(oras.provider.Registry):  # type: ignore[misc] # oras has
             raise self._not_found()
         self._expect(response, {200}, "the manifest")
         with contextlib.closing(response), foreign_errors(self._address.name):
-            data = response.raw.read(MAX_MANIFEST_BYTES + 1, decode_content=False)
+            data = Pace(self._address.name, self._timeout_s).read_all(
+                lambda size: response.raw.read1(size, decode_content=False),
+                limit_bytes=MAX_MANIFEST_BYTES + 1,
+            )
         declared = response.headers.get("Content-Type", "").partition(";")[0].strip()
         if len(data) > MAX_MANIFEST_BYTES:
             raise InvalidArtifactError(

@@ -9,6 +9,7 @@ import attrs
 
 from stoker.digest import Digest
 from stoker.errors import ModelNotFoundError, NotFoundError
+from stoker.formats import FormatTable
 from stoker.media_types import DOCKER_MANIFEST, OCI_MANIFEST
 from stoker.reference import DEFAULT_REGISTRY, Reference
 from stoker.store import ContentSource, StoredManifest
@@ -26,6 +27,11 @@ class OciContent(ContentSource):
     """What others may pull from a store."""
 
     chain: ModelChain
+
+    @property
+    def formats(self) -> FormatTable:
+        """The rules that say what a layer is."""
+        return self.chain.own.formats
 
     def manifest(self, repository: str, reference: str) -> StoredManifest:
         """The manifest of a tag or digest in a repository, byte for byte.

@@ -13,6 +13,7 @@ import attrs
 import msgspec
 
 from stoker.errors import ConfigError, UnavailableError
+from stoker.wire.malformed import MALFORMED
 from stoker_registry.login import Credentials
 
 _PREFIX = "docker-credential-"
@@ -77,7 +78,7 @@ class CredentialHelper:
             raise self._failed("get", said)
         try:
             found = msgspec.json.decode(done.stdout, type=_Secret)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
+        except MALFORMED as exc:
             # Without the reason: it could quote the secret.
             raise HelperError(f"The credential helper {self.program} answered nonsense.") from exc
         if not found.secret:

@@ -21,6 +21,7 @@ import msgspec
 
 from stoker.errors import ConfigError, UnavailableError
 from stoker.reference import DEFAULT_REGISTRY, REGISTRY_ALIASES
+from stoker.wire.malformed import MALFORMED
 from stoker_registry.credential_helper import CredentialHelper
 from stoker_registry.disk import write_atomically
 from stoker_registry.login import Credentials
@@ -87,7 +88,7 @@ class DockerConfig:
             return cls(path, _DockerConfig(), {})
         except OSError as exc:
             raise ConfigError(source=str(path), key="", problem=exc.strerror or str(exc)) from exc
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
+        except MALFORMED as exc:
             raise ConfigError(source=str(path), key="", problem=str(exc)) from exc
         return cls(path, config, document)
 

@@ -16,6 +16,7 @@ from stoker.artifact import ModelFacts
 from stoker.digest import Digest
 from stoker.errors import InvalidDigestError
 from stoker.wire.facts import FactsWire
+from stoker.wire.malformed import MALFORMED
 from stoker_registry.disk import write_atomically
 
 _SUFFIX = ".json"
@@ -36,7 +37,7 @@ class FactsCache:
         """
         path = self._path(digest)
         # A file that cannot be read, or is of another version, is written again.
-        with contextlib.suppress(OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        with contextlib.suppress(OSError, *MALFORMED):
             return msgspec.json.decode(path.read_bytes(), type=FactsWire).to_domain()
         facts = read()
         data = msgspec.json.encode(FactsWire.from_domain(facts))

@@ -24,6 +24,7 @@ from stoker.manifest import Descriptor, Manifest
 from stoker.media_types import OCI_INDEX
 from stoker.reference import Reference
 from stoker.store import ReportProgress, StoredManifest
+from stoker.wire.malformed import MALFORMED
 from stoker.wire.manifest import (
     INDEX_TYPES,
     MAX_MANIFEST_BYTES,
@@ -155,7 +156,7 @@ def check_mark(files: LayoutSource, source: str) -> None:
     """
     try:
         mark = msgspec.json.decode(_read(files, _MARK, _MAX_MARK_BYTES), type=_Mark)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
+    except MALFORMED as exc:
         raise InvalidArtifactError(f"{source} is no image layout: {exc}.") from exc
     if not mark.image_layout_version.startswith("1."):
         raise InvalidArtifactError(

@@ -11,6 +11,7 @@ import msgspec
 from stoker.artifact import ModelFacts
 from stoker.errors import InvalidArtifactError
 from stoker.media_types import MediaType
+from stoker.wire.malformed import MALFORMED
 from stoker.wire.model_config import (
     DOCKER_CONFIG_V01,
     DOCKER_CONFIG_V02,
@@ -129,5 +130,5 @@ def _decode(
 ) -> DockerConfig | ModelPackConfig | OllamaConfig:
     try:
         return msgspec.json.decode(data, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
+    except MALFORMED as exc:
         raise InvalidArtifactError(f"The artifact's config is malformed: {exc}") from exc

@@ -19,7 +19,8 @@ from stoker.formats import FormatTable
 from stoker.manifest import ANNOTATION_FILE_PATH, Descriptor
 from stoker.media_types import DDUF, GGUF, SAFETENSORS, MediaType, Role
 from stoker.weights import ModelFile, read_gguf_header
-from stoker_registry.formats import DOCKER_FILE, FORMAT_RULES
+from stoker.wire.malformed import MALFORMED
+from stoker_registry.formats import ADAPTER_NAMES, DOCKER_FILE, FORMAT_RULES
 
 _TABLE = FormatTable.of(FORMAT_RULES)
 _WEIGHTS = {".gguf": GGUF, ".safetensors": SAFETENSORS, ".dduf": DDUF}
@@ -135,6 +136,8 @@ def _kind(name: str) -> tuple[Role, MediaType | None]:
     """What a file is: the weights by their ending, all others as in an artifact of files."""
     lower = name.lower()
     media_type = _WEIGHTS.get(PurePosixPath(lower).suffix)
+    if media_type == SAFETENSORS and PurePosixPath(lower).name in ADAPTER_NAMES:
+        return Role.ADAPTER, media_type
     if media_type is not None:
         # By this word, and by nothing else, is a projector known in most places.
         is_projector = media_type == GGUF and "mmproj" in PurePosixPath(lower).name
@@ -181,5 +184,5 @@ def _weight_map(path: Path) -> dict[str, str]:
         data = file.read(_MAX_INDEX_BYTES)
     try:
         return msgspec.json.decode(data, type=_ShardIndex).weight_map
-    except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
+    except MALFORMED as exc:
         raise InvalidArtifactError(f"{path.name} is no index of shards: {exc}.") from exc

@@ -29,6 +29,7 @@ from stoker.digest import Digest
 from stoker.errors import InvalidDigestError
 from stoker.file_lock import try_lock
 from stoker.manifest import Descriptor
+from stoker.wire.malformed import MALFORMED
 from stoker_registry.blobs import BlobDirectory
 from stoker_registry.disk import sync_directory
 
@@ -323,7 +324,7 @@ def _read_blocks(data: bytes, descriptor: Descriptor) -> bytes | None:
     """The blocks that count now; None when the file is of another blob, or damaged."""
     try:
         header = msgspec.json.decode(data[:_HEADER_BYTES], type=_Header)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except MALFORMED:
         return None
     blocks = data[_HEADER_BYTES:]
     count = -(-descriptor.size_bytes // BLOCK_BYTES)

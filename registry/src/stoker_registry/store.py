@@ -18,7 +18,9 @@ from stoker.blob_keeper import BlobKeeper
 from stoker.digest import Digest
 from stoker.errors import ConflictError, InUseError
 from stoker.exchange import LayoutExchange
+from stoker.intake import ContentSink
 from stoker.logins import Login, LoginKeeper
+from stoker.media_types import MediaType
 from stoker.reference import Reference
 from stoker.store import (
     ContentSource,
@@ -35,6 +37,7 @@ from stoker_registry.blobs import PartialBlob
 from stoker_registry.chain import ModelChain
 from stoker_registry.content import OciContent
 from stoker_registry.disk import disk_errors
+from stoker_registry.intake import OciIntake
 from stoker_registry.layout import ImageLayout
 from stoker_registry.layout_exchange import OciExchange
 from stoker_registry.local_models import LocalModels
@@ -50,11 +53,13 @@ from stoker_registry.shared_layout import open_shared
 from stoker_registry.verification import Mend, Verifier
 
 
-class OciStore(WritableStore, ContentSource, LoginKeeper, Upkeep, LayoutExchange, BlobKeeper):
+class OciStore(
+    WritableStore, ContentSource, ContentSink, BlobKeeper, LoginKeeper, Upkeep, LayoutExchange
+):
     """Models in an image layout, and the way to and from registries.
 
-    Holds no state of its own but what is in the folder, so any thread may call anything. What a
-    method raises is in its contract; what the file system says against it is an
+    Any thread may call anything: all state is in the folder, but for what others are just pushing.
+    What a method raises is in its contract; what the file system says against it is an
     `UnavailableError`.
     """
 
@@ -83,6 +88,7 @@ class OciStore(WritableStore, ContentSource, LoginKeeper, Upkeep, LayoutExchange
         self._exchange = OciExchange(layout, chain)
         self._logins = RegistryLogins(options)
         self._content = OciContent(chain)
+        self._intake = OciIntake(layout, self._content)
 
     # Models by name ------------------------------------------------------------------------
 
@@ -259,7 +265,7 @@ class OciStore(WritableStore, ContentSource, LoginKeeper, Upkeep, LayoutExchange
     def blob(self, repository: str, digest: Digest) -> Path:
         """The file of a blob that a manifest of the repository names."""
         with self._disk_errors():
-            return self._content.blob(repository, digest)
+            return self._intake.pushed(repository, digest) or self._content.blob(repository, digest)
 
     def tags(self, repository: str) -> Sequence[str]:
         """All tags of a repository, sorted."""
@@ -270,6 +276,44 @@ class OciStore(WritableStore, ContentSource, LoginKeeper, Upkeep, LayoutExchange
         """All repositories, sorted, by names that the other methods know them by."""
         with self._disk_errors():
             return self._content.repositories()
+
+    # Models that others push ---------------------------------------------------------------
+
+    def start_upload(self, repository: str) -> str:
+        """Begin to take a blob."""
+        with self._disk_errors():
+            return self._intake.start_upload(repository)
+
+    def uploaded_bytes(self, repository: str, upload: str) -> int:
+        """How many bytes of an upload have come."""
+        return self._intake.uploaded_bytes(repository, upload)
+
+    def write_upload(self, repository: str, upload: str, data: bytes, *, offset: int) -> int:
+        """Take the next bytes of an upload."""
+        with self._disk_errors():
+            return self._intake.write_upload(repository, upload, data, offset=offset)
+
+    def finish_upload(self, repository: str, upload: str, digest: Digest) -> None:
+        """End an upload."""
+        with self._disk_errors():
+            self._intake.finish_upload(repository, upload, digest)
+
+    def cancel_upload(self, repository: str, upload: str) -> None:
+        """Forget an upload."""
+        with self._disk_errors():
+            self._intake.cancel_upload(repository, upload)
+
+    def mount(self, repository: str, digest: Digest, source: str) -> bool:
+        """Use a blob of another repository in this one."""
+        with self._disk_errors():
+            return self._intake.mount(repository, digest, source)
+
+    def put_manifest(
+        self, repository: str, reference: str, media_type: MediaType, data: bytes
+    ) -> Digest:
+        """Name a model whose blobs have come."""
+        with self._disk_errors():
+            return self._intake.put_manifest(repository, reference, media_type, data)
 
     def _disk_errors(self) -> contextlib.AbstractContextManager[None]:
         return disk_errors(self._layout.directory)

@@ -13,9 +13,13 @@ import requests
 import urllib3
 
 from stoker.errors import AccessDeniedError, TransferError
+from stoker.wire.malformed import MALFORMED
 from stoker_registry.backoff import TransientTransferError
+from stoker_registry.pace import Pace
 
 _MAX_ERROR_BYTES = 64 * 1024
+_PATIENCE_S = 5.0
+"""With words that only explain an error."""
 _TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 _PASSED = frozenset({404, 416})
 
@@ -76,7 +80,7 @@ def check_status(response: requests.Response, registry: str) -> None:
     status = response.status_code
     if status < 400 or status in _PASSED:  # noqa: PLR2004 - the first digit of HTTP
         return
-    said = _said(response)
+    said = _said(response, registry)
     if status == 403:  # noqa: PLR2004
         raise AccessDeniedError(f"{registry} does not allow this{said}.")
     if status in _TRANSIENT:
@@ -98,12 +102,15 @@ def _retry_after_s(response: requests.Response) -> float | None:
         return None
 
 
-def _said(response: requests.Response) -> str:
+def _said(response: requests.Response, registry: str) -> str:
     """The registry's own words, made harmless for a terminal; empty when it said nothing."""
     try:
-        data = response.raw.read(_MAX_ERROR_BYTES, decode_content=True)
+        data = Pace(registry, _PATIENCE_S).read_all(
+            lambda size: response.raw.read1(size, decode_content=True),
+            limit_bytes=_MAX_ERROR_BYTES,
+        )
         problems = msgspec.json.decode(data, type=_Problems).errors
-    except (msgspec.MsgspecError, UnicodeDecodeError, urllib3.exceptions.HTTPError, OSError):
+    except (*MALFORMED, TransientTransferError, urllib3.exceptions.HTTPError, OSError):
         return ""
     finally:
         response.close()

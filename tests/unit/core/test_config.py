@@ -8,6 +8,7 @@ import pytest
 
 from stoker.config import load_settings
 from stoker.config.sources import parse_assignment
+from stoker.digest import Digest
 from stoker.errors import ConfigError
 from stoker.reference import Reference
 
@@ -115,9 +116,6 @@ def test_plugin_options_are_decoded_by_the_plugins_type(tmp_path: Path) -> None:
 
     options = settings.options("backends", "llama.cpp", EngineOptions)
     assert EngineOptions(context_length=20, threads=4) == options
-    assert EngineOptions(context_length=30, threads=4) == settings.options(
-        "backends", "llama.cpp", EngineOptions, overlay={"context_length": 30}
-    )
 
 
 def test_wrong_plugin_options_name_source_and_key(tmp_path: Path) -> None:
@@ -136,8 +134,103 @@ def test_a_model_is_found_by_any_form_of_its_name(tmp_path: Path) -> None:
 
     settings = _load(tmp_path, "[models.smollm2]\nbackend = 'b'")
 
-    assert "b" == settings.model(Reference.parse("docker.io/ai/smollm2:latest")).backend
-    assert None is settings.model(Reference.parse("other")).backend
+    def backend(name: str) -> str | None:
+        return settings.model(settings.model_rules(Reference.parse(name))).backend
+
+    assert "b" == backend("docker.io/ai/smollm2:latest")
+    assert None is backend("other")
+
+
+MODELS = """
+[backends.e]
+threads = 1
+context_length = 5
+[models."ai/*"]
+keep_alive_s = 1
+priority = 1
+options = {context_length = 6, threads = 2}
+[models."ai/smol*"]
+priority = 2
+options = {context_length = 7}
+[models."hf.co/*:Q4_?_M"]
+priority = 9
+[models.smollm2]
+pin = true
+priority = 3
+[models."sha256:%s"]
+priority = 4
+options = {context_length = 8}
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "digest", "expected"),
+    [
+        ("smollm2", "b", (1.0, 3, True, 7, 2)),
+        ("smollm2", "a", (1.0, 4, True, 8, 2)),
+        ("docker.io/ai/smollm2:135m", "b", (1.0, 2, False, 7, 2)),
+        ("ai/other", "b", (1.0, 1, False, 6, 2)),
+        ("hf.co/x/y:Q4_K_M", "b", (None, 9, False, 5, 1)),
+        ("hf.co/x/y:Q8_0", "b", (None, 0, False, 5, 1)),
+    ],
+)
+def test_the_more_exact_table_wins_key_by_key(
+    tmp_path: Path, name: str, digest: str, expected: tuple[Any, ...]
+) -> None:
+    """Patterns come first, longer ones later, then the name, then the digest."""
+    settings = _load(tmp_path, MODELS % ("a" * 64))
+    rules = settings.model_rules(Reference.parse(name), Digest("sha256", digest * 64))
+    model = settings.model(rules)
+    options = settings.model_options("e", EngineOptions, rules)
+
+    assert expected == (
+        model.keep_alive_s,
+        model.priority,
+        model.pin,
+        options.context_length,
+        options.threads,
+    )
+
+
+def test_a_wrong_option_of_a_model_is_named_where_it_stands(tmp_path: Path) -> None:
+    """The error has the source and the key of the table of `[models]`."""
+    settings = _load(tmp_path, '[models."ai/*".options]\nthreads = "many"')
+    rules = settings.model_rules(Reference.parse("ai/x"))
+
+    with pytest.raises(
+        ConfigError, match=r'stoker.toml: models."ai/\*".options.threads: expected `int \| null`'
+    ):
+        settings.model_options("e", EngineOptions, rules)
+
+
+@pytest.mark.parametrize("key", ["UPPER CASE", "sha256:abc", "a b/c"])
+def test_a_key_of_models_that_means_nothing_is_an_error(tmp_path: Path, key: str) -> None:
+    """What is neither a pattern nor a name nor a digest can be about no model."""
+    settings = _load(tmp_path, f"[models.'{key}']\npin = true")
+
+    with pytest.raises(ConfigError, match=key):
+        settings.model_rules(Reference.parse("ai/x"))
+
+
+@pytest.mark.parametrize(
+    ("toml", "words"),
+    [
+        ("[aliases.a]\nmodel = 'b'\n[aliases.b]\nmodel = 'c'", "means the alias 'b'"),
+        ("[aliases.'not a name']\nmodel = 'b'", "must look like a model's name"),
+        ("[aliases.a]\nmodel = 'b'\nenforced = {temperature = -1}", "temperature must be between"),
+        (
+            "[aliases.a]\nmodel = 'b'\ndefaults = {warmth = 1}",
+            'aliases."a".defaults.warmth: unknown',
+        ),
+        ("[aliases.a]", "missing required field `model`"),
+    ],
+)
+def test_wrong_aliases_are_named(tmp_path: Path, toml: str, words: str) -> None:
+    """An alias has a name, means a model, and knows the parameters of requests."""
+    with pytest.raises(ConfigError) as caught:
+        _load(tmp_path, toml)
+
+    assert words in str(caught.value)
 
 
 @pytest.mark.parametrize(

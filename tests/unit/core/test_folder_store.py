@@ -85,6 +85,8 @@ def store(directory: Path) -> ShelfStore:
 
 
 class TestFolderStore(StoreContract):
+    knows_what_should_come = False
+
     @pytest.fixture
     def make_store(self, directory: Path) -> Callable[[], ShelfStore]:
         """A store with one model to fetch."""

@@ -11,10 +11,15 @@ import pytest
 
 import stoker
 from stoker.backend import BackendSpec, always_available
+from stoker.command import CommandSpec
+from stoker.dialect import DialectSpec
 from stoker.formats import FormatRule
-from stoker.media_types import GGUF, Role
+from stoker.listener import ListenerSpec
+from stoker.media_types import GGUF, MediaType, Role
+from stoker.parser import ParserSpec
 from stoker.plugins import Phase, Plugin, PluginManager, PluginStatus
 from stoker.store import StoreSpec
+from stoker.transport import TransportSpec
 
 
 def _spec(name: str) -> BackendSpec:
@@ -205,3 +210,41 @@ def test_blocked_plugins_are_listed_but_never_imported(installed: Installed) -> 
         "not_allowed": PluginStatus.BLOCKED,
         "good": PluginStatus.LOADED,
     } == statuses
+
+
+def _dialect() -> Any:
+    raise NotImplementedError
+
+
+@pytest.mark.parametrize(
+    ("hook", "table", "record"),
+    [
+        ("stoker_register_backends", "backends", _spec("x")),
+        ("stoker_register_stores", "stores", _store("x")),
+        ("stoker_register_transports", "transports", TransportSpec("x", _dialect)),
+        ("stoker_register_dialects", "dialects", DialectSpec("x", _dialect)),
+        ("stoker_register_parsers", "parsers", ParserSpec("x", lambda _: False, _dialect)),
+        ("stoker_register_listeners", "listeners", ListenerSpec("x", _dialect)),
+        ("stoker_register_commands", "commands", CommandSpec("x", "Do.", _dialect)),
+    ],
+)
+def test_every_hook_brings_its_records(
+    installed: Installed, hook: str, table: str, record: Any
+) -> None:
+    """What a hook returns is found under its name, and the plugin says which hook it was."""
+    installed.add("good", **{hook: [record]})
+
+    manager = installed.load()
+
+    assert {"x": record} == getattr(manager, table)
+    assert (hook,) == manager.provider(record).hooks
+
+
+def test_format_rules_are_in_the_table(installed: Installed) -> None:
+    """Rules have no names; the table of formats knows them."""
+    rule = FormatRule(Role.DOC, media_type=MediaType("application/vnd.example.x"))
+    installed.add("good", stoker_register_formats=[rule])
+
+    (plugin,) = installed.load().plugins
+
+    assert (("stoker_register_formats",), ("1 format rules",)) == (plugin.hooks, plugin.provides)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from gguf_file import HEADER_BYTES, Walk
 
 from stoker.artifact import ModelBundle
 from stoker.engine import Mode
@@ -17,8 +18,6 @@ from stoker_llama_cpp.context import Context
 from stoker_llama_cpp.options import LlamaCppOptions
 
 pytestmark = pytest.mark.model
-
-HEADER_BYTES = 24
 
 
 def ignore(stage: str, fraction: float | None) -> None:
@@ -47,40 +46,18 @@ def with_key(data: bytes, key: str, value: int) -> bytes:
 def split(data: bytes) -> tuple[bytes, bytes]:
     """A GGUF file in two shards: the first has the metadata, each has half of the tensors."""
     version_and_magic = data[:8]
-    tensor_count, key_count = struct.unpack_from("<QQ", data, 8)
-    sizes = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
-    place = HEADER_BYTES
-
-    def take(layout: str) -> Any:
-        nonlocal place
-        (value,) = struct.unpack_from(f"<{layout}", data, place)
-        place += struct.calcsize(f"<{layout}")
-        return value
-
-    def skip(kind: int) -> None:
-        nonlocal place
-        if kind == 8:
-            length = take("Q")
-            place += length
-        elif kind == 9:
-            item, count = take("I"), take("Q")
-            for _ in range(count):
-                skip(item)
-        else:
-            place += sizes[kind]
-
-    for _ in range(key_count):
-        skip(8)
-        skip(take("I"))
-    keys = data[HEADER_BYTES:place]
+    walk = Walk(data)
+    tensor_count, key_count = walk.tensor_count, walk.key_count
+    walk.skip_keys()
+    keys = data[HEADER_BYTES : walk.place]
     infos = []
     for _ in range(tensor_count):
-        start = place
-        skip(8)
-        dimensions = take("I")
-        place += 8 * dimensions + 4
-        infos.append((data[start:place], take("Q")))
-    tensors = data[-(-place // 32) * 32 :]
+        start = walk.place
+        walk.text()
+        dimensions = walk.take("I")
+        walk.place += 8 * dimensions + 4
+        infos.append((data[start : walk.place], walk.take("Q")))
+    tensors = data[walk.data_place :]
     shards = []
     half = tensor_count // 2
     for number, part in enumerate((infos[:half], infos[half:])):

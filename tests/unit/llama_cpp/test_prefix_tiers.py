@@ -29,6 +29,8 @@ TOKEN_BYTES = 23_040
 """What a token of the tests' model takes: 30 layers, 3 heads of 64 numbers, keys and values."""
 TINY_NEAR_TIE = 0.02
 """How much worse than the best a greedy token of the tiny models may score."""
+GEMMA_NEAR_TIE = 1.0
+"""The same for Gemma 3 with 270M parameters."""
 
 Load = Callable[..., Any]
 
@@ -236,14 +238,24 @@ RECURRENT = MODELS[:2]
 
 
 @pytest.fixture
-def load_tiny(tmp_path: Path, bundle_of: Any, player_type: Callable[[Any], Any]) -> Iterator[Load]:
+def load_tiny(tmp_path: Path, load_file: Load) -> Load:
     """Loads a tiny model."""
-    players: list[Any] = []
 
     def make(write: Callable[[Path], None], **options: Any) -> Any:
         path = tmp_path / f"{write.__name__}.gguf"
         if not path.exists():
             write(path)
+        return load_file(path, **options)
+
+    return make
+
+
+@pytest.fixture
+def load_file(bundle_of: Any, player_type: Callable[[Any], Any]) -> Iterator[Load]:
+    """Loads any model, and closes it after the test."""
+    players: list[Any] = []
+
+    def make(path: Path, **options: Any) -> Any:
         wanted = LlamaCppOptions(**{"threads": 1, "context_length": 1024, **options})
         engine = plugin.load(bundle_of(path), wanted, lambda stage, fraction: None)
         players.append(player_type(engine))
@@ -339,3 +351,53 @@ def test_random_arrivals_with_tiny_models(
     )
     assert sum(cached(player, job.id) for job in answered) > 100
     assert worst(player, *answered) <= TINY_NEAR_TIE
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(2))
+def test_random_arrivals_with_gemma(load_file: Load, gemma_file: Path, seed: int) -> None:
+    """A trained model with a sliding window keeps its word with all tiers, after a restart too."""
+    dice = random.Random(seed)
+    options = {
+        "context_length": 512,
+        "max_sequences": 3,
+        "batch_size": 64,
+        "kept_tokens": 0,
+        "prefix_ram_bytes": 64 * 2**20,
+        "prefix_disk_bytes": 2**30,
+    }
+    for _ in range(2):
+        player = load_file(gemma_file, **options)
+        parts = [SYSTEM, SYSTEM + QUESTIONS[0], *OTHERS[:2]]
+        jobs, cancelled = play_at_random(player, dice, parts, jobs=8, shortest=40, longest=400)
+        answered = [job for job in jobs if player.tokens(job.id)]
+
+        assert all(
+            len(player.tokens(job.id)) == job.max_tokens for job in jobs if job.id not in cancelled
+        )
+        assert sum(cached(player, job.id) for job in answered) > 100
+        assert worst(player, *answered) <= GEMMA_NEAR_TIE
+        player.engine._cache.close()
+
+
+@pytest.mark.slow
+def test_gemma_starts_from_memory_and_from_files(load_file: Load, gemma_file: Path) -> None:
+    """What is restored is what was there: the answer is as right as when all was computed."""
+    options = {
+        "context_length": 1024,
+        "max_sequences": 2,
+        "kept_tokens": 0,
+        "prefix_disk_bytes": 2**30,
+    }
+    long = SYSTEM + "".join(OTHERS)
+    player = load_file(gemma_file, **options)
+    jobs = [answer(player, 0, long), answer(player, 1, OTHERS[1]), answer(player, 2, long)]
+
+    assert len(jobs[0].prompt) > 512
+    assert len(jobs[0].prompt) - 1 == cached(player, 2)
+    assert worst(player, *jobs) <= GEMMA_NEAR_TIE
+    player.engine._cache.close()
+    player = load_file(gemma_file, **options)
+    again = answer(player, 0, long)
+    assert len(again.prompt) - 1 == cached(player, 0)
+    assert worst(player, again) <= GEMMA_NEAR_TIE

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from stoker.engine import SequenceJob
 from stoker.sampling import DEFAULT_SAMPLING
-from stoker_llama_cpp.kv_cache import KVCache
+from stoker_llama_cpp.kv_cache import HOLES_TOKENS, KVCache
 from stoker_llama_cpp.pace import Pace
 from stoker_llama_cpp.prefix_files import _HEAD_BYTES, PrefixFiles
 from stoker_llama_cpp.saved_prefixes import SavedPrefixes
@@ -541,6 +541,70 @@ def test_a_failed_plan_is_undone() -> None:
     made.scheduler.failed(plan)
 
     assert 100 == item.in_memory == len(made.memory.cells)
+    made.check()
+
+
+@pytest.fixture
+def with_holes() -> Iterator[Callable[..., Machine]]:
+    """Makes a machine of which the cache was fuller once than it has to be."""
+    with contextlib.ExitStack() as opened:
+
+        def make(saved_tokens: int) -> Machine:
+            saved = SavedPrefixes(
+                limit_bytes=saved_tokens * STATE_TOKEN_BYTES, exact=False, files=None
+            )
+            opened.callback(saved.close)
+            made = Machine(cells=1000, kept_tokens=30, saved=saved)
+            made.finish(sequence(0, LONG))
+            made.finish(sequence(1, 20))
+            return made
+
+        yield make
+
+
+LONG = tuple(range(2000, 2400))
+
+
+def test_an_idle_cache_is_emptied_when_it_has_large_holes(
+    with_holes: Callable[..., Machine],
+) -> None:
+    """The next sequence has low cells then, and what was kept comes back when it is wanted."""
+    made = with_holes(saved_tokens=1000)
+    assert made.cache._top - made.cache._tree.cells > HOLES_TOKENS
+    made.add(sequence(2, 10))
+    made.step()
+
+    assert 10 == len(made.memory.cells) == made.cache._top
+    made.check()
+    again = sequence(3, LONG)
+    made.add(again)
+    made.step()
+    assert len(LONG) - 1 == again.cached
+    made.check()
+
+
+def test_a_busy_cache_is_left_as_it_is(with_holes: Callable[..., Machine]) -> None:
+    """While one runs, its cells stay where they are, and so do those of the others."""
+    made = with_holes(saved_tokens=1000)
+    made.add(sequence(2, 10))
+    made.step()
+    made.cache._top += 2 * HOLES_TOKENS
+    made.add(sequence(3, 10))
+    made.step()
+
+    assert made.cache._top > 2 * HOLES_TOKENS
+    assert 10 + 1 + 10 == len(made.memory.cells)
+
+
+def test_what_cannot_be_saved_is_not_dropped(with_holes: Callable[..., Machine]) -> None:
+    """Holes cost less than a lost prefix; a few tokens are none."""
+    made = with_holes(saved_tokens=0)
+    made.cache._top += 2 * HOLES_TOKENS
+    made.add(sequence(2, 10))
+    made.step()
+
+    assert len(LONG) + 10 == len(made.memory.cells)
+    assert list(LONG) == made.memory.tokens(0)
     made.check()
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from bert import write_tiny
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stoker.errors import InvalidRequestError
+from stoker_llama_cpp.model import load_model
+from stoker_llama_cpp.options import LlamaCppOptions
 
 pytestmark = pytest.mark.model
 
@@ -89,3 +93,18 @@ def test_the_whole_vocabulary(shared_engine: Any) -> None:
     assert {0, 2, 4} == whole.end_tokens
     assert "<|im_end|>" == whole.control_tokens[2]
     assert all(not whole.token_bytes[token] for token in whole.control_tokens)
+
+
+@pytest.mark.parametrize("name", ["gemma", "bert"])
+def test_whole_vocabularies_of_other_kinds(name: str, gemma_file: Path, tmp_path: Path) -> None:
+    """Tokens of bytes, and texts out of which the library takes spaces, change nothing."""
+    path = gemma_file
+    if name == "bert":
+        path = tmp_path / "bert.gguf"
+        write_tiny(path)
+    model = load_model([path], LlamaCppOptions(), lambda stage, fraction: None)
+    alone = [model.vocabulary.token_bytes(token) for token in range(len(model.vocabulary))]
+    whole = model.vocabulary.whole().token_bytes
+    model.close()
+
+    assert alone == whole

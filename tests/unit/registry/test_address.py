@@ -56,12 +56,22 @@ def test_an_address_that_is_none() -> None:
     assert not RegistryAddress.of("ghcr.io").is_home("https://[::1")
 
 
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:1/x", "https://127.0.0.1/x", "https://localhost/", "http://[::1]:80/"]
+)
+def test_strangers_do_not_lead_to_this_machine(url: str) -> None:
+    """A distant registry cannot make us ask what listens here; one that is here may."""
+    with pytest.raises(TransferError, match="this very machine"):
+        RegistryAddress.of("ghcr.io", ["plain.example"]).check(url)
+    RegistryAddress.of("127.0.0.1:5000").check(url)
+    RegistryAddress.of("ghcr.io", ["127.0.0.1:1", "127.0.0.1", "localhost", "[::1]"]).check(url)
+
+
 def test_check() -> None:
     """TLS may go anywhere, plain http only where it was allowed, and other schemes nowhere."""
     address = RegistryAddress.of("ghcr.io", ["plain.example"])
     address.check("https://cdn.example/x")
     address.check("http://plain.example/x")
-    address.check("http://127.0.0.1:1/x")
 
     for url in (
         "http://cdn.example/x",

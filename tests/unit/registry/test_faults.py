@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -244,6 +245,46 @@ def test_a_stall(make_store: MakeStore, registry: FakeRegistry, model: Manifest)
     assert finish_without_help(store, registry) <= SIZE_BYTES + SLACK_BYTES
 
 
+def test_a_trickle(
+    make_store: MakeStore, registry: FakeRegistry, model: Manifest, big: bytes
+) -> None:
+    """A connection that brings a byte now and then is given up like one that stands still."""
+    store = make_store(timeout_s=0.3)
+
+    def trickle(handler: Handler) -> None:
+        first, last = handler.headers["Range"].removeprefix("bytes=").split("-")
+        handler.send_response(206)
+        handler.send_header("Content-Length", str(int(last) - int(first) + 1))
+        handler.send_header("Content-Range", f"bytes {first}-{last}/{SIZE_BYTES}")
+        handler.end_headers()
+        for place in range(int(first), int(first) + 100):
+            handler.wfile.write(big[place : place + 1])
+            time.sleep(0.05)
+
+    registry.fault("GET", str(model.layers[0].digest), once(trickle))
+
+    assert finish_without_help(store, registry) <= SIZE_BYTES + SLACK_BYTES
+
+
+def test_a_manifest_that_trickles(make_store: MakeStore, registry: FakeRegistry) -> None:
+    """The same of what is read whole; a registry that does nothing else is given up."""
+    registry.add()
+    store = make_store(timeout_s=0.3)
+
+    def trickle(handler: Handler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", "1000")
+        handler.end_headers()
+        for _ in range(100):
+            handler.wfile.write(b" ")
+            time.sleep(0.05)
+
+    registry.fault("GET", "/manifests/", trickle)
+
+    with pytest.raises(TransferError, match="bytes in 0 s"):
+        store.pull(registry.reference(), ignore)
+
+
 @pytest.mark.parametrize("status", [429, 503])
 def test_overload_in_the_middle(
     store: OciStore, registry: FakeRegistry, model: Manifest, status: int
@@ -292,6 +333,74 @@ def test_a_disk_that_fills_up(
     missing_bytes = SIZE_BYTES - kept_bytes(store, model)
     assert missing_bytes < SIZE_BYTES
     assert finish(store, registry) <= missing_bytes + SMALL_BYTES
+
+
+_FILL = """
+    import threading, time
+    from pathlib import Path
+
+    def fill():
+        partials = Path({folder!r}) / "partials"
+        while not any(path.stat().st_blocks > 8192 for path in partials.glob("*.partial")):
+            time.sleep(0.002)
+        filler = os.open({folder!r} + "/filler", os.O_WRONLY | os.O_CREAT)
+        try:
+            while os.write(filler, bytes(1 << 16)):
+                pass
+        except OSError:
+            pass
+
+    # Slowly enough that the disk fills up in the middle.
+    OciOptions.max_bytes_per_s = property(lambda _options: 20e6)
+    threading.Thread(target=fill, daemon=True).start()
+"""
+
+_ON_A_SMALL_DISK = """
+set -e
+mount -t tmpfs -o size=40m tmpfs "$1"
+"$2" -c "$3" && exit 1
+test ! -e "$1"/blobs/sha256/"$5"
+rm "$1"/filler
+"$2" -c "$4"
+test -e "$1"/blobs/sha256/"$5"
+"""
+
+
+def test_a_small_disk_that_somebody_fills(
+    registry: FakeRegistry, model: Manifest, tmp_path: Path
+) -> None:
+    """On a real disk of 40 MiB: the pull says what happened, and goes on when there is room.
+
+    Where nobody may mount one, `test_a_disk_that_fills_up` tries the same with a limit.
+    """
+    folder = tmp_path / "small"
+    folder.mkdir()
+    inner = ["unshare", "--user", "--map-root-user", "--mount", "sh"]
+    probe = [*inner, "-c", 'mount -t tmpfs -o size=1m tmpfs "$0"', str(folder)]
+    if shutil.which("unshare") is None or subprocess.run(probe, check=False).returncode:
+        pytest.skip("no file system can be mounted here")
+    name = str(registry.reference())
+
+    def code(prelude: str) -> str:
+        return textwrap.dedent(_CHILD).format(
+            prelude=prelude, folder=str(folder), name=name, connections=4
+        )
+
+    fill = textwrap.dedent(_FILL).format(folder=str(folder))
+    digest = model.layers[0].digest.encoded
+    command = [*inner, "-c", _ON_A_SMALL_DISK, "sh", str(folder), sys.executable]
+    done = subprocess.run(
+        [*command, code(fill), code(""), digest],
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+
+    assert 0 == done.returncode, done.stderr
+    assert "UnavailableError" in done.stderr
+    assert "No space left on device" in done.stderr
+    assert registry.sent_bytes <= SIZE_BYTES + SLACK_BYTES + 3 * SMALL_BYTES
 
 
 def test_two_pullers(

@@ -48,6 +48,8 @@ def files(tmp_path: Path) -> FileStore:
 class TestFileStore(StoreContract):
     """The contract of all stores."""
 
+    knows_what_should_come = False
+
     @pytest.fixture
     def make_store(self, tmp_path: Path) -> MakeFileStore:
         """Stores on one folder."""

@@ -31,6 +31,15 @@ class TestOciStore(StoreContract):
         return registry.reference()
 
     @pytest.fixture
+    def damaged_reference(self, registry: FakeRegistry) -> Reference:
+        """A model whose weights are not those that its manifest names."""
+        manifest = registry.add(
+            [("application/vnd.docker.ai.gguf.v3", b"good", "x.gguf")], tag="v2"
+        )
+        registry.blobs[str(manifest.layers[0].digest)] = b"evil"
+        return registry.reference("ai/tiny:v2")
+
+    @pytest.fixture
     def missing_reference(self, registry: FakeRegistry) -> Reference:
         """A model that the registry does not have."""
         return registry.reference("ai/missing:v1")

@@ -21,18 +21,18 @@ from stoker.engine import (
 )
 from stoker.errors import InvalidRequestError, StokerError, UnavailableError
 from stoker.events import FinishReason
-from stoker_llama_cpp import sampler
+from stoker.logits import sampler
+from stoker.logits.logprobs import with_logprobs
+from stoker.logits.mask import Mask
+from stoker.logits.sampler import Sampler
 from stoker_llama_cpp.batch import Batch
 from stoker_llama_cpp.context import Context
 from stoker_llama_cpp.draft_model import DraftModel
 from stoker_llama_cpp.drafting import Drafting
 from stoker_llama_cpp.kv_cache import KVCache
 from stoker_llama_cpp.log import LOG, cause
-from stoker_llama_cpp.logprobs import with_logprobs
-from stoker_llama_cpp.mask import Mask
 from stoker_llama_cpp.model import Model
 from stoker_llama_cpp.pace import Pace
-from stoker_llama_cpp.sampler import Sampler
 from stoker_llama_cpp.scheduler import Chunk, Scheduler
 from stoker_llama_cpp.sequence import Sequence
 from stoker_llama_cpp.speculation import Speculation

@@ -67,7 +67,7 @@ class Pace:
         return 1 + self.price * (tokens - 1)
 
     def beside(self, answers: int) -> int:
-        """How many tokens of prompts a step may have beside tokens of answers; now and then none."""
+        """How many tokens of prompts a step may have beside those of answers; now and then none."""
         if self._mixed == STEPS_BETWEEN_PLAIN_ONES:
             return 0
         return max(LEAST_TOKENS, int(self._longer(answers) / self._read_price))

@@ -9,8 +9,8 @@ from typing import Protocol
 
 import attrs
 
+from stoker.prefix_tree import common_length
 from stoker_llama_cpp.kv_cache import NO_PREFIX, KVCache, Prefix
-from stoker_llama_cpp.prefix_tree import common_length
 from stoker_llama_cpp.sequence import NO_SLOT, Sequence
 
 HEADROOM_TOKENS = 64

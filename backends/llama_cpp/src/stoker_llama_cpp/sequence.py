@@ -7,7 +7,7 @@ from array import array
 import attrs
 
 from stoker.engine import SequenceJob
-from stoker_llama_cpp.sampler import Sampler
+from stoker.logits.sampler import Sampler
 from stoker_llama_cpp.speculation import Speculation
 
 NO_SLOT = -1

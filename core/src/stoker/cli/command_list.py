@@ -34,10 +34,27 @@ COMMANDS = {
     "stop": "Unload models from the running server.",
     "keys": "Make API keys for clients of the server.",
     "why": "Show which backend a model gets, and what it will take in memory, and why.",
+    "config": "Show and check the configuration, and have it read again.",
     "plugins": "Show the plugins, what they provide and what is wrong.",
     "version": "Show versions, for reports of problems.",
 }
 """What `stoker --help` says of each command, in the order in which it shows them."""
+
+PLUGIN_COMMANDS = {
+    "new": "Write the project of a new plugin, which works at once.",
+    "doctor": "Say what is wrong with the plugins, and what to do.",
+    "install": "Install plugins into the environment that stoker runs in.",
+    "uninstall": "Remove distributions of plugins.",
+}
+"""The same for `stoker plugins --help`."""
+
+CONFIG_COMMANDS = {
+    "show": "Show every setting, its effective value and where that comes from.",
+    "explain": "Show the settings that hold for one model, and where each comes from.",
+    "check": "Check the whole configuration, options of plugins included.",
+    "reload": "Have the running server read its configuration again.",
+}
+"""And for `stoker config --help`."""
 
 ALIASES = {"ls": "list"}
 
@@ -48,16 +65,24 @@ class LazyCommands(click.Group):
     The module of a name that is a word of Python ends in an underscore.
     """
 
-    def __init__(self, *args: Any, entries: Mapping[str, str], **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        entries: Mapping[str, str],
+        package: str = "stoker.cli.commands",
+        **kwargs: Any,
+    ) -> None:
         """Make the group.
 
         Args:
             *args: For `click.Group`.
             entries: Summaries by name.
+            package: Where the modules are.
             **kwargs: For `click.Group`.
         """
         super().__init__(*args, **kwargs)
         self._entries = entries
+        self._package = package
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
         """The names, in the order of the list."""
@@ -69,7 +94,7 @@ class LazyCommands(click.Group):
         if name not in self._entries:
             return None
         module = f"{name}_" if keyword.iskeyword(name) else name
-        command = importlib.import_module(f"stoker.cli.commands.{module}").command
+        command = importlib.import_module(f"{self._package}.{module}").command
         return command if isinstance(command, click.Command) else None
 
     def resolve_command(

@@ -4,7 +4,8 @@ The nearest class in an error's ancestry decides. Scripts may rely on the number
 
 ====  ==========================================================================
 0     It worked.
-1     Something nobody expected: a bug in stoker or in a plugin. Of `stoker verify`: damage.
+1     Something nobody expected: a bug in stoker or in a plugin. Of `stoker verify` and
+      `stoker plugins doctor`: they found something.
 2     The command line, a setting, a file or a request is wrong; change it.
 3     What was asked for by name does not exist.
 4     A registry or server wants (other) credentials.
@@ -29,7 +30,7 @@ from stoker.errors import (
 OK = 0
 UNEXPECTED = 1
 DAMAGED = 1
-"""Of `stoker verify`, which did what it was asked for: its answer is no."""
+"""Of `stoker verify` and the like, which did what they were asked for: their answer is no."""
 INVALID_INPUT = 2
 INTERRUPTED = 130
 
@@ -46,8 +47,9 @@ EXIT_CODES: dict[type[BaseException], int] = {
 }
 
 SUMMARY = (
-    "Exit codes: 0 it worked; 1 a bug, or damage that `verify` found; 2 wrong input or usage;"
-    " 3 not found; 4 access denied; 5 conflict; 6 unavailable; 130 interrupted."
+    "Exit codes: 0 it worked; 1 a bug, or damage that `verify` or `plugins doctor` found;"
+    " 2 wrong input or usage; 3 not found; 4 access denied; 5 conflict; 6 unavailable;"
+    " 130 interrupted."
 )
 """For `--help`."""
 

@@ -24,13 +24,30 @@ class Invocation:
     config_file: Path | None = None
     assignments: tuple[str, ...] = ()
     blocked: tuple[str, ...] = ()
+    allowed: tuple[str, ...] = ()
     verbose: bool = False
     _application: Application | None = None
+
+    def configure(
+        self,
+        *,
+        config_file: Path | None,
+        assignments: tuple[str, ...],
+        blocked: tuple[str, ...],
+        allowed: tuple[str, ...],
+        verbose: bool,
+    ) -> None:
+        """Take the options of the command line; the same ones may come again."""
+        self.config_file = config_file
+        self.assignments = assignments
+        self.blocked = blocked
+        self.allowed = allowed
+        self.verbose = verbose
 
     @property
     def has_settings(self) -> bool:
         """Whether the command line changes the configuration."""
-        return bool(self.config_file or self.assignments or self.blocked)
+        return bool(self.config_file or self.assignments or self.blocked or self.allowed)
 
     def start_logging(self) -> None:
         """Send log records to standard error: warnings, and with `-v` more."""
@@ -57,17 +74,20 @@ class Invocation:
             flags: Settings of the command itself; they win over `--set`.
 
         Raises:
-            ConfigError: A setting is wrong, or `--no-plugin` names a plugin that is not there.
+            ConfigError: A setting is wrong, or `--plugin` or `--no-plugin` names a plugin that is
+                not there.
         """
         from stoker.application import Application
 
         application = Application.create(config_file=self.config_file, flags=self.flags(flags))
         self._application = application
         known = {plugin.name for plugin in application.plugins.plugins}
-        for name in self.blocked:
+        named = [("--plugin", name) for name in self.allowed]
+        named += [("--no-plugin", name) for name in self.blocked]
+        for flag, name in named:
             if name not in known:
                 raise ConfigError(
-                    source="--no-plugin",
+                    source=flag,
                     key="",
                     problem=f"no plugin {name!r} is installed;"
                     f" there are: {', '.join(sorted(known)) or 'none'}",
@@ -85,6 +105,8 @@ class Invocation:
         from stoker.config.sources import Flag, parse_assignment
 
         flags = (*map(parse_assignment, self.assignments), *more)
+        if self.allowed:
+            flags = (*flags, Flag("--plugin", ("plugins", "allow"), self.allowed))
         if not self.blocked:
             return flags
         config = load_settings(config_file=self.config_file, flags=flags).config

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 from click.shell_completion import shell_complete
@@ -20,8 +21,31 @@ _COMPLETE = "_STOKER_COMPLETE"
 """Set by the shell when it asks for completions, to what it asks."""
 
 
+class Program(LazyCommands):
+    """The core's commands and, for any other name, those that plugins add.
+
+    Help does not list the latter: it would have to load every plugin first.
+    """
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Find a command; plugins are loaded only when it is none of the core's."""
+        command = super().get_command(ctx, cmd_name)
+        if command is not None or not isinstance(ctx.obj, Invocation):
+            return command
+        from stoker.cli.plugin_command import find_command
+
+        ctx.obj.configure(**ctx.params)
+        return find_command(ctx.obj, cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands, and where to look for more."""
+        super().format_commands(ctx, formatter)
+        formatter.write_paragraph()
+        formatter.write_text("Plugins may add commands: `stoker plugins` shows what they provide.")
+
+
 @click.group(
-    cls=LazyCommands,
+    cls=Program,
     entries=COMMANDS,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -48,17 +72,20 @@ _COMPLETE = "_STOKER_COMPLETE"
     multiple=True,
     help="Do not load this plugin. May be given several times.",
 )
+@click.option(
+    "--plugin",
+    "allowed",
+    metavar="NAME",
+    multiple=True,
+    help="Load this plugin, and no other that is not named so. May be given several times.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Log, and show tracebacks of bugs.")
 @click.version_option(__version__, message="%(prog)s %(version)s")
 @click.pass_context
 def program(
     context: click.Context,
     /,
-    *,
-    config_file: Path | None,
-    assignments: tuple[str, ...],
-    blocked: tuple[str, ...],
-    verbose: bool,
+    **options: Any,
 ) -> None:
     """Run language models on this machine.
 
@@ -69,10 +96,7 @@ def program(
         click.echo(context.get_help(), err=True)
         context.exit(INVALID_INPUT)
     invocation: Invocation = context.obj
-    invocation.config_file = config_file
-    invocation.assignments = assignments
-    invocation.blocked = blocked
-    invocation.verbose = verbose
+    invocation.configure(**options)
     invocation.start_logging()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 from stoker.control.client import ControlClient, ServerStatus
@@ -30,6 +31,18 @@ def engine_log(home: Path, name: str, after: int) -> LogLines:
         StokerError: There is no server, or it could not say.
     """
     return asyncio.run(ControlClient(home).log(name, after))
+
+
+def reload(home: Path) -> tuple[Sequence[str], Sequence[str]]:
+    """Have the server read its configuration again.
+
+    Returns:
+        The keys that have changed, and those that will only after a restart.
+
+    Raises:
+        StokerError: There is no server, or the configuration is wrong.
+    """
+    return asyncio.run(ControlClient(home).reload())
 
 
 def unload(home: Path, name: str) -> bool:

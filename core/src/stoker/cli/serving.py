@@ -4,24 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 from collections.abc import Callable, Coroutine, Iterator
 
 from stoker.application import Application
+from stoker.config import Config, Settings
 from stoker.control.server import control_server
+from stoker.errors import StokerError
+from stoker.keys import KeyRing
+from stoker.supervisor.reloading import Reloader
 from stoker.supervisor.supervisor import make_transports, serve_transports, supervise
+
+_log = logging.getLogger(__name__)
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 """One of these ends the server in order; another one ends it at once."""
 
 
-async def serve(application: Application, announce: Callable[[str], None]) -> None:
+async def serve(
+    application: Application,
+    announce: Callable[[str], None],
+    *,
+    read: Callable[[], Settings],
+    applied: Callable[[Config], None],
+) -> None:
     """Serve until a signal comes.
 
     Args:
         application: What to serve.
         announce: Told the address of every transport once it listens.
+        read: Reads the configuration again.
+        applied: Told of the configuration that came of it.
 
     Raises:
         ConflictError: Another server runs for this home.
@@ -33,12 +48,14 @@ async def serve(application: Application, announce: Callable[[str], None]) -> No
         addresses.append(address)
         announce(address)
 
-    with _signals() as stop:
-        transports = make_transports(application)
+    keys = KeyRing(key.to_domain() for key in application.settings.config.keys)
+    reloader = Reloader(application, read, keys=keys, applied=applied)
+    with _signals() as stop, _reloading_on_signal(reloader):
+        transports = make_transports(application, keys)
         async with (
-            supervise(application) as host,
+            supervise(application, reloader) as host,
             # Before any transport listens, so that a second server is told what is really wrong.
-            control_server(application.settings.home, host, addresses),
+            control_server(application.settings.home, host, addresses, reloader),
         ):
             await _until(stop, serve_transports(transports, host, started))
 
@@ -62,6 +79,30 @@ def _signals() -> Iterator[asyncio.Event]:
     finally:
         for number in SIGNALS:
             loop.remove_signal_handler(number)
+
+
+@contextlib.contextmanager
+def _reloading_on_signal(reloader: Reloader) -> Iterator[None]:
+    """Let SIGHUP reload the configuration; what is wrong with it is logged."""
+    loop = asyncio.get_running_loop()
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def reload() -> None:
+        try:
+            await reloader.reload()
+        except StokerError as exc:
+            _log.error("The configuration stays as it was: %s", exc)
+
+    def take() -> None:
+        task = asyncio.create_task(reload())
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    loop.add_signal_handler(signal.SIGHUP, take)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGHUP)
 
 
 async def _until(stop: asyncio.Event, work: Coroutine[None, None, None]) -> None:

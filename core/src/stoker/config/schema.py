@@ -1,7 +1,7 @@
 """The settings of the core, as they stand in `stoker.toml`.
 
-A plugin's own settings (`[backends.NAME]`, `[stores.NAME]`, `[transports.NAME]`) are raw tables
-here: only the plugin's options type knows their fields.
+A plugin's own settings (`[backends.NAME]`, `[stores.NAME]`, ...) are raw tables here: only the
+plugin's options type knows their fields.
 """
 
 from __future__ import annotations
@@ -11,10 +11,14 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from stoker.caller import Scope
+from stoker.config.aliases import AliasConfig, check_names
 from stoker.config.limits import LimitsConfig, QueueConfig
 from stoker.errors import InvalidInputError
-from stoker.keys import is_hash
+from stoker.keys import ApiKey, is_hash
 from stoker.memory.size import parse_size
+
+DEFAULT_IMPORT_TIMEOUT_S = 5.0
+"""Reading a plugin takes milliseconds; a thousand times as much is a mistake."""
 
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
 Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
@@ -26,6 +30,8 @@ class PluginsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     allow: tuple[str, ...] | None = None
     """Only these; unset allows all."""
     block: tuple[str, ...] = ()
+    import_timeout_s: Annotated[float, msgspec.Meta(gt=0)] = DEFAULT_IMPORT_TIMEOUT_S
+    """How long the import of one may take, and each of its hooks; then it counts as failed."""
 
 
 class DefaultsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -72,7 +78,7 @@ class ServeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[serve]`: what `stoker serve` starts."""
 
     transports: tuple[str, ...] | None = None
-    """Only these; unset starts every installed one."""
+    """Only these; unset starts every installed one that starts unasked."""
 
 
 class KeyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -89,6 +95,10 @@ class KeyConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Check the hash; it is not repeated, because it may be a key by mistake."""
         if not is_hash(self.hash):
             raise ValueError("hash is none: `stoker keys new` prints a key and its hash")
+
+    def to_domain(self) -> ApiKey:
+        """The key as a ring has it."""
+        return ApiKey(self.name, self.hash, frozenset(self.scopes))
 
 
 class LogConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -115,7 +125,7 @@ class ArchiveConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ModelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`[models."NAME"]`: settings of one model."""
+    """`[models."NAME"]`: settings of one model, or of all that a pattern or digest means."""
 
     backend: str | None = None
     """Pins the backend."""
@@ -148,12 +158,16 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     selection: dict[str, tuple[str, ...]] = {}
     """Backends by canonical media type, best first."""
     models: dict[str, ModelConfig] = {}
+    aliases: dict[str, AliasConfig] = {}
+    """Virtual models, by name."""
     backends: dict[str, dict[str, Any]] = {}
     stores: dict[str, dict[str, Any]] = {}
     transports: dict[str, dict[str, Any]] = {}
+    listeners: dict[str, dict[str, Any]] = {}
 
     def __post_init__(self) -> None:
-        """Check that no two keys have one name."""
+        """Check that no two keys have one name, and the names of aliases."""
+        check_names(self.aliases)
         names = [key.name for key in self.keys]
         if len(set(names)) < len(names):
             raise ValueError("two keys have the same name")

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import attrs
 import msgspec
 
+from stoker.config.model_rules import rules_for
 from stoker.config.schema import Config, ModelConfig
-from stoker.errors import ConfigError, InvalidReferenceError
+from stoker.digest import Digest
+from stoker.errors import ConfigError
 from stoker.reference import Reference
 
 OptionsT = TypeVar("OptionsT", bound=msgspec.Struct)
@@ -28,6 +30,18 @@ class Source:
 
     name: str
     """For errors: the file's path, the variable, the flag."""
+    table: Mapping[str, Any]
+
+
+_ABSENT = object()
+
+
+@attrs.frozen
+class OptionTable:
+    """A table of a plugin's options, and where it stands."""
+
+    source: Source
+    place: tuple[str, ...]
     table: Mapping[str, Any]
 
 
@@ -54,49 +68,96 @@ class Settings:
         object.__setattr__(self, "_merged", merged)
         object.__setattr__(self, "config", msgspec.convert(merged, Config))
 
-    def options(
-        self,
-        section: str,
-        name: str,
-        options_type: type[OptionsT],
-        *,
-        overlay: Mapping[str, Any] | None = None,
-    ) -> OptionsT:
+    def options(self, section: str, name: str, options_type: type[OptionsT]) -> OptionsT:
         """A plugin's own options.
 
         Args:
-            section: `backends`, `stores` or `transports`.
+            section: `backends`, `stores`, `transports` or `listeners`.
             name: The record's name. A table under the name with every character that is no
                 letter or digit replaced by `_` counts as well (variables cannot hold others).
             options_type: The record's options type.
-            overlay: Laid over the table, key by key.
 
         Raises:
             ConfigError: An option is unknown or has a wrong value; names its source.
         """
-        merged: dict[str, Any] = {}
-        for source in self.sources:
-            for key, table in _tables(source, section, name):
-                _convert(table, options_type, source, (section, key))
-                merged = _overlay(merged, table)
-        if overlay:
-            merged = _overlay(merged, overlay)
-        return _convert(merged, options_type, Source("configuration", {}), (section, name))
+        return self._joined(self.option_tables(section, name), options_type, (section, name))
 
-    def model(self, reference: Reference, *, schemes: Collection[str] = ()) -> ModelConfig:
-        """The settings of one model; names in the config are read as references.
+    def model_options(
+        self, backend: str, options_type: type[OptionsT], rules: Sequence[str]
+    ) -> OptionsT:
+        """A backend's options for one model.
+
+        Args:
+            backend: The backend's name.
+            options_type: Its options type.
+            rules: The model's keys of `[models]`, from `model_rules`.
 
         Raises:
-            ConfigError: A name in the config is no reference.
+            ConfigError: As for `options`.
         """
-        for name, model in self.config.models.items():
-            try:
-                found = Reference.parse(name, schemes=schemes)
-            except InvalidReferenceError as exc:
-                raise ConfigError(source="models", key=name, problem=str(exc)) from exc
-            if found == reference:
-                return model
-        return ModelConfig()
+        tables = self.model_option_tables(backend, rules)
+        return self._joined(tables, options_type, ("backends", backend))
+
+    def option_tables(self, section: str, name: str) -> list[OptionTable]:
+        """All tables of a plugin's options, the weakest first."""
+        return [
+            OptionTable(source, (section, key), table)
+            for source in self.sources
+            for key, table in _tables(source, section, name)
+        ]
+
+    def model_option_tables(self, backend: str, rules: Sequence[str]) -> list[OptionTable]:
+        """All tables of a backend's options for a model, the weakest first."""
+        return [
+            *self.option_tables("backends", backend),
+            *(
+                OptionTable(source, ("models", f'"{key}"', "options"), table)
+                for key in rules
+                for source in self.sources
+                if (table := source.table.get("models", {}).get(key, {}).get("options"))
+            ),
+        ]
+
+    def _joined(
+        self, tables: Sequence[OptionTable], options_type: type[OptionsT], place: tuple[str, ...]
+    ) -> OptionsT:
+        merged: dict[str, Any] = {}
+        for item in tables:
+            # By itself, so that an error names where it stands.
+            _convert(item.table, options_type, item.source, item.place)
+            merged = _overlay(merged, item.table)
+        return _convert(merged, options_type, Source("configuration", {}), place)
+
+    def model_rules(
+        self, reference: Reference, digest: Digest | None = None, *, schemes: Collection[str] = ()
+    ) -> tuple[str, ...]:
+        """The keys of `[models]` that are about a model, the least exact first.
+
+        Raises:
+            ConfigError: A key is neither a pattern nor a name nor a digest.
+        """
+        return rules_for(self.config.models, reference, digest, schemes=schemes)
+
+    def model(self, rules: Sequence[str]) -> ModelConfig:
+        """The settings of one model, key by key the most exact one's.
+
+        Args:
+            rules: From `model_rules`.
+        """
+        merged: dict[str, Any] = {}
+        for key in rules:
+            merged = _overlay(merged, self._merged["models"][key])
+        return msgspec.convert(merged, ModelConfig)
+
+    def source_of(self, path: Sequence[str]) -> Source | None:
+        """The source with the last word on a key; None when it has its default."""
+        for source in reversed(self.sources):
+            table: Any = source.table
+            for segment in path:
+                table = table.get(segment, _ABSENT) if isinstance(table, Mapping) else _ABSENT
+            if table is not _ABSENT:
+                return source
+        return None
 
 
 def normalised(name: str) -> str:

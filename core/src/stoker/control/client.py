@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 
 import attrs
@@ -15,12 +15,14 @@ from stoker.events import Event, Failed, Finished
 from stoker.host import LogLines, RunnerStatus
 from stoker.request import Request
 from stoker.wire.frames import (
+    ConfigReloaded,
     FrameReader,
     FromServer,
     ListRunners,
     LogPart,
     ReadLog,
     Refused,
+    Reload,
     Runners,
     Step,
     Submit,
@@ -83,6 +85,18 @@ class ControlClient:
         if not isinstance(answer, Unloaded):
             raise _odd(answer)
         return answer.unloaded
+
+    async def reload(self) -> tuple[Sequence[str], Sequence[str]]:
+        """Have the configuration read again: the keys that changed, those that need a restart.
+
+        Raises:
+            ConfigError: The configuration is wrong, and the old one stays.
+            UnavailableError: No server runs, or it does not answer.
+        """
+        answer = await self._ask(Reload())
+        if not isinstance(answer, ConfigReloaded):
+            raise _odd(answer)
+        return answer.changed, answer.needs_restart
 
     async def log(self, name: str, after: int) -> LogLines:
         """What a model's engine printed, from a line on.

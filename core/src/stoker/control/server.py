@@ -15,14 +15,17 @@ from stoker.control.place import private_directory, socket_path
 from stoker.errors import BrokenFrameError, ConflictError, StokerError, UnavailableError
 from stoker.events import Failed
 from stoker.host import Host
+from stoker.supervisor.reloading import Reloader
 from stoker.wire.errors import ErrorWire
 from stoker.wire.frames import (
+    ConfigReloaded,
     FrameReader,
     FromServer,
     ListRunners,
     LogPart,
     ReadLog,
     Refused,
+    Reload,
     Runners,
     RunnerStatusWire,
     Step,
@@ -39,7 +42,7 @@ _FIRST_FRAME_TIMEOUT_S = 10.0
 
 @contextlib.asynccontextmanager
 async def control_server(
-    home: Path, host: Host, addresses: Sequence[str]
+    home: Path, host: Host, addresses: Sequence[str], reloader: Reloader | None = None
 ) -> AsyncGenerator[None, None]:
     """Listen on a home's control socket while the block runs.
 
@@ -47,6 +50,7 @@ async def control_server(
         home: Stoker's home.
         host: What is asked.
         addresses: Where the transports listen; read when somebody asks.
+        reloader: Reads the configuration again; None where that cannot be done.
 
     Raises:
         ConflictError: Another server runs for this home.
@@ -62,7 +66,7 @@ async def control_server(
             if task is not None:
                 tasks.add(task)
                 task.add_done_callback(tasks.discard)
-            await _Conversation(reader, writer, host, addresses).hold()
+            await _Conversation(reader, writer, host, addresses, reloader).hold()
 
         try:
             path.unlink(missing_ok=True)
@@ -118,11 +122,13 @@ class _Conversation:
         writer: asyncio.StreamWriter,
         host: Host,
         addresses: Sequence[str],
+        reloader: Reloader | None,
     ) -> None:
         self._reader = reader
         self._writer = writer
         self._host = host
         self._addresses = addresses
+        self._reloader = reloader
 
     async def hold(self) -> None:
         """Answer, and close the connection. A peer that leaves or talks nonsense is let go."""
@@ -151,7 +157,7 @@ class _Conversation:
         except StokerError as exc:
             await self._send(Refused(ErrorWire.from_domain(exc)))
 
-    async def _command(self, frame: ListRunners | ReadLog | Unload) -> FromServer:
+    async def _command(self, frame: ListRunners | ReadLog | Unload | Reload) -> FromServer:
         match frame:
             case ListRunners():
                 runners = await self._host.status.runners()
@@ -163,6 +169,11 @@ class _Conversation:
             case ReadLog(model, after):
                 found = await self._host.status.log(model, after)
                 return LogPart(found.lines, found.next)
+            case Reload():
+                if self._reloader is None:
+                    raise UnavailableError("This server cannot read its configuration again.")
+                done = await self._reloader.reload()
+                return ConfigReloaded(done.changed, done.needs_restart)
             case Unload(model):
                 return Unloaded(await self._host.status.unload(model, LOCAL))
 

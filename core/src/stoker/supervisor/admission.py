@@ -23,6 +23,9 @@ class Admission:
     """The line for memory: by priority, then by arrival.
 
     Only the first one in the line is served, so a large model is not starved by small ones.
+
+    Attributes:
+        wait_timeout_s: How long one may wait for its turn and for memory; may be replaced.
     """
 
     def __init__(
@@ -41,7 +44,7 @@ class Admission:
         """
         self._residents = residents
         self._evict = evict
-        self._wait_timeout_s = wait_timeout_s
+        self.wait_timeout_s = wait_timeout_s
         self._line: list[Resident] = []
         self._changed = asyncio.Event()
 
@@ -65,12 +68,12 @@ class Admission:
         self._line.sort(key=lambda waiting: -waiting.priority)
         resident.report("waiting for memory", None)
         try:
-            async with asyncio.timeout(self._wait_timeout_s):
+            async with asyncio.timeout(self.wait_timeout_s):
                 while not self._serve(resident):
                     await self._changed.wait()
         except TimeoutError:
             raise OverloadedError(
-                f"{resident.name} waited {self._wait_timeout_s:g} s for memory that busy or pinned"
+                f"{resident.name} waited {self.wait_timeout_s:g} s for memory that busy or pinned"
                 " models have (`stoker ps` shows them): try again later.",
                 retry_after_s=RETRY_AFTER_S,
             ) from None

@@ -183,7 +183,7 @@ class Manager:
 
     async def _load(self, command: LoadModel) -> AsyncGenerator[CommandEvent, None]:
         started_s = asyncio.get_running_loop().time()
-        artifact = await asyncio.to_thread(self.application.stores.resolve, command.name)
+        artifact = await asyncio.to_thread(self.application.resolve, command.name)
         plan = self.residency.plan_of(artifact, command.backend)
         if plan is None:
             plan = await asyncio.to_thread(self.application.plan, artifact, backend=command.backend)
@@ -211,7 +211,7 @@ class Manager:
         stores = self.application.stores
         match command:
             case ShowModel(name):
-                artifact = await asyncio.to_thread(stores.resolve, name)
+                artifact = await asyncio.to_thread(self.application.resolve, name)
                 card = self.catalog.card(artifact, name)
                 store = stores.of(artifact.reference)
                 return ModelShown(
@@ -283,7 +283,7 @@ class Manager:
             wanted = set()
             for name in command.names:
                 with contextlib.suppress(ModelNotFoundError):
-                    artifact = await asyncio.to_thread(self.application.stores.resolve, name)
+                    artifact = await asyncio.to_thread(self.application.resolve, name)
                     wanted.add(artifact.digest)
             digests = wanted
         ended = [

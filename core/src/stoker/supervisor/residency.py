@@ -84,6 +84,36 @@ class Residency:
                 return None if resident.unloading else plan
         return None
 
+    def configure(self, *, wait_timeout_s: float, queue: QueueConfig) -> None:
+        """Have other bounds from now on; queues that there are keep theirs."""
+        self._admission.wait_timeout_s = wait_timeout_s
+        self._queue = queue
+
+    async def plan_again(self, plan: Callable[[Artifact, str | None], LoadPlan]) -> None:
+        """Have the settings of loaded models decided anew.
+
+        A model that would be loaded otherwise now keeps its runner until that is idle; the next
+        request gets another one.
+
+        Args:
+            plan: Decides how a model is loaded, by a backend that a request has pinned; blocks.
+        """
+        for resident in list(self._residents.values()):
+            for name, old in list(resident.plans.items()):
+                try:
+                    new = await asyncio.to_thread(plan, old.artifact, name[1])
+                except StokerError as exc:
+                    _log.warning("%s cannot be loaded any more: %s", resident.name, exc)
+                    new = None
+                if new is not None and key_of(new) == resident.key:
+                    resident.plans[name] = new
+                else:
+                    resident.plans.pop(name, None)
+            if resident.runner is not None and not resident.users and not resident.gone.is_set():
+                # Its time to stay begins anew, as the new settings say.
+                self._use(resident)
+                self._leave(resident, None)
+
     def context_length(self, digest: Digest) -> int | None:
         """The longest context with which a model is loaded; None when it is not."""
         infos = [

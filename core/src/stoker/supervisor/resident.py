@@ -72,17 +72,22 @@ class Resident:
     @property
     def priority(self) -> int:
         """The largest of its names' priorities."""
-        return max(plan.priority for plan in (self.plan, *self.plans.values()))
+        return max(plan.priority for plan in self._settled)
 
     @property
     def keep_alive_s(self) -> float:
         """The longest keep-alive of its names."""
-        return max(plan.keep_alive_s for plan in (self.plan, *self.plans.values()))
+        return max(plan.keep_alive_s for plan in self._settled)
 
     @property
     def pinned(self) -> bool:
         """Whether one of its names is pinned."""
-        return any(plan.pin for plan in (self.plan, *self.plans.values()))
+        return any(plan.pin for plan in self._settled)
+
+    @property
+    def _settled(self) -> tuple[LoadPlan, ...]:
+        """The plans that hold: of its names, or the first one while no name leads here."""
+        return tuple(self.plans.values()) or (self.plan,)
 
     @property
     def evictable(self) -> bool:

@@ -25,10 +25,11 @@ from stoker.host import LogLines, ModelCard, RunnerStatus
 from stoker.limits import ConcurrentRequests, check_limits
 from stoker.request import Request
 from stoker.store import ContentSource, StoredManifest
+from stoker.stores import Stores
 from stoker.supervisor.engine_log import EngineLogs
 from stoker.supervisor.residency import Residency
 from stoker.supervisor.trace import Trace
-from stoker.telemetry import Telemetry
+from stoker.telemetry import RequestStart, Telemetry
 
 T = TypeVar("T")
 
@@ -37,17 +38,21 @@ class StoreCatalog:
     """`stoker.host.Catalog` over the installed stores."""
 
     def __init__(self, application: Application, residency: Residency) -> None:
-        self._stores = application.stores
+        self._application = application
         self._residency = residency
 
     async def models(self) -> Sequence[ModelCard]:
         """See the protocol."""
         artifacts = await asyncio.to_thread(self._stores.list)
-        return [self.card(artifact, artifact.reference.familiar) for artifact in artifacts]
+        cards = [self.card(artifact, artifact.reference.familiar) for artifact in artifacts]
+        for name in self._application.settings.config.aliases:
+            with contextlib.suppress(ModelNotFoundError):
+                cards.append(await self.model(name))
+        return sorted(cards, key=lambda card: card.name)
 
     async def model(self, name: str) -> ModelCard:
         """See the protocol."""
-        return self.card(await asyncio.to_thread(self._stores.resolve, name), name)
+        return self.card(await asyncio.to_thread(self._application.resolve, name), name)
 
     async def manifest(self, repository: str, reference: str) -> StoredManifest:
         """See the protocol."""
@@ -69,6 +74,10 @@ class StoreCatalog:
             return sorted({name for source in sources for name in source.repositories()})
 
         return await asyncio.to_thread(all_names)
+
+    @property
+    def _stores(self) -> Stores:
+        return self._application.stores
 
     def card(self, artifact: Artifact, name: str) -> ModelCard:
         """What clients see of a model, under the name that they asked for."""
@@ -113,6 +122,8 @@ class ResidentInference:
     ) -> AsyncGenerator[Event, None]:
         """See the protocol."""
         trace = Trace(context)
+        self.telemetry.tell(RequestStart(context, request.model))
+        self._requests.limits = self.application.settings.config.limits
         try:
             with self._requests.counted(context.caller):
                 answer = self._answer(request, trace)
@@ -128,6 +139,8 @@ class ResidentInference:
         try:
             trace.context.caller.require(Scope.INFER)
             check_limits(request, self.application.settings.config.limits)
+            alias = self.application.alias(request.model)
+            request = request if alias is None else alias.apply(request)
             artifact = await asyncio.to_thread(self.application.stores.resolve, request.model)
             trace.model = artifact.reference.familiar
             plan = self.residency.plan_of(artifact, request.backend)
@@ -157,14 +170,14 @@ class ResidentStatus:
 
     async def log(self, name: str, after: int) -> LogLines:
         """See the protocol."""
-        artifact = await asyncio.to_thread(self.application.stores.resolve, name)
+        artifact = await asyncio.to_thread(self.application.resolve, name)
         return self.logs.after(artifact.digest, after)
 
     async def unload(self, name: str, caller: Caller) -> bool:
         """See the protocol."""
         caller.require(Scope.ADMIN)
         try:
-            artifact = await asyncio.to_thread(self.application.stores.resolve, name)
+            artifact = await asyncio.to_thread(self.application.resolve, name)
         except ModelNotFoundError:
             return False
         return bool(await self.residency.unload(artifact.digest))

@@ -13,12 +13,15 @@ from stoker.application import Application, LoadPlan
 from stoker.backend import availability_of
 from stoker.errors import ConfigError, StokerError, UnavailableError
 from stoker.host import Host
-from stoker.keys import ApiKey, KeyRing
+from stoker.keys import KeyRing
 from stoker.memory.size import parse_size
 from stoker.sqlite_archive import SqliteArchive
 from stoker.supervisor.engine_log import EngineLogs
+from stoker.supervisor.intake import StoreIntake
+from stoker.supervisor.listening import listeners
 from stoker.supervisor.manager import Manager
 from stoker.supervisor.model_uses import ModelUses
+from stoker.supervisor.reloading import Reloader
 from stoker.supervisor.request_log import log_record
 from stoker.supervisor.residency import Residency
 from stoker.supervisor.runner import ReportLoading, Runner
@@ -32,10 +35,16 @@ _log = logging.getLogger(__name__)
 
 
 @contextlib.asynccontextmanager
-async def supervise(application: Application) -> AsyncGenerator[Host, None]:
+async def supervise(
+    application: Application, reloader: Reloader | None = None
+) -> AsyncGenerator[Host, None]:
     """Run a supervisor; on leaving, every runner is ended.
 
     Models that are to be loaded from the start are loaded beside the block.
+
+    Args:
+        application: Its settings may be replaced while it runs.
+        reloader: Who does that, and wants to tell the loaded models.
     """
     config = application.settings.config
 
@@ -44,11 +53,12 @@ async def supervise(application: Application) -> AsyncGenerator[Host, None]:
 
     async def start(plan: LoadPlan, report: ReportLoading) -> Runner:
         async with uses.begin(plan.artifact) as use:
+            defaults = application.settings.config.defaults
             runner = await Runner.start(
                 plan,
-                timeout_s=config.defaults.load_timeout_s,
+                timeout_s=defaults.load_timeout_s,
                 report=report,
-                step_timeout_s=config.defaults.step_timeout_s,
+                step_timeout_s=defaults.step_timeout_s,
                 log=logs.ring(plan.artifact.digest).add,
             )
             use.last_until(runner.ended)
@@ -64,26 +74,30 @@ async def supervise(application: Application) -> AsyncGenerator[Host, None]:
     )
     transfers = Transfers()
     archive = _archive(application)
-    preloading = asyncio.create_task(_preload(application, residency))
-    try:
-        catalog = StoreCatalog(application, residency)
-        yield Host(
-            version=__version__,
-            catalog=catalog,
-            inference=ResidentInference(application, residency, telemetry),
-            status=ResidentStatus(application, residency, logs),
-            management=Manager(application, residency, catalog, transfers),
-            telemetry=telemetry,
-            archive=archive,
-        )
-    finally:
-        await transfers.close()
-        preloading.cancel()
-        await asyncio.wait([preloading])
-        await residency.close()
-        await uses.close()
-        if archive is not None:
-            await archive.close()
+    if reloader is not None:
+        reloader.residency = residency
+    async with listeners(application, telemetry):
+        preloading = asyncio.create_task(_preload(application, residency))
+        try:
+            catalog = StoreCatalog(application, residency)
+            yield Host(
+                version=__version__,
+                catalog=catalog,
+                inference=ResidentInference(application, residency, telemetry),
+                status=ResidentStatus(application, residency, logs),
+                management=Manager(application, residency, catalog, transfers),
+                telemetry=telemetry,
+                intake=StoreIntake(application),
+                archive=archive,
+            )
+        finally:
+            await transfers.close()
+            preloading.cancel()
+            await asyncio.wait([preloading])
+            await residency.close()
+            await uses.close()
+            if archive is not None:
+                await archive.close()
 
 
 def _archive(application: Application) -> SqliteArchive | None:
@@ -107,7 +121,7 @@ async def _preload(application: Application, residency: Residency) -> None:
     wanted = [(-model.priority, name) for name, model in models if model.preload]
     for _, name in sorted(wanted):
         try:
-            artifact = await asyncio.to_thread(application.stores.resolve, name)
+            artifact = await asyncio.to_thread(application.resolve, name)
             plan = await asyncio.to_thread(application.plan, artifact)
             async for _ in residency.preload(plan):
                 pass
@@ -115,8 +129,12 @@ async def _preload(application: Application, residency: Residency) -> None:
             _log.error("%s cannot be loaded from the start: %s", name, exc)
 
 
-def make_transports(application: Application) -> list[Transport]:
+def make_transports(application: Application, keys: KeyRing) -> list[Transport]:
     """Make the transports that the config wants, the main one first.
+
+    Args:
+        application: The application.
+        keys: Who may use them.
 
     Raises:
         ConfigError: The config names one that is not installed, or an option is wrong.
@@ -126,10 +144,6 @@ def make_transports(application: Application) -> list[Transport]:
         attrs.evolve(spec.factory(), name=name)
         for name, spec in sorted(application.plugins.dialects.items())
     ]
-    keys = KeyRing(
-        ApiKey(key.name, key.hash, frozenset(key.scopes))
-        for key in application.settings.config.keys
-    )
     transports = []
     for spec in wanted_transports(application):
         availability = availability_of(spec)
@@ -164,7 +178,15 @@ def wanted_transports(application: Application) -> list[TransportSpec]:
             key="serve.transports",
             problem=f"no transport {unknown[0]!r} is installed; there are: {', '.join(installed)}",
         )
-    wanted = [installed[name] for name in names] if names is not None else installed.values()
+    if names is not None:
+        wanted = [installed[name] for name in names]
+    else:
+        wanted = [spec for spec in installed.values() if spec.by_default]
+    if not wanted:
+        raise UnavailableError(
+            "None of the installed transports starts by itself: name one with --transport"
+            f" ({', '.join(installed)}), or pip install stoker[all]."
+        )
     return sorted(wanted, key=lambda spec: (-spec.priority, spec.name))
 
 

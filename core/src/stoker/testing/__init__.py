@@ -17,8 +17,11 @@ import pytest
 
 # Has to come before the modules are imported: it gives their asserts pytest's explanations.
 pytest.register_assert_rewrite(
+    "stoker.testing.backend",
     "stoker.testing.engine",
+    "stoker.testing.estimate",
     "stoker.testing.events",
+    "stoker.testing.parser",
     "stoker.testing.pipeline",
     "stoker.testing.pooling",
     "stoker.testing.store",
@@ -26,9 +29,12 @@ pytest.register_assert_rewrite(
     "stoker.testing.transport",
 )
 
+from stoker.testing.backend import BackendContract  # noqa: E402
 from stoker.testing.engine import EngineContract  # noqa: E402
+from stoker.testing.estimate import EstimateContract  # noqa: E402
 from stoker.testing.events import check_events, check_pooling_events  # noqa: E402
 from stoker.testing.host import ScriptedHost  # noqa: E402
+from stoker.testing.parser import ParsedAnswer, ParserContract  # noqa: E402
 from stoker.testing.pooling import PoolingContract  # noqa: E402
 from stoker.testing.store import StoreContract  # noqa: E402
 from stoker.testing.text_engine import TextEngineContract  # noqa: E402
@@ -36,7 +42,11 @@ from stoker.testing.transport import Answer, TransportContract  # noqa: E402
 
 __all__ = [
     "Answer",
+    "BackendContract",
     "EngineContract",
+    "EstimateContract",
+    "ParsedAnswer",
+    "ParserContract",
     "PoolingContract",
     "ScriptedHost",
     "StoreContract",

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
+from typing import Any, NoReturn
 
 
 class Contract:
     """Base of the contract tests.
 
-    A subclass may not replace a test: a promise that the plugin breaks is marked instead, by an
-    override with `@pytest.mark.xfail(reason=...)`, so that reports show it.
+    A subclass may not replace a test, neither by itself nor by another base that it inherits from:
+    a promise that the plugin breaks is marked instead, by an override with
+    `@pytest.mark.xfail(reason=...)`, so that reports show it.
     """
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        for name, member in vars(cls).items():
-            inherited = any(hasattr(base, name) for base in cls.__bases__)
-            if not (name.startswith("test_") and inherited):
+        for name in {name for base in cls.__mro__ for name in vars(base)}:
+            owners = [base for base in cls.__mro__ if name in vars(base)]
+            standard = [base for base in owners if issubclass(base, Contract)][-1:]
+            if not name.startswith("test_") or not standard or owners[0] is standard[0]:
                 continue
-            marks = getattr(member, "pytestmark", ())
-            excused = any(mark.name == "xfail" and mark.kwargs.get("reason") for mark in marks)
-            if not excused:
+            if not _is_excused(vars(owners[0])[name]):
                 raise TypeError(
-                    f"{cls.__name__}.{name} replaces a test of the contract: mark it with"
-                    " @pytest.mark.xfail(reason=...), or give your own test another name."
+                    f"{owners[0].__name__}.{name} replaces a test of {standard[0].__name__}: mark"
+                    " it with @pytest.mark.xfail(reason=...), or give your own test another name."
                 )
+
+
+def _is_excused(test: Any) -> bool:
+    marks = getattr(test, "pytestmark", ())
+    return any(mark.name == "xfail" and mark.kwargs.get("reason") for mark in marks)
 
 
 def missing_fixture(contract: Contract, fixture: str, meaning: str) -> NoReturn:

@@ -47,7 +47,10 @@ class PoolingContract(LoadedContract[Engine]):
         return PoolingJob(job_id, mode, tuple(tokens))
 
     def test_info_describes_the_model(self, engine: Engine) -> None:
-        """`info` tells the modes, how long a text may be and what an embedding has."""
+        """`info` tells the modes, how long a text may be and what an embedding has.
+
+        To mend it: fill `modes`, `context_length` and, with `EMBED`, `embedding_length`.
+        """
         info = engine.info
 
         assert info.context_length > 0
@@ -55,7 +58,11 @@ class PoolingContract(LoadedContract[Engine]):
         assert (Mode.EMBED in info.modes) == (info.embedding_length is not None)
 
     def test_every_text_gets_one_result(self, engine: Engine) -> None:
-        """Each job has one output, of its mode and form, and the engine is idle then."""
+        """Each job has one output, of its mode and form, and the engine is idle then.
+
+        To mend it: return one output per job, with the field of its mode, and forget the
+        job there.
+        """
         for index, text in enumerate(self.texts):
             engine.submit_pooling(self.job(engine, index, text))
         assert not engine.idle
@@ -75,7 +82,10 @@ class PoolingContract(LoadedContract[Engine]):
         assert [] == list(engine.step())
 
     def test_texts_do_not_see_each_other(self, engine: Engine) -> None:
-        """A text's result is the same alone and beside others, but for the last digits."""
+        """A text's result is the same alone and beside others, but for the last digits.
+
+        To mend it: give every text its own sequence id, and no attention across them.
+        """
         together = {}
         for index, text in enumerate(self.texts):
             engine.submit_pooling(self.job(engine, index, text))
@@ -89,7 +99,10 @@ class PoolingContract(LoadedContract[Engine]):
         assert not _close(first, second), "Different texts have different results."
 
     def test_lower_turns_go_first(self, engine: Engine) -> None:
-        """However many texts wait, one with a lower turn does not come after them."""
+        """However many texts wait, one with a lower turn does not come after them.
+
+        To mend it: sort what waits by priority, then turn, then arrival.
+        """
         count = 300
         for index in range(count):
             engine.submit_pooling(attrs.evolve(self.job(engine, index), turn=index + 1))
@@ -100,7 +113,10 @@ class PoolingContract(LoadedContract[Engine]):
             engine.cancel(index)
 
     def test_a_step_has_bounds(self, engine: Engine) -> None:
-        """Many texts take many steps, so that cancelling and newcomers need not wait for all."""
+        """Many texts take many steps, so that cancelling and newcomers need not wait for all.
+
+        To mend it: take as many texts per step as fit into one batch.
+        """
         text = " ".join(self.texts)
         for index in range(1000):
             engine.submit_pooling(self.job(engine, index, text))
@@ -111,7 +127,10 @@ class PoolingContract(LoadedContract[Engine]):
         assert engine.idle
 
     def test_an_impossible_job_is_refused(self, engine: Engine) -> None:
-        """A job that can never run is refused at once and leaves nothing behind."""
+        """A job that can never run is refused at once and leaves nothing behind.
+
+        To mend it: check tokens and length in `submit_pooling`, before anything is stored.
+        """
         job = self.job(engine)
         info = engine.info
         for tokens in ((), (info.vocabulary_size,), (-1,), (0,) * (info.context_length + 1)):
@@ -120,7 +139,10 @@ class PoolingContract(LoadedContract[Engine]):
         assert engine.idle
 
     def test_the_longest_text_is_taken(self, engine: Engine) -> None:
-        """A text as long as the context has a result."""
+        """A text as long as the context has a result.
+
+        To mend it: make the batch at least as large as the context.
+        """
         job = self.job(engine)
         length = engine.info.context_length
         tokens = (job.tokens * length)[:length]
@@ -129,7 +151,10 @@ class PoolingContract(LoadedContract[Engine]):
         assert [None] == [output.error for output in run(engine)]
 
     def test_other_modes_are_refused(self, engine: Engine) -> None:
-        """What the engine does not say of itself it does not do."""
+        """What the engine does not say of itself it does not do.
+
+        To mend it: raise `UnsupportedFeatureError` for modes that are not in `info.modes`.
+        """
         job = self.job(engine)
         for mode in {Mode.EMBED, Mode.RERANK} - engine.info.modes:
             with pytest.raises(InvalidRequestError):
@@ -140,7 +165,10 @@ class PoolingContract(LoadedContract[Engine]):
         assert engine.idle
 
     def test_a_cancelled_job_says_nothing(self, engine: Engine) -> None:
-        """After `cancel` no output follows, its id is free, and unknown ids are no-ops."""
+        """After `cancel` no output follows, its id is free, and unknown ids are no-ops.
+
+        To mend it: drop the job, waiting or computed, and ignore ids that are not there.
+        """
         engine.submit_pooling(self.job(engine, 1))
         engine.submit_pooling(self.job(engine, 2))
         engine.cancel(1)
@@ -153,7 +181,10 @@ class PoolingContract(LoadedContract[Engine]):
         assert [1] == [output.id for output in run(engine)]
 
     def test_the_pipeline_makes_events_of_it(self, load: Callable[[], Engine]) -> None:
-        """Behind the core's pipeline the engine answers in the documented order of events."""
+        """Behind the core's pipeline the engine answers in the documented order of events.
+
+        To mend it: mend the tests above first: this one puts them together.
+        """
         engine = load()
         if self.mode(engine) is Mode.EMBED:
             inputs = tuple(map(TextPrompt, self.texts))
@@ -164,7 +195,10 @@ class PoolingContract(LoadedContract[Engine]):
             check_pooling_events(answer(engine, request))
 
     def test_closes_with_texts_waiting(self, load: Callable[[], Engine]) -> None:
-        """`close` frees everything, also before a text was read."""
+        """`close` frees everything, also before a text was read.
+
+        To mend it: drop all jobs first, then free the model.
+        """
         engine = load()
         engine.submit_pooling(self.job(engine))
 

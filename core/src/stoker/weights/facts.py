@@ -14,6 +14,7 @@ from stoker.errors import InvalidArtifactError
 from stoker.media_types import GGUF, SAFETENSORS, MediaType, Role
 from stoker.weights.gguf import GgufHeader, read_gguf_header
 from stoker.weights.safetensors import SafetensorsHeader, read_safetensors_header
+from stoker.wire.malformed import MALFORMED
 
 _MAX_JSON_BYTES = 4 * 1024 * 1024
 _PACKED_TYPES = {"U32": 32, "I32": 32, "U8": 8}
@@ -155,5 +156,5 @@ def _read_json(path: Path | None) -> dict[str, Any]:
         if len(data) > _MAX_JSON_BYTES:
             raise msgspec.DecodeError("it is too large")
         return msgspec.json.decode(data, type=dict[str, Any])
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
+    except MALFORMED as exc:
         raise InvalidArtifactError(f"{path.name} is no JSON of a model: {exc}.") from exc

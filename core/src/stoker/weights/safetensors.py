@@ -17,6 +17,7 @@ import attrs
 import msgspec
 
 from stoker.errors import InvalidArtifactError, InvalidInputError
+from stoker.wire.malformed import MALFORMED
 
 _MAX_HEADER_BYTES = 32 * 1024 * 1024
 """Far above any real file: that is a quarter of a million tensors in one shard."""
@@ -63,7 +64,7 @@ def read_safetensors_header(path: Path) -> SafetensorsHeader:
         entries = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
         metadata = msgspec.json.decode(entries.pop(_METADATA, b"{}"), type=dict[str, str])
         tensors = [msgspec.json.decode(entry, type=_Tensor) for entry in entries.values()]
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
+    except MALFORMED as exc:
         raise InvalidArtifactError(
             f"{path.name} is no safetensors file: its header is malformed ({exc})."
         ) from exc

@@ -125,6 +125,17 @@ class ReadLog(_Frame, frozen=True, tag="read-log"):
     after: int
 
 
+class Reload(_Frame, frozen=True, tag="reload"):
+    """Ask to read the configuration again."""
+
+
+class ConfigReloaded(_Frame, frozen=True, tag="config-reloaded"):
+    """The configuration was read again."""
+
+    changed: tuple[str, ...]
+    needs_restart: tuple[str, ...]
+
+
 class RunnerStatusWire(msgspec.Struct, frozen=True):
     """See `stoker.host.RunnerStatus`."""
 
@@ -187,8 +198,8 @@ class Refused(_Frame, frozen=True, tag="refused"):
 
 ToRunner = Load | Submit | Cancel | Shutdown
 FromRunner = LoadProgress | Ready | LoadFailed | Step
-ToServer = Submit | ListRunners | ReadLog | Unload
-FromServer = Step | Runners | LogPart | Unloaded | Refused
+ToServer = Submit | ListRunners | ReadLog | Reload | Unload
+FromServer = Step | ConfigReloaded | Runners | LogPart | Unloaded | Refused
 
 _ENCODER = msgspec.msgpack.Encoder()
 

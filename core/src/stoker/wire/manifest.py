@@ -17,6 +17,7 @@ from stoker.digest import Digest
 from stoker.errors import InvalidArtifactError, InvalidDigestError
 from stoker.manifest import Descriptor, Manifest
 from stoker.media_types import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, MediaType
+from stoker.wire.malformed import MALFORMED
 
 MAX_MANIFEST_BYTES = 4 * 1024 * 1024
 """What registries must take at least, and what most of them take at most.
@@ -196,5 +197,5 @@ def _decode(decoder: msgspec.json.Decoder[_T], data: bytes, what: str) -> _T:
         )
     try:
         return decoder.decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
+    except MALFORMED as exc:
         raise InvalidArtifactError(f"The {what} is malformed: {exc}") from exc

@@ -9,6 +9,7 @@ import msgspec
 from stoker.artifact import ModelFacts
 from stoker.errors import InvalidArtifactError
 from stoker.manifest import Descriptor
+from stoker.wire.malformed import MALFORMED
 from stoker.wire.model_config import DockerConfig
 
 
@@ -33,5 +34,5 @@ def decode_config(data: bytes) -> ModelFacts:
     """
     try:
         return msgspec.json.decode(data, type=DockerConfig).to_domain()
-    except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
+    except MALFORMED as exc:
         raise InvalidArtifactError(f"The model's config is malformed: {exc}.") from exc

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from fake_distribution import fake_distribution
 
 from stoker.cli.command_list import COMMANDS
 
@@ -62,3 +64,21 @@ def test_cheap_commands_import_no_engine_and_no_framework(
     monkeypatch.delenv("STOKER_PLUGINS")
 
     assert set() == {"litestar", "llama_cpp", "llguidance", "uvicorn", "numpy"} & _imported(command)
+
+
+def test_help_loads_none_of_twenty_plugins(
+    home: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many there are, help costs what it costs without them; other commands load all."""
+    source = f"import pathlib\npathlib.Path({str(tmp_path)!r}, __name__ + '.imported').touch()\n"
+    for number in range(20):
+        fake_distribution(tmp_path, f"stoker-many-{number}", {f"many-{number}": source})
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("STOKER_PLUGINS", ",".join(f"many-{number}" for number in range(20)))
+
+    _imported("--help")
+    after_help = list(tmp_path.glob("*.imported"))
+    _imported("list")
+
+    assert [] == after_help
+    assert 20 == len(list(tmp_path.glob("*.imported")))

@@ -121,13 +121,12 @@ def paths(value: Any, path: Path = ()) -> Iterator[Path]:
     """Where all parts of a value are."""
     if path:
         yield path
-    items: Any = ()
     if isinstance(value, dict):
-        items = value.items()
+        for name, inner in value.items():
+            yield from paths(inner, (*path, name))
     elif isinstance(value, list):
-        items = enumerate(value)
-    for key, inner in items:
-        yield from paths(inner, (*path, key))
+        for i, inner in enumerate(value):
+            yield from paths(inner, (*path, i))
 
 
 def replaced(body: Any, path: Path, value: Any) -> Any:

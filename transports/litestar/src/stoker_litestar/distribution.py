@@ -1,4 +1,4 @@
-"""The OCI distribution API, read-only: others pull the models that are here.
+"""The OCI distribution API: others pull the models that are here, and may push some.
 
 https://github.com/opencontainers/distribution-spec/blob/v1.1.0/spec.md#endpoints
 """
@@ -28,6 +28,7 @@ from stoker_litestar.distribution_error import (
     PageSizeError,
     encode_distribution_error,
 )
+from stoker_litestar.distribution_push import VERSION, is_upload, take
 from stoker_litestar.error_response import MethodNotAllowedError, exception_handler
 from stoker_litestar.options import HttpOptions
 from stoker_litestar.request_path import path_below
@@ -40,18 +41,21 @@ _ENDPOINT = re.compile(
     r"manifests/(?P<reference>[^/]+)|blobs/(?P<digest>[^/]+)|(?P<tags>tags/list)"
     r")"
 )
-_VERSION = {"docker-distribution-api-version": "registry/2.0"}
 
 
 def distribution_handler(host: Host, options: HttpOptions) -> HTTPRouteHandler:
     """Make the handler of all that is under `/v2/`."""
 
     async def endpoint(request: Request[Any, Any, Any]) -> ASGIApp:
-        if request.method not in _READS:
-            raise MethodNotAllowedError("This registry is read-only.", allow=", ".join(_READS))
         path = path_below(request, "/v2")
+        if request.method not in _READS or is_upload(path):
+            if host.intake is None or not options.registry_writes:
+                raise MethodNotAllowedError("This registry is read-only.", allow=", ".join(_READS))
+            response = await take(host.intake, path, request, options)
+            return response.to_asgi_response(None, request)
         if path in {"", "/"}:
-            return _version().to_asgi_response(None, request)
+            response = _version()
+            return response.to_asgi_response(None, request)
         if path == "/_catalog":
             response = await _repositories(host.catalog, request)
             return response.to_asgi_response(None, request)
@@ -71,13 +75,15 @@ def distribution_handler(host: Host, options: HttpOptions) -> HTTPRouteHandler:
         ["/v2", "/v2/{path:path}"],
         http_method=_METHODS,
         status_code=HTTPStatus.OK,
+        # Blobs are taken piece by piece, and manifests have a bound of their own.
+        request_max_body_size=None,
         exception_handlers={Exception: exception_handler(encode_distribution_error)},
     )(endpoint)
 
 
 def _version() -> Response[bytes]:
     """What says that the API is here."""
-    return Response(b"{}", media_type="application/json", headers=_VERSION)
+    return Response(b"{}", media_type="application/json", headers=VERSION)
 
 
 async def _manifest(
@@ -144,7 +150,7 @@ def _paged(
 ) -> tuple[list[str], dict[str, str]]:
     """The page that was asked for, and the headers that lead to the next one."""
     page = _page(items, last=request.query_params.get("last", ""), n=_page_size(request))
-    headers = dict(_VERSION)
+    headers = dict(VERSION)
     if page and page[-1] != items[-1]:
         query = urlencode({"n": len(page), "last": page[-1]})
         headers["link"] = f'<{path}?{query}>; rel="next"'
@@ -184,7 +190,7 @@ def _not_modified(headers: dict[str, str]) -> Response[bytes]:
 def _content_headers(digest: Digest) -> dict[str, str]:
     """What every answer with content-addressed bytes says."""
     return {
-        **_VERSION,
+        **VERSION,
         "docker-content-digest": str(digest),
         "etag": f'"{digest}"',
     }

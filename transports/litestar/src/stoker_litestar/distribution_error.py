@@ -22,6 +22,31 @@ class BlobUnknownError(errors.NotFoundError):
     """The repository has no such blob."""
 
 
+class UploadUnknownError(errors.NotFoundError):
+    """There is no such upload."""
+
+
+class UploadRangeError(RangeNotSatisfiableError):
+    """The bytes that a client sends do not follow those that have come."""
+
+    @property
+    def message(self) -> str:
+        """The sentence to show."""
+        return f"Of this upload the bytes from {self.size_bytes} on are wanted next."
+
+
+class DigestMismatchError(errors.InvalidInputError):
+    """The bytes that came are not what their digest says."""
+
+
+class ManifestInvalidError(errors.InvalidInputError):
+    """A manifest cannot be taken."""
+
+
+class ManifestBlobUnknownError(errors.NotFoundError):
+    """A manifest names a blob that has not come."""
+
+
 class PageSizeError(errors.InvalidInputError):
     """The number of tags to list is no number."""
 
@@ -38,6 +63,11 @@ _CODES: dict[type[StokerError], str] = {
     errors.OverloadedError: "TOOMANYREQUESTS",
     MethodNotAllowedError: "UNSUPPORTED",
     RangeNotSatisfiableError: "RANGE_INVALID",
+    UploadUnknownError: "BLOB_UPLOAD_UNKNOWN",
+    UploadRangeError: "BLOB_UPLOAD_INVALID",
+    DigestMismatchError: "DIGEST_INVALID",
+    ManifestInvalidError: "MANIFEST_INVALID",
+    ManifestBlobUnknownError: "MANIFEST_BLOB_UNKNOWN",
     # Not in the specification, but what the reference implementation says.
     PageSizeError: "PAGINATION_NUMBER_INVALID",
 }

@@ -6,6 +6,7 @@ import errno
 import os
 import socket
 
+from stoker.caller import Scope
 from stoker.errors import AddressInUseError, ConfigError
 from stoker.keys import KeyRing, is_loopback
 from stoker_litestar.options import HttpOptions
@@ -30,6 +31,23 @@ def check_exposure(options: HttpOptions, keys: KeyRing) -> None:
             " insecure = true if a firewall or a proxy guards it"
         ),
     )
+
+
+def check_writes(options: HttpOptions, keys: KeyRing) -> None:
+    """See that pushing is for somebody, and not for everybody.
+
+    Raises:
+        ConfigError: No key may push.
+    """
+    if options.registry_writes and not any(Scope.ADMIN in key.scopes for key in keys.keys):
+        raise ConfigError(
+            source=_SOURCE,
+            key="registry_writes",
+            problem=(
+                "nobody could push, because no key has the scope admin: make one with"
+                " `stoker keys new NAME --scope infer --scope admin`"
+            ),
+        )
 
 
 def bind(options: HttpOptions) -> socket.socket:

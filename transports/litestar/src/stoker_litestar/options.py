@@ -29,6 +29,8 @@ class HttpOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The certificate's private key in PEM; unset when it is in the certificate's file."""
     max_body_bytes: Annotated[int, msgspec.Meta(ge=1)] = 64 * 1024 * 1024
     """The largest request body; images and audio travel inside it."""
+    registry_writes: bool = False
+    """Let clients with a key of the scope `admin` push models to `/v2/`."""
     read_timeout_s: Seconds = 60.0
     """How long a client may take to send a request's body."""
     write_timeout_s: Seconds = 60.0

@@ -35,10 +35,11 @@ class HttpTransport(Transport):
         """Check the options.
 
         Raises:
-            ConfigError: The host is one that other machines reach, without keys; or the files for
-                TLS are none.
+            ConfigError: The host is one that other machines reach, without keys; models may be
+                pushed, but with no key; or the files for TLS are none.
         """
         listening.check_exposure(options, keys)
+        listening.check_writes(options, keys)
         check_tls(options)
         self._options = options
         self._keys = keys

@@ -29,7 +29,7 @@ def command(invocation: Invocation, *, name: str, follow: bool, tail: int | None
 
     application = invocation.application()
     # A name that is not here at all is a mistake, not a model that has said nothing.
-    application.stores.resolve(name)
+    application.resolve(name)
     home = application.settings.home
     found = engine_log(home, name, 0)
     lines = found.lines if tail is None else found.lines[max(len(found.lines) - tail, 0) :]

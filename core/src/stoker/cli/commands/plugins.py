@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from stoker.cli.command_list import PLUGIN_COMMANDS, LazyCommands
 from stoker.cli.invocation import Invocation
 from stoker.cli.output import print_json, print_table
 from stoker.cli.quantities import size_text
@@ -13,19 +14,30 @@ from stoker.cli.quantities import size_text
 if TYPE_CHECKING:
     from stoker.cli.wire.plugins import BackendDocument, DeviceDocument, PluginDocument
 
+HOOK_PREFIX = "stoker_register_"
 
-@click.command("plugins")
+
+@click.group(
+    "plugins",
+    cls=LazyCommands,
+    entries=PLUGIN_COMMANDS,
+    package="stoker.cli.plugin_commands",
+    invoke_without_command=True,
+)
 @click.option("--traceback", is_flag=True, help="Show where failed plugins failed.")
 @click.option("--json", "as_json", is_flag=True, help="Print them as JSON.")
-@click.pass_obj
-def command(invocation: Invocation, *, traceback: bool, as_json: bool) -> None:
+@click.pass_context
+def command(context: click.Context, /, *, traceback: bool, as_json: bool) -> None:
     """Show the plugins, what they provide and what is wrong.
 
     For every backend it also shows whether it can run here, and on which devices.
     """
+    if context.invoked_subcommand is not None:
+        return
     from stoker.cli.backend_survey import survey
     from stoker.cli.wire.plugins import PluginDocument, PluginsDocument
 
+    invocation: Invocation = context.obj
     manager = invocation.application().plugins
     document = PluginsDocument(
         plugins=tuple(map(PluginDocument.from_domain, manager.plugins)),
@@ -43,12 +55,13 @@ def command(invocation: Invocation, *, traceback: bool, as_json: bool) -> None:
 
 def _print_plugins(plugins: tuple[PluginDocument, ...]) -> None:
     print_table(
-        ("NAME", "DISTRIBUTION", "STATUS", "PROVIDES", "IMPORT"),
+        ("NAME", "DISTRIBUTION", "STATUS", "HOOKS", "PROVIDES", "IMPORT"),
         [
             (
                 plugin.name,
                 f"{plugin.distribution} {plugin.version}",
                 plugin.status,
+                ", ".join(hook.removeprefix(HOOK_PREFIX) for hook in plugin.hooks),
                 ", ".join(plugin.provides),
                 f"{plugin.import_ms:.1f} ms",
             )
@@ -88,4 +101,6 @@ def _print_problems(plugins: tuple[PluginDocument, ...], *, traceback: bool) -> 
         if traceback:
             click.echo(problem.traceback.rstrip())
     if failed and not traceback:
-        click.echo("\n`stoker plugins --traceback` shows where.")
+        click.echo(
+            "\n`stoker plugins --traceback` shows where, `stoker plugins doctor` what to do."
+        )

@@ -115,7 +115,7 @@ def _answer(invocation: Invocation, name: str, request: GenerateRequest, *, show
     from stoker.cli.asking import asking
 
     application = invocation.application()
-    application.stores.resolve(name)
+    application.resolve(name)
     answer = Answer(show=show)
     with asking(application, has_settings=invocation.has_settings) as ask:
         try:
@@ -149,7 +149,7 @@ def _converse(
     from stoker.cli.conversation import Conversation
 
     application = invocation.application()
-    application.stores.resolve(name)
+    application.resolve(name)
     with asking(application, has_settings=invocation.has_settings) as ask:
         Conversation(
             ask,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import click
@@ -12,6 +12,7 @@ from stoker.cli.invocation import Invocation
 
 if TYPE_CHECKING:
     from stoker.application import Application
+    from stoker.config import Settings
 
 
 @click.command("serve")
@@ -38,7 +39,8 @@ def command(
 ) -> None:
     """Serve models to clients until it is stopped.
 
-    Prints the address of every transport. Models are loaded when they are asked for first. Ctrl-C
+    Prints the address of every transport. SIGHUP, or `stoker config reload`, reads the
+    configuration again. Models are loaded when they are asked for first. Ctrl-C
     (or SIGTERM) stops the server in order; a second one ends it at once.
     """
     import asyncio
@@ -47,15 +49,22 @@ def command(
 
     # None is "not said".
     values = {"host": host, "port": port, "insecure": insecure or None}
-    application = _application(invocation, values, transports)
+    application, read = _application(invocation, values, transports)
     invocation.log_as(application.settings.config.log)
-    asyncio.run(serve(application, _announce))
+    asyncio.run(
+        serve(
+            application,
+            _announce,
+            read=read,
+            applied=lambda config: invocation.log_as(config.log),
+        )
+    )
 
 
 def _application(
     invocation: Invocation, values: Mapping[str, object], transports: tuple[str, ...]
-) -> Application:
-    """The application, with the command's options as settings.
+) -> tuple[Application, Callable[[], Settings]]:
+    """The application, with the command's options as settings, and what reads them again.
 
     Raises:
         ConfigError: A setting is wrong, or the main transport does not have it.
@@ -74,8 +83,11 @@ def _application(
         for name, value in values.items()
         if value is not None
     ]
-    settings = load_settings(config_file=invocation.config_file, flags=invocation.flags(flags))
-    return Application(settings, application.plugins)
+
+    def read() -> Settings:
+        return load_settings(config_file=invocation.config_file, flags=invocation.flags(flags))
+
+    return Application(read(), application.plugins), read
 
 
 def _announce(address: str) -> None:

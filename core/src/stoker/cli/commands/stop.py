@@ -30,7 +30,7 @@ def command(invocation: Invocation, *, names: tuple[str, ...], everything: bool)
     else:
         for name in names:
             # A name that is not here at all is a mistake, not a model that is unloaded already.
-            application.stores.resolve(name)
+            application.resolve(name)
     for name in names:
         if unload(home, name):
             click.echo(f"unloaded {name}")

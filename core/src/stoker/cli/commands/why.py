@@ -35,7 +35,10 @@ def command(invocation: Invocation, *, name: str, backend: str | None, as_json: 
     from stoker.cli.wire.decision import WhyDocument
 
     application = invocation.application()
-    reference = application.stores.parse(name)
+    alias = application.alias(name)
+    if alias is not None:
+        note(f"{alias.name} is an alias of {alias.model}")
+    reference = application.stores.parse(name if alias is None else alias.model)
     store = application.stores.of(reference)
     local = True
     try:

@@ -7,7 +7,8 @@ from typing import Self
 import msgspec
 
 from stoker.backend import Device
-from stoker.plugins import Plugin
+from stoker.plugin import Plugin
+from stoker.plugin_checkup import Finding
 
 
 class DeviceDocument(msgspec.Struct, frozen=True):
@@ -43,6 +44,7 @@ class ProblemDocument(msgspec.Struct, frozen=True):
 
     phase: str
     summary: str
+    remedy: str
     traceback: str
 
 
@@ -54,8 +56,10 @@ class PluginDocument(msgspec.Struct, frozen=True):
     version: str
     module: str
     status: str
+    hooks: tuple[str, ...]
     provides: tuple[str, ...]
     import_ms: float
+    blocked_by: str
     problem: ProblemDocument | None
 
     @classmethod
@@ -68,12 +72,30 @@ class PluginDocument(msgspec.Struct, frozen=True):
             version=plugin.version,
             module=plugin.module,
             status=str(plugin.status),
+            hooks=plugin.hooks,
             provides=plugin.provides,
             import_ms=round(plugin.import_ms, 1),
-            problem=ProblemDocument(str(problem.phase), problem.summary, problem.traceback)
+            blocked_by=plugin.blocked_by,
+            problem=ProblemDocument(
+                str(problem.phase), problem.summary, problem.remedy, problem.traceback
+            )
             if problem
             else None,
         )
+
+
+class FindingDocument(msgspec.Struct, frozen=True):
+    """See `stoker.plugin_checkup.Finding`."""
+
+    subject: str
+    severity: str
+    summary: str
+    remedy: str
+
+    @classmethod
+    def from_domain(cls, finding: Finding) -> Self:
+        """Convert for printing."""
+        return cls(**{name: str(getattr(finding, name)) for name in cls.__struct_fields__})
 
 
 class PluginsDocument(msgspec.Struct, frozen=True):

@@ -47,6 +47,18 @@ def test_types_and_statuses(error: StokerError, status: int, kind: str) -> None:
     assert {"type": "error", "error": body["error"]} == json.loads(error_object(error))
 
 
+def test_clients_of_threads_are_told_to_go_on_without() -> None:
+    """The official client looks for this code, and sends whole conversations from then on."""
+    error = errors.UnsupportedFeatureError("thread: messages are not stored.", param="thread")
+
+    body = json.loads(encode_error(error, ErrorContext(400, "abc")))
+
+    assert {
+        "error_code": "thread_unsupported_request",
+        "unsupported": ["thread"],
+    } == body["error"]["details"]
+
+
 def test_a_body_that_is_too_large_has_a_type_of_its_own() -> None:
     """It follows from the status, as the size of bodies is the transport's affair."""
     body = json.loads(encode_error(errors.InvalidInputError("x"), ErrorContext(413, "abc")))

@@ -13,7 +13,7 @@ from stoker import errors
 from stoker.dialect import ErrorContext
 from stoker.errors import StokerError
 from stoker_litestar.dialects.anthropic.wire.encoder import encode
-from stoker_litestar.dialects.anthropic.wire.error import ErrorBody, ErrorDetail
+from stoker_litestar.dialects.anthropic.wire.error import ErrorBody, ErrorDetail, UnsupportedThread
 
 _OVERLOADED = 529
 """No status of HTTP's, but Anthropic's own."""
@@ -62,4 +62,7 @@ def _type_of(error: StokerError) -> str:
 
 
 def _object(kind: str, error: StokerError, request_id: str | UnsetType) -> bytes:
-    return encode(ErrorBody(error=ErrorDetail(kind, error.message), request_id=request_id))
+    about_threads = isinstance(error, errors.UnsupportedFeatureError) and error.param == "thread"
+    details = UnsupportedThread() if about_threads else UNSET
+    detail = ErrorDetail(kind, error.message, details)
+    return encode(ErrorBody(error=detail, request_id=request_id))

@@ -42,7 +42,7 @@ MESSAGE_FIELDS = FieldTable(
         "inference_geo": refused("answers are made where this server is: leave it out"),
         "metadata": no_op("labels for the provider's abuse reports"),
         "service_tier": no_op("there is one tier only"),
-        "thread": refused("messages are not stored"),
+        "thread": refused("messages are not stored; the official client goes on without"),
     }
 )
 

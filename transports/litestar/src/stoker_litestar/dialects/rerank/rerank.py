@@ -8,11 +8,11 @@ import msgspec
 from msgspec import UNSET
 
 from stoker.dialect import Call, ResponseContext
-from stoker.events import Event, Ranking, Relevance, Usage
+from stoker.events import Usage
 from stoker.request import RerankRequest
 from stoker_litestar.dialects.json_body import decode_body
-from stoker_litestar.dialects.openai.whole import WholeEncoder
 from stoker_litestar.dialects.openai.wire.usage import PromptUsageObject
+from stoker_litestar.dialects.rerank.ranking import RankingEncoder
 from stoker_litestar.dialects.rerank.rerank_fields import RERANK_FIELDS
 from stoker_litestar.dialects.rerank.wire.rerank import (
     RerankBody,
@@ -42,27 +42,20 @@ def decode_rerank(body: bytes) -> Call:
     return Call(request, stream=False, encoder=encoder)
 
 
-class RerankEncoder(WholeEncoder):
+class RerankEncoder(RankingEncoder):
     """Says the ranking, the best document first."""
 
     def __init__(
         self, context: ResponseContext, *, model: str, documents: tuple[str, ...] | None
     ) -> None:
-        self._context = context
-        self._model = model
+        super().__init__(context, model=model)
         self._documents = documents
-        self._ranking: tuple[Relevance, ...] = ()
-
-    def take(self, event: Event) -> None:
-        """Keep the ranking."""
-        if isinstance(event, Ranking):
-            self._ranking = event.results
 
     def whole(self, usage: Usage) -> RerankResponse:
         """The ranking as it is, with the texts when they were asked for."""
         return RerankResponse(
-            id=f"rerank-{self._context.id}",
-            model=self._model,
+            id=f"rerank-{self.context.id}",
+            model=self.model,
             results=[
                 RerankResult(
                     index=item.index,
@@ -71,7 +64,7 @@ class RerankEncoder(WholeEncoder):
                         TextDocument(self._documents[item.index]) if self._documents else UNSET
                     ),
                 )
-                for item in self._ranking
+                for item in self.ranking
             ],
             usage=PromptUsageObject.from_domain(usage),
         )

@@ -6,12 +6,12 @@ import functools
 
 import msgspec
 
-from stoker.dialect import Call, ResponseContext
-from stoker.events import Event, Ranking, Relevance, Usage
+from stoker.dialect import Call
+from stoker.events import Usage
 from stoker.request import RerankRequest
 from stoker_litestar.dialects.json_body import decode_body
-from stoker_litestar.dialects.openai.whole import WholeEncoder
 from stoker_litestar.dialects.openai.wire.usage import PromptUsageObject
+from stoker_litestar.dialects.rerank.ranking import RankingEncoder
 from stoker_litestar.dialects.rerank.score_fields import SCORE_FIELDS
 from stoker_litestar.dialects.rerank.wire.score import ScoreBody, ScoreList, ScoreObject
 
@@ -38,28 +38,18 @@ def decode_score(body: bytes) -> Call:
     return Call(request, stream=False, encoder=encoder)
 
 
-class ScoreEncoder(WholeEncoder):
+class ScoreEncoder(RankingEncoder):
     """Puts the scores into the order of the pairs."""
-
-    def __init__(self, context: ResponseContext, *, model: str) -> None:
-        self._context = context
-        self._model = model
-        self._ranking: tuple[Relevance, ...] = ()
-
-    def take(self, event: Event) -> None:
-        """Keep the scores."""
-        if isinstance(event, Ranking):
-            self._ranking = event.results
 
     def whole(self, usage: Usage) -> ScoreList:
         """A score for each pair."""
         return ScoreList(
-            id=f"score-{self._context.id}",
-            created=self._context.created_s,
-            model=self._model,
+            id=f"score-{self.context.id}",
+            created=self.context.created_s,
+            model=self.model,
             data=[
                 ScoreObject(index=item.index, score=item.score)
-                for item in sorted(self._ranking, key=lambda item: item.index)
+                for item in sorted(self.ranking, key=lambda item: item.index)
             ],
             usage=PromptUsageObject.from_domain(usage),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from stoker.dialect import AnswerRoute, Dialect, RecordRoute
 from stoker_litestar.dialects.openai.error import encode_error
 from stoker_litestar.dialects.responses.count import decode_count
-from stoker_litestar.dialects.responses.responses import decode_response
+from stoker_litestar.dialects.responses.responses import decode_response, refuse_compaction
 from stoker_litestar.dialects.responses.stored import (
     encode_deleted,
     encode_items,
@@ -23,6 +23,7 @@ def responses_dialect() -> Dialect:
         routes=(
             AnswerRoute(_PATH, decode_response),
             AnswerRoute(f"{_PATH}/input_tokens", decode_count),
+            AnswerRoute(f"{_PATH}/compact", refuse_compaction),
             RecordRoute("GET", _ONE, encode_stored),
             RecordRoute("DELETE", _ONE, encode_deleted),
             RecordRoute("GET", f"{_ONE}/input_items", encode_items),

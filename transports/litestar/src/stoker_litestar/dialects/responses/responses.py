@@ -9,7 +9,7 @@ import msgspec
 
 from stoker.archive import Record
 from stoker.dialect import Call, Continuation
-from stoker.errors import UnsupportedFeatureError
+from stoker.errors import NotFoundError, UnsupportedFeatureError
 from stoker.request import Constraint, ConstraintKind, GenerateRequest
 from stoker.sampling import SamplingParams
 from stoker_litestar.dialects.json_body import decode_body, field_error
@@ -57,6 +57,15 @@ def decode_response(body: bytes) -> Call | Continuation:
     if wire.previous_response_id is None:
         return _call(wire, ())
     return Continuation(wire.previous_response_id, functools.partial(_resumed, wire))
+
+
+def refuse_compaction(_body: bytes) -> Call:
+    """Answer `POST /v1/responses/compact`, which stands where an id could.
+
+    Raises:
+        NotFoundError: Always.
+    """
+    raise NotFoundError("Conversations are not compacted here: send what the model should read.")
 
 
 def _resumed(wire: ResponseRequest, record: Record | None) -> Call:

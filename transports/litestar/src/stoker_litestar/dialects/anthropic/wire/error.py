@@ -8,11 +8,19 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 
+class UnsupportedThread(msgspec.Struct, frozen=True):
+    """What makes clients of the beta's threads go on without them."""
+
+    error_code: Literal["thread_unsupported_request"] = "thread_unsupported_request"
+    unsupported: tuple[str, ...] = ("thread",)
+
+
 class ErrorDetail(msgspec.Struct, frozen=True):
     """What went wrong."""
 
     type: str
     message: str
+    details: UnsupportedThread | UnsetType = UNSET
 
 
 class ErrorBody(msgspec.Struct, frozen=True, kw_only=True):

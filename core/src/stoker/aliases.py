@@ -1,0 +1,79 @@
+"""Aliases at work: names that mean a model with parameters of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+import attrs
+
+from stoker.config.aliases import AliasConfig, AliasParameters
+from stoker.errors import InvalidReferenceError
+from stoker.messages import Author, Message, TextPart
+from stoker.reference import Reference
+from stoker.request import ChatPrompt, GenerateRequest, Prompt, Request
+
+
+@attrs.frozen
+class Alias:
+    """A name that means a model with parameters."""
+
+    name: str
+    config: AliasConfig
+
+    @property
+    def model(self) -> str:
+        """The name of the model whose weights answer."""
+        return self.config.model
+
+    def apply(self, request: Request) -> Request:
+        """The request as the model gets it: for its own name, with the alias's parameters."""
+        if not isinstance(request, GenerateRequest):
+            return attrs.evolve(request, model=self.model)
+        defaults, enforced = self.config.defaults, self.config.enforced
+        asked = request.sampling.over(defaults.sampling())
+        return attrs.evolve(
+            request,
+            model=self.model,
+            sampling=enforced.sampling().over(asked),
+            max_tokens=_first(enforced.max_tokens, request.max_tokens, defaults.max_tokens),
+            stop=_stop(enforced, request, defaults),
+            prompt=self._with_system(request),
+        )
+
+    def _with_system(self, request: GenerateRequest) -> Prompt:
+        prompt, text = request.prompt, self.config.system
+        if text is None or not isinstance(prompt, ChatPrompt):
+            return prompt
+        if any(message.author is Author.SYSTEM for message in prompt.messages):
+            return prompt
+        system = Message(Author.SYSTEM, (TextPart(text),))
+        return attrs.evolve(prompt, messages=(system, *prompt.messages))
+
+
+def find_alias(
+    name: str, aliases: Mapping[str, AliasConfig], schemes: Collection[str]
+) -> Alias | None:
+    """The alias that a name means, in any spelling (`brief`, `brief:latest`), or None."""
+    if not aliases:
+        return None
+    try:
+        wanted = Reference.parse(name, schemes=schemes)
+    except InvalidReferenceError:
+        # Whoever needs a model will say what is wrong with it.
+        return None
+    for alias, config in aliases.items():
+        if Reference.parse(alias, schemes=schemes) == wanted:
+            return Alias(alias, config)
+    return None
+
+
+def _first(*values: int | None) -> int | None:
+    return next((value for value in values if value is not None), None)
+
+
+def _stop(
+    enforced: AliasParameters, request: GenerateRequest, defaults: AliasParameters
+) -> tuple[str, ...]:
+    if enforced.stop is not None:
+        return enforced.stop
+    return request.stop or defaults.stop or ()

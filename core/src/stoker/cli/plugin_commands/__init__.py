@@ -1,0 +1,3 @@
+"""The commands below `stoker plugins`, each a module with `command`."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""A listener that records requests: `plugin` registers it, `recorder` writes, `summary` reads."""
+
+from __future__ import annotations
