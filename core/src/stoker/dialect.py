@@ -127,7 +127,9 @@ class RouteDescription:
     request: Any = None
     response: Any = None
     chunk: Any = None
-    """The data of a stream's events; None when the route has no streams of such."""
+    """What a stream is made of; None when the route has no streams of such."""
+    chunk_type: str = "text/event-stream"
+    """Of a stream: server-sent events with chunks as their data, or another type of chunks."""
     notes: Mapping[str, str] = attrs.field(factory=dict, hash=False)
     """What is to be known of single fields of the request."""
     refused: frozenset[str] = frozenset()
@@ -174,6 +176,7 @@ class CommandRoute:
     """Raises `InvalidRequestError` like that of an `AnswerRoute`."""
     creates: bool = False
     """Whether something new stands under a name of its own when it has succeeded."""
+    description: RouteDescription | None = None
 
 
 @attrs.frozen

@@ -96,7 +96,7 @@ def _types(dialect: Dialect, route: Route) -> Iterator[Any]:
 
 
 def _description(route: Route) -> RouteDescription:
-    if isinstance(route, AnswerRoute | ModelsRoute | ModelRoute):
+    if isinstance(route, AnswerRoute | CommandRoute | ModelsRoute | ModelRoute):
         return route.description or _PLAIN
     return _PLAIN
 
@@ -120,10 +120,12 @@ def _operation(dialect: Dialect, route: Route, path: str, found: dict[Any, Any])
     described = _description(route)
     anything = {"type": "object"}
     content: dict[str, Any] = {}
-    if isinstance(route, AnswerRoute | ModelsRoute | ModelRoute):
+    if described.response is not None or isinstance(route, AnswerRoute | ModelsRoute | ModelRoute):
         content[_JSON] = {"schema": found.get(described.response, {})}
     if described.chunk is not None:
-        content[_STREAM] = {"schema": _event(found[described.chunk])}
+        chunk = found[described.chunk]
+        is_event = described.chunk_type == _STREAM
+        content[described.chunk_type] = {"schema": _event(chunk) if is_event else chunk}
     operation: dict[str, Any] = {
         "tags": [dialect.name] if dialect.name else [],
         "summary": described.summary or _WORDS[type(route)],
@@ -141,7 +143,7 @@ def _operation(dialect: Dialect, route: Route, path: str, found: dict[Any, Any])
             {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
             for name in names
         ]
-    if isinstance(route, AnswerRoute):
+    if isinstance(route, AnswerRoute) or described.request is not None:
         schema = found.get(described.request, anything)
         operation["requestBody"] = {"required": True, "content": {_JSON: {"schema": schema}}}
     return operation
