@@ -87,8 +87,8 @@ FAMILIES = {
     "automatic-tags": (
         INVOKES,
         '<calls>\n<invoke name="weather">\n<parameter name="city">Paris</parameter>\n'
-        '<parameter name="days">2</parameter>\n</in"
-        "voke>\n<invoke name="clock">\n</invoke>\n</calls>',
+        '<parameter name="days">2</parameter>\n</invoke>\n<invoke name="clock">\n</invoke>\n'
+        "</calls>",
     ),
     "automatic-list": (
         LISTED,
