@@ -205,7 +205,10 @@ class OciStore(
         progress: ReportProgress,
     ) -> Artifact:
         """Make a model of blobs that are here, under a name. No bytes of them are copied."""
-        return self._packager.make_model(reference, files, licenses, progress)
+        from stoker_registry.packager import Packager  # noqa: PLC0415 - as above
+
+        packager = Packager(self._layout, self._chain.own)
+        return packager.make_model(reference, files, licenses, progress)
 
     def export_layout(
         self, references: Sequence[Reference], target: Path, progress: ReportProgress
