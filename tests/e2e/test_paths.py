@@ -29,7 +29,12 @@ def status_of(server: Server, path: str, body: object = None) -> tuple[int, str]
         with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:
             return response.status, ""
     except urllib.error.HTTPError as exc:
-        return exc.code, json.loads(exc.read())["error"]["message"]
+        text = exc.read().decode()
+        try:
+            error = json.loads(text)["error"]
+        except ValueError:
+            return exc.code, text
+        return exc.code, error if isinstance(error, str) else error["message"]
 
 
 def test_http_clients_cannot_name_files(make_home: MakeHome, tmp_path: Path) -> None:
@@ -52,6 +57,9 @@ def test_http_clients_cannot_name_files(make_home: MakeHome, tmp_path: Path) -> 
                 assert (404, True) == (status, "is not here" in said), (path, name, said)
             status, said = status_of(server, f"/v1/models/{quote(name.lstrip('/'), safe='/:')}")
             assert status in {400, 404}, name
+        for name in (str(weights), f"file:{weights}", "/etc/passwd", f"{weights}.missing"):
+            assert 403 == status_of(server, "/api/pull", {"model": name})[0], name
+            assert 403 == status_of(server, "/models/create", {"from": name})[0], name
         assert "[]" == "".join(home.ok("list", "--json").split())
         home.ok("pull", "-q", str(weights))
         home.ok("pull", "-q", "hf-cache:org/name")

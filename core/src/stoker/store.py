@@ -249,5 +249,8 @@ class StoreSpec:
     One without schemes takes the references without a prefix; `[stores] default` in the config
     decides when several are installed.
     """
+    names_files: bool = False
+    """Whether its references name any file of this machine. Only this machine's user may have it
+    pull, and no client of a transport: what was pulled once is a model like any other."""
     probe: Callable[[], Availability] = always_available
     options_type: type[msgspec.Struct] = NoOptions

@@ -52,6 +52,15 @@ class Stores:
         """
         return self._get(self._spec_for(reference))
 
+    def names_files(self, reference: Reference) -> bool:
+        """Whether a reference names a file of this machine; see `StoreSpec.names_files`.
+
+        Raises:
+            UnavailableError: No such store is installed.
+            ConfigError: The config's choice is none.
+        """
+        return self._spec_for(reference).names_files
+
     def writable(self, reference: Reference) -> WritableStore:
         """The store that a reference belongs to, which must be one that models are made in.
 

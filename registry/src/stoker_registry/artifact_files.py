@@ -11,7 +11,7 @@ from stoker.artifact import Artifact, Layer
 from stoker.formats import FormatTable
 from stoker.manifest import Descriptor
 from stoker_registry.layer_paths import layer_paths
-from stoker_registry.unpacking import Packing, packing_of
+from stoker_registry.packing import Packing, packing_of
 
 
 @attrs.frozen

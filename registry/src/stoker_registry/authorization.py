@@ -6,6 +6,7 @@ https://distribution.github.io/distribution/spec/auth/oauth/
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
@@ -13,7 +14,6 @@ from typing import Any, Protocol
 import attrs
 import msgspec
 import requests
-from oras.auth.utils import get_basic_auth
 
 from stoker.errors import AccessDeniedError, TransferError
 from stoker.wire.malformed import MALFORMED
@@ -206,4 +206,5 @@ class Authorization:
 
 
 def _basic(credentials: Credentials) -> str:
-    return f"Basic {get_basic_auth(credentials.username, credentials.password)}"
+    text = f"{credentials.username}:{credentials.password}"
+    return f"Basic {base64.b64encode(text.encode()).decode()}"

@@ -27,7 +27,7 @@ from stoker.wire.malformed import MALFORMED
 from stoker_registry.blobs import BlobDirectory
 from stoker_registry.disk import write_atomically
 from stoker_registry.layer_paths import refuse_clashes
-from stoker_registry.unpacking import Packing, UnpackedFile, unpack
+from stoker_registry.packing import Packing, UnpackedFile
 
 Link = Callable[[Path, Path], None]
 
@@ -115,6 +115,8 @@ class BundleDirectory:
             return Bundle(target, known)
         unpacked: dict[str, tuple[UnpackedFile, ...]] = {}
         # Made aside and renamed, so that nobody ever opens half a bundle.
+        if packed:
+            from stoker_registry.unpacking import unpack  # noqa: PLC0415 - packed layers are rare
         aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=self.directory))
         try:
             aside.chmod(0o755)

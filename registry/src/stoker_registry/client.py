@@ -1,18 +1,8 @@
-"""The client of one repository in a registry: the OCI distribution API.
+"""The client of one repository in a registry: the OCI distribution API, over `requests`.
 
-What comes from oras, and what does not. `oras.provider.Registry` gives the session (with its
-refusal of cookies, which some registries answer with CSRF checks), the single gate that every
-request passes (`do_request`, ours below), and `get_blob` and `blob_exists` on top of that gate;
-`oras.container.Container` gives the API's URLs. Those parts are sound. Written here, because the
-SDK (0.2.43) lacks it or has it wrong:
-
-- transfers: its downloads are checked against neither size nor digest and may end under their
-  final name half-way, its uploads read whole files into memory;
-- manifests: it keeps no bytes and so knows no digest of them;
-- logins: it shares one token among repositories and registries, never renews an expired one, and
-  retries a wrong password for two minutes;
-- time: it sets no timeout, and retries neither 429 nor 503;
-- names: its grammar takes `localhost/x` and `host/a.b/c` for something else than they are.
+Not over the `oras` SDK: its transfers are checked against neither size nor digest, it shares a
+token among registries and renews none, knows no timeouts, and costs a quarter of the start of a
+pull for the schemas that it brings.
 
 https://github.com/opencontainers/distribution-spec/blob/v1.1.0/spec.md
 """
@@ -21,14 +11,14 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import http.cookiejar
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import urljoin, urlsplit
 
-import oras.container
-import oras.provider
 import requests
+import requests.adapters
 
 from stoker.digest import Digest
 from stoker.errors import (
@@ -52,6 +42,7 @@ from stoker_registry.blob_stream import BlobStream
 from stoker_registry.credentials import CredentialSource, find_credentials
 from stoker_registry.options import OciOptions
 from stoker_registry.pace import Pace
+from stoker_registry.repository_urls import RepositoryUrls
 from stoker_registry.transfer_errors import check_status, foreign_errors
 from stoker_registry.upload_session import UploadSession, with_query
 
@@ -63,22 +54,12 @@ _NO_PROXY = {"no_proxy": "*"}
 _T = TypeVar("_T")
 
 
-class _Repository(oras.container.Container):  # type: ignore[misc] # oras has no types
-    """oras's URLs for a reference that was parsed by stoker's grammar, not by theirs."""
-
-    def __init__(self, address: RegistryAddress, repository: str) -> None:
-        self.registry = address.host
-        self.namespace, _, self.repository = repository.rpartition("/")
-        self.tag = None
-        self.digest = None
-
-
 def _with_own_headers(request: requests.PreparedRequest) -> requests.PreparedRequest:
     """An `auth` that does nothing, for without one requests sends logins from ~/.netrc."""
     return request
 
 
-class RepositoryClient(oras.provider.Registry):  # type: ignore[misc] # oras has no types
+class RepositoryClient:
     """Speaks with one registry about one repository.
 
     Any number of threads may use it. `_logging_in` guards the login; requests' session keeps no
@@ -110,24 +91,27 @@ class RepositoryClient(oras.provider.Registry):  # type: ignore[misc] # oras has
         self._address = RegistryAddress.of(
             reference.registry, options.insecure_hosts, encrypted=self._authorities.by_host
         )
-        super().__init__(hostname=self._address.host, insecure=self._address.is_plain)
         # Blobs are wanted as they are: a compressed transfer has neither their size nor digest.
-        self.headers = {"Accept-Encoding": "identity", "User-Agent": f"stoker/{__version__}"}
+        self._headers = {"Accept-Encoding": "identity", "User-Agent": f"stoker/{__version__}"}
         self._reference = reference
         self._timeout_s = options.timeout_s
         self._backoff = backoff or Backoff()
         self._heartbeat = heartbeat
-        self._urls = _Repository(self._address, reference.repository)
+        self._urls = RepositoryUrls(self._address.origin, reference.repository)
         self._authorization = Authorization(self._address, self._send, find)
         self._logging_in = threading.Lock()
         # Otherwise connections beyond the tenth would be closed after each request.
         adapter = requests.adapters.HTTPAdapter(pool_maxsize=options.connections)
-        self.session.mount("https://", adapter)
-        self.session.mount("http://", adapter)
+        self._session = requests.Session()
+        self._session.mount("https://", adapter)
+        self._session.mount("http://", adapter)
+        # Some registries take whoever returns a cookie for a browser, and want CSRF tokens of it.
+        nobody = http.cookiejar.DefaultCookiePolicy(allowed_domains=[])
+        self._session.cookies.set_policy(nobody)
 
     def close(self) -> None:
         """Close all connections."""
-        self.session.close()
+        self._session.close()
 
     def check_login(self) -> bool:
         """Ask for nothing but whether we may ask.
@@ -139,7 +123,7 @@ class RepositoryClient(oras.provider.Registry):  # type: ignore[misc] # oras has
             TransferError: There is no registry.
             AccessDeniedError: The registry refused.
         """
-        response = self.do_request(f"{self._address.origin}/v2/")
+        response = self.do_request(self._urls.base)
         self._expect(response, {200}, "the distribution API")
         response.close()
         return self._authorization.header is not None
@@ -200,7 +184,7 @@ class RepositoryClient(oras.provider.Registry):  # type: ignore[misc] # oras has
         """
         # Some registries know no open-ended ranges, so the end is always named.
         asked = {"Range": f"bytes={start}-{end - 1}"} if end - start < descriptor.size_bytes else {}
-        url = self._url(self._urls.get_blob_url(str(descriptor.digest)))
+        url = self._urls.blob(descriptor.digest)
         response = self.do_request(url, headers=asked)
         if asked and response.status_code == requests.codes.requested_range_not_satisfiable:
             # The whole blob, or the size that the registry has it in.
@@ -233,7 +217,8 @@ class RepositoryClient(oras.provider.Registry):  # type: ignore[misc] # oras has
             TransferError: The transfer failed.
             AccessDeniedError: The registry refused.
         """
-        return bool(self.blob_exists({"digest": str(descriptor.digest)}, self._urls))
+        response = self.do_request(self._urls.blob(descriptor.digest), "HEAD")
+        return bool(response.status_code == requests.codes.ok)
 
     def start_upload(
         self, descriptor: Descriptor, *, mount_from: str | None = None, data: bytes | None = None
@@ -252,7 +237,7 @@ class RepositoryClient(oras.provider.Registry):  # type: ignore[misc] # oras has
             TransferError: The transfer failed.
             AccessDeniedError: The registry refused.
         """
-        url = start = self._url(self._urls.upload_blob_url())
+        url = start = self._urls.uploads
         digest = str(descriptor.digest)
         if mount_from is not None:
             start = with_query(url, mount=digest, **{"from": mount_from})
@@ -285,7 +270,7 @@ class RepositoryClient(oras.provider.Registry):  # type: ignore[misc] # oras has
 
         def attempt() -> None:
             response = self.do_request(
-                self._url(self._urls.manifest_url(str(target))),
+                self._urls.manifest(target),
                 "PUT",
                 data=stored.data,
                 headers={"Content-Type": str(stored.media_type)},
@@ -295,21 +280,25 @@ class RepositoryClient(oras.provider.Registry):  # type: ignore[misc] # oras has
 
         self._retry(attempt)
 
-    def do_request(  # noqa: PLR0917 - oras passes them by position
+    def do_request(
         self,
         url: str,
         method: str = "GET",
         data: Any = None,
         headers: Mapping[str, str] | None = None,
-        json: Any = None,
-        stream: bool = False,
         *,
         more_time_s: float = 0.0,
     ) -> requests.Response:
         """The gate that every request to the registry passes.
 
-        The signature is oras's, but for the time that an answer may take beyond the usual. A login
-        is sent when the registry asks for one, and once.
+        A login is sent when the registry asks for one, and once.
+
+        Args:
+            url: Where to.
+            method: How.
+            data: The body.
+            headers: Besides the usual ones.
+            more_time_s: How much longer than usual the answer may take.
 
         Returns:
             A success or a 404, its body unread.
@@ -318,7 +307,6 @@ class RepositoryClient(oras.provider.Registry):  # type: ignore[misc] # oras has
             TransferError: Anything else.
             AccessDeniedError: The registry refused.
         """
-        del stream  # a body is never read by the session: that would be without a bound
         is_home = self._address.is_home(url)
         for is_last in (False, True):
             sent_header = self._authorization.header if is_home else None
@@ -328,7 +316,6 @@ class RepositoryClient(oras.provider.Registry):  # type: ignore[misc] # oras has
                 authorization=sent_header,
                 headers=headers or {},
                 data=data,
-                json=json,
                 more_time_s=more_time_s,
             )
             if response.status_code != requests.codes.unauthorized:
@@ -356,9 +343,6 @@ class RepositoryClient(oras.provider.Registry):  # type: ignore[misc] # oras has
     def _retry(self, operation: Callable[[], _T]) -> _T:
         return self._backoff.run(operation, self._heartbeat)
 
-    def _url(self, path: str) -> str:
-        return f"{self.prefix}://{path}"
-
     def _send(
         self,
         method: str,
@@ -368,29 +352,28 @@ class RepositoryClient(oras.provider.Registry):  # type: ignore[misc] # oras has
         headers: Mapping[str, str],
         params: Mapping[str, Any] | None = None,
         data: Any = None,
-        json: Any = None,
         more_time_s: float = 0.0,
     ) -> requests.Response:
         """Send once, and follow the redirects of reads; a login stays with the first host."""
         first_host = host_of(url)
         for _ in range(_MAX_REDIRECTS + 1):
             self._address.check(url)
-            sent = {**self.headers, **headers}
+            sent = {**self._headers, **headers}
             if authorization is not None and host_of(url) == first_host:
                 sent["Authorization"] = authorization
             with foreign_errors(self._address.name):
-                response: requests.Response = self.session.request(
+                response: requests.Response = self._session.request(
                     method,
                     url,
                     params=params,
                     data=data,
-                    json=json,
                     headers=sent,
                     auth=_with_own_headers,
                     timeout=(self._timeout_s, self._timeout_s + more_time_s),
                     verify=self._authorities.of_url(url),
                     proxies=_NO_PROXY if is_loopback(urlsplit(url).netloc) else None,
                     allow_redirects=False,
+                    # Read here, for the session would read a body without a bound.
                     stream=True,
                 )
             location = response.headers.get("Location")
@@ -413,9 +396,7 @@ class RepositoryClient(oras.provider.Registry):  # type: ignore[misc] # oras has
             ) from exc
 
     def _fetch_manifest(self, target: Digest | str) -> StoredManifest:
-        response = self.do_request(
-            self._url(self._urls.manifest_url(str(target))), headers={"Accept": _ACCEPT}
-        )
+        response = self.do_request(self._urls.manifest(target), headers={"Accept": _ACCEPT})
         if response.status_code == requests.codes.not_found:
             response.close()
             raise self._not_found()

@@ -34,12 +34,12 @@ def _make_hf_cache_store(context: StoreContext) -> Store:
 
 def _probe() -> Availability:
     try:
-        version = metadata.version("oras")
+        version = metadata.version("requests")
     except metadata.PackageNotFoundError:
         return Availability(
-            available=False, reason="oras is not installed: pip install stoker[registry]"
+            available=False, reason="requests is not installed: pip install stoker[registry]"
         )
-    return Availability(available=True, reason=f"oras {version}")
+    return Availability(available=True, reason=f"requests {version}")
 
 
 @stoker.hookimpl
@@ -47,7 +47,7 @@ def stoker_register_stores() -> Iterable[StoreSpec]:
     """The stores: `oci` takes the references without a scheme, the others what is on the disk."""
     return (
         StoreSpec("oci", _make_store, probe=_probe, options_type=OciOptions),
-        StoreSpec("file", _make_file_store, schemes=(PATH_SCHEME,)),
+        StoreSpec("file", _make_file_store, schemes=(PATH_SCHEME,), names_files=True),
         StoreSpec(
             "hf-cache", _make_hf_cache_store, schemes=("hf-cache",), options_type=HfCacheOptions
         ),

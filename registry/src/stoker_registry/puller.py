@@ -18,8 +18,6 @@ from stoker_registry.artifact_files import ArtifactFiles
 from stoker_registry.chain import ModelChain
 from stoker_registry.disk import disk_errors
 from stoker_registry.layout import ImageLayout
-from stoker_registry.layout_models import copy_blob
-from stoker_registry.layout_source import FolderSource
 from stoker_registry.leases import Lease
 from stoker_registry.local_models import NAME
 from stoker_registry.meter import Meter
@@ -114,6 +112,11 @@ class Puller:
         self, layer: Descriptor, item: str, lease: Lease, report: ReportProgress
     ) -> None:
         """Copy a blob that a shared store has, checked; a damaged one is left to be fetched."""
+        if not self.chain.shared:
+            return
+        from stoker_registry.layout_models import copy_blob  # noqa: PLC0415 - as in Registries
+        from stoker_registry.layout_source import FolderSource  # noqa: PLC0415
+
         for models in self.chain.shared:
             if not models.blobs.has(layer):
                 continue

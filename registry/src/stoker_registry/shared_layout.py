@@ -15,8 +15,6 @@ from stoker.formats import FormatTable
 from stoker_registry.blobs import BlobDirectory
 from stoker_registry.bundles import FOREIGN_LINKS
 from stoker_registry.layout import ImageLayout
-from stoker_registry.layout_models import check_mark
-from stoker_registry.layout_source import FolderSource
 from stoker_registry.local_models import LocalModels
 from stoker_registry.names import NameIndex
 
@@ -39,6 +37,10 @@ def open_shared(
 
 
 def _open(folder: Path, own: ImageLayout, formats: FormatTable) -> LocalModels:
+    # Only who has shared stores waits for what reads layouts of others.
+    from stoker_registry.layout_models import check_mark  # noqa: PLC0415
+    from stoker_registry.layout_source import FolderSource  # noqa: PLC0415
+
     names = NameIndex(folder / "index.json")
     try:
         check_mark(FolderSource(folder), str(folder))

@@ -39,12 +39,10 @@ from stoker_registry.content import OciContent
 from stoker_registry.disk import disk_errors
 from stoker_registry.intake import OciIntake
 from stoker_registry.layout import ImageLayout
-from stoker_registry.layout_exchange import OciExchange
 from stoker_registry.local_models import LocalModels
 from stoker_registry.mender import Mender, leave_to_keeper
 from stoker_registry.names import Entry, matching, refuse_digest
 from stoker_registry.options import OciOptions
-from stoker_registry.packager import Packager
 from stoker_registry.puller import Puller
 from stoker_registry.pusher import Pusher
 from stoker_registry.registries import Registries
@@ -84,8 +82,6 @@ class OciStore(
         self._chain = chain
         self._puller = Puller(layout, chain, registries)
         self._pusher = Pusher(layout, chain, registries)
-        self._packager = Packager(layout, own)
-        self._exchange = OciExchange(layout, chain)
         self._logins = RegistryLogins(options)
         self._content = OciContent(chain)
         self._intake = OciIntake(layout, self._content)
@@ -181,7 +177,9 @@ class OciStore(
         self, reference: Reference, source: PackageSource, progress: ReportProgress
     ) -> Artifact:
         """Make a model from files, under a name."""
-        return self._packager.package(reference, source, progress)
+        from stoker_registry.packager import Packager  # noqa: PLC0415 - pulls need not wait for it
+
+        return Packager(self._layout, self._chain.own).package(reference, source, progress)
 
     def blob_size(self, digest: Digest) -> int:
         """How large a blob is that is here, in a model or waiting."""
@@ -213,13 +211,18 @@ class OciStore(
         self, references: Sequence[Reference], target: Path, progress: ReportProgress
     ) -> None:
         """Write models that are here into a layout."""
-        self._exchange.export_layout(references, target, progress)
+        self._exchange().export_layout(references, target, progress)
 
     def import_layout(
         self, source: Path, progress: ReportProgress, *, name: Reference | None = None
     ) -> Sequence[Artifact]:
         """Take the models of a layout, under the names that they have in it."""
-        return self._exchange.import_layout(source, progress, name=name)
+        return self._exchange().import_layout(source, progress, name=name)
+
+    def _exchange(self) -> LayoutExchange:
+        from stoker_registry.layout_exchange import OciExchange  # noqa: PLC0415 - as for packaging
+
+        return OciExchange(self._layout, self._chain)
 
     # Upkeep --------------------------------------------------------------------------------
 

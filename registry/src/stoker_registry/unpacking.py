@@ -15,14 +15,11 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Protocol, cast
 
-import attrs
-
 from stoker.errors import InvalidArtifactError
 from stoker.layer_file import create_file
-from stoker.media_types import MediaType
 from stoker_registry.blobs import CHUNK_BYTES
-from stoker_registry.formats import DOCKER_FILE
 from stoker_registry.layer_paths import check_path
+from stoker_registry.packing import Packing, UnpackedFile
 
 # Weights hardly shrink; texts do, tenfold at most, and are small.
 _MAX_RATIO = 16
@@ -31,43 +28,6 @@ _MAX_FILES = 10_000
 _MAX_READ_BYTES = 4 * 1024 * 1024
 """At once: what a tar says of its members (long names, ...) is read whole into memory."""
 _ZSTD_WINDOW_BYTES = 128 * 1024 * 1024
-
-_SUFFIXES = {".tar": "", ".tar+gzip": "gzip", ".tar+zstd": "zstd"}
-_DOCKER_TARS = {
-    "application/vnd.docker.ai.vllm.config.tar",
-    "application/vnd.docker.ai.dir.tar",
-}
-_KEPT_PACKED = (".code.v1", ".dataset.v1")
-"""Nothing here looks into these, so nothing takes them apart."""
-
-
-@attrs.frozen
-class Packing:
-    """How a layer is packed."""
-
-    inner: MediaType
-    """The media type that its files would have as layers of their own."""
-    compression: str
-    """`gzip`, `zstd` or nothing."""
-
-
-@attrs.frozen
-class UnpackedFile:
-    """A file that was in a layer."""
-
-    path: PurePosixPath
-    size_bytes: int
-
-
-def packing_of(media_type: MediaType) -> Packing | None:
-    """How layers of a media type are packed; None for those that are files themselves."""
-    if media_type in _DOCKER_TARS:
-        return Packing(DOCKER_FILE, "")
-    for suffix, compression in _SUFFIXES.items():
-        kind = media_type.removesuffix(suffix)
-        if kind != media_type and kind.endswith(".v1") and not kind.endswith(_KEPT_PACKED):
-            return Packing(MediaType(f"{kind}.raw"), compression)
-    return None
 
 
 def unpack(blob: Path, packing: Packing, target: Path, *, name: str) -> tuple[UnpackedFile, ...]:

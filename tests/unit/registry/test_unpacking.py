@@ -19,7 +19,8 @@ from stoker.errors import InvalidArtifactError
 from stoker.media_types import GGUF, MediaType, Role
 from stoker_registry.formats import DOCKER_FILE
 from stoker_registry.model_config import MODELPACK_CONFIG
-from stoker_registry.unpacking import Packing, UnpackedFile, packing_of, unpack
+from stoker_registry.packing import Packing, UnpackedFile, packing_of
+from stoker_registry.unpacking import unpack
 
 from .conftest import FakeRegistry, MakeStore, ignore
 

@@ -14,9 +14,10 @@ from stoker.application import Application
 from stoker.artifact import Artifact
 from stoker.backend import availability_of
 from stoker.blob_keeper import BlobKeeper, BlobWriter
-from stoker.caller import Caller, Scope
+from stoker.caller import LOCAL, Caller, Scope
 from stoker.digest import Digest
 from stoker.errors import (
+    AccessDeniedError,
     InUseError,
     InvalidInputError,
     ModelNotFoundError,
@@ -85,11 +86,27 @@ class Manager:
         """See the protocol."""
         try:
             caller.require(scope_of(command))
+            self._refuse_files(command, caller)
             async with contextlib.aclosing(self._run(command)) as events:
                 async for event in events:
                     yield event
         except StokerError as exc:
             yield Failed(exc)
+
+    def _refuse_files(self, command: Command, caller: Caller) -> None:
+        """Let nobody from elsewhere take files of this machine, or learn whether they are there.
+
+        Raises:
+            AccessDeniedError: That is what the command would do.
+        """
+        if not isinstance(command, PullModel) or caller is LOCAL:
+            return
+        stores = self.application.stores
+        if stores.names_files(stores.parse(command.name)):
+            raise AccessDeniedError(
+                "Files of the server's machine are taken on that machine:"
+                f" `stoker pull {command.name}`."
+            )
 
     async def blob_size(self, digest: Digest, caller: Caller) -> int:
         """See the protocol."""
