@@ -569,7 +569,7 @@ LONG = tuple(range(2000, 2400))
 def test_an_idle_cache_is_emptied_when_it_has_large_holes(
     with_holes: Callable[..., Machine],
 ) -> None:
-    """The next sequence has low cells then, and what was kept comes back from where it was saved."""
+    """The next sequence has low cells then; what was kept comes back from where it was saved."""
     made = with_holes(saved_tokens=1000)
     made.add(sequence(2, 10))
     made.step()

@@ -245,7 +245,9 @@ def test_a_stall(make_store: MakeStore, registry: FakeRegistry, model: Manifest)
     assert finish_without_help(store, registry) <= SIZE_BYTES + SLACK_BYTES
 
 
-def test_a_trickle(make_store: MakeStore, registry: FakeRegistry, model: Manifest) -> None:
+def test_a_trickle(
+    make_store: MakeStore, registry: FakeRegistry, model: Manifest, big: bytes
+) -> None:
     """A connection that brings a byte now and then is given up like one that stands still."""
     store = make_store(timeout_s=0.3)
 
@@ -255,8 +257,8 @@ def test_a_trickle(make_store: MakeStore, registry: FakeRegistry, model: Manifes
         handler.send_header("Content-Length", str(int(last) - int(first) + 1))
         handler.send_header("Content-Range", f"bytes {first}-{last}/{SIZE_BYTES}")
         handler.end_headers()
-        for _ in range(100):
-            handler.wfile.write(b"x")
+        for place in range(int(first), int(first) + 100):
+            handler.wfile.write(big[place : place + 1])
             time.sleep(0.05)
 
     registry.fault("GET", str(model.layers[0].digest), once(trickle))

@@ -21,7 +21,7 @@ def give_back() -> None:
 
 @functools.cache
 def _trim() -> Callable[[int], int] | None:
-    """Glibc's `malloc_trim`: https://man7.org/linux/man-pages/man3/malloc_trim.3.html."""
+    """The `malloc_trim` of glibc: https://man7.org/linux/man-pages/man3/malloc_trim.3.html."""
     function = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if function is not None:
         function.argtypes, function.restype = [ctypes.c_size_t], ctypes.c_int

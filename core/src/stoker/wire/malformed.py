@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-MALFORMED: tuple[type[Exception], ...] = (
+MALFORMED = (
     msgspec.MsgspecError,
     UnicodeDecodeError,
     # Of lists in lists in lists: msgspec counts on Python's own limit.
