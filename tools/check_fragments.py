@@ -17,7 +17,10 @@ DISTRIBUTIONS = (
     "stoker-litestar",
     "stoker-llama-cpp",
     "stoker-mlx",
+    "stoker-recorder",
     "stoker-registry",
+    "stoker-remote",
+    "stoker-stdio",
 )
 _NAME = re.compile(rf"\+[a-z0-9-]+\.(?:{'|'.join(TYPES)})\.md")
 _TEXT = re.compile(rf"`?(?:{'|'.join(DISTRIBUTIONS)})`?: [^\n]+\.")
