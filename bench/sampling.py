@@ -19,8 +19,8 @@ import numpy as np
 from llama_cpp import llama_cpp as native
 from stoker_process import ROOT
 
+from stoker.logits.sampler import Sampler
 from stoker.sampling import DEFAULT_SAMPLING, SamplingParams
-from stoker_llama_cpp.sampler import Sampler
 
 DEFAULT_MODEL = ROOT / ".cache" / "models" / "SmolLM2-135M-Instruct.Q4_1.gguf"
 PROMPT = b"The history of the lighthouse begins with"

@@ -11,13 +11,15 @@ import attrs
 
 @attrs.frozen
 class Generation:
-    """One greedy completion."""
+    """One completion; greedy unless it has a seed."""
 
     prompt: str
     max_tokens: int
     """Exactly so many unless there is a schema: then the answer may end before."""
     schema: Mapping[str, Any] | None = None
     """The JSON schema that the answer has to keep to."""
+    seed: int | None = None
+    """Draws each token with this seed."""
 
 
 @attrs.frozen

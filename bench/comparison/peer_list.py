@@ -9,6 +9,7 @@ from comparison.peer import Peer, PeerError
 from comparison.peers.bare_loop import BareLoop
 from comparison.peers.binding_servers import ExampleServer, PackagedServer
 from comparison.peers.llama_server import LlamaServer
+from comparison.peers.mlx import MlxLmServer, StokerOnMlx
 from comparison.peers.stoker import Stoker
 
 KINDS: Mapping[str, type[Peer]] = {
@@ -17,6 +18,8 @@ KINDS: Mapping[str, type[Peer]] = {
     "packaged-server": PackagedServer,
     "bare": BareLoop,
     "stoker": Stoker,
+    "mlx-lm": MlxLmServer,
+    "stoker-mlx": StokerOnMlx,
 }
 
 

@@ -41,6 +41,10 @@ class ServerPeer(Peer):
         del serving
         return {}
 
+    def model_name(self, serving: Serving) -> str:
+        """What requests call the model."""
+        return serving.model.reference
+
     def go_on(self, model_ends: Sequence[int]) -> dict[str, Any]:
         """The fields that make an answer go on when the model ends it."""
         del model_ends
@@ -98,13 +102,15 @@ class ServerSession(Session):
 
     def _body(self, generation: Generation) -> dict[str, Any]:
         body: dict[str, Any] = {
-            "model": self.serving.model.reference,
+            "model": self.peer.model_name(self.serving),
             "prompt": generation.prompt,
             "max_tokens": generation.max_tokens,
             "temperature": 0,
             "stream": True,
             "stream_options": {"include_usage": True},
         }
+        if generation.seed is not None:
+            body |= {"temperature": 1, "seed": generation.seed}
         if generation.schema is None:
             return body | self.peer.go_on(self.serving.model.end_tokens)
         return body | self.peer.constrain(generation.schema)

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from stoker_process import MODEL, Home, MakeHome, Registry, Server
+from stoker_process import ACTOR, MODEL, Home, MakeHome, Registry, Server, acting_home
 
 
 @pytest.fixture
@@ -48,6 +48,14 @@ def own_home(make_home: MakeHome, model_file: Path) -> Home:
 def server(model_home: Home) -> Iterator[Server]:
     """A server with the real model, shared by all tests that leave it as it is."""
     with model_home.serve() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with a scripted model that calls tools, sees images and thinks."""
+    home = Home(tmp_path_factory.mktemp("stage"), {"PYTHONPATH": str(ACTOR)})
+    with acting_home(home, tmp_path_factory.mktemp("actor")).serve() as running:
         yield running
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
+import httpx
 import openai
 import pytest
 from stoker_process import MODEL, Server
@@ -154,3 +156,103 @@ def test_a_bad_field_is_named(client: openai.OpenAI) -> None:
         with pytest.raises(openai.BadRequestError) as caught:
             client.chat.completions.create(model=MODEL, messages=FRANCE, extra_body=extra)  # type: ignore[arg-type]
         assert param == caught.value.param
+
+
+WEATHER = {
+    "type": "function",
+    "function": {
+        "name": "get_weather",
+        "description": "Tells the weather of a city.",
+        "parameters": {
+            "type": "object",
+            "properties": {
+                "city": {"type": "string"},
+                "unit": {"type": "string", "enum": ["celsius", "fahrenheit"]},
+            },
+            "required": ["city", "unit"],
+        },
+    },
+}
+
+
+def test_a_small_model_calls_a_tool_when_it_must(client: openai.OpenAI) -> None:
+    """Its template knows no tools: it is told of them in words, and the form is enforced.
+
+    The result goes back, and the model answers in words.
+    """
+    messages: list[object] = [{"role": "user", "content": "Weather in Paris, in celsius?"}]
+    answer = client.chat.completions.create(
+        model=MODEL,
+        messages=messages,  # type: ignore[arg-type]
+        tools=[WEATHER],  # type: ignore[list-item]
+        tool_choice="required",
+        parallel_tool_calls=False,
+        temperature=0,
+        max_tokens=100,
+    )
+    choice = answer.choices[0]
+    (call,) = choice.message.tool_calls or ()
+    assert "function" == call.type
+    arguments = json.loads(call.function.arguments)
+
+    assert ("tool_calls", "get_weather") == (choice.finish_reason, call.function.name)
+    assert {"city", "unit"} == set(arguments)
+    assert arguments["unit"] in {"celsius", "fahrenheit"}
+
+    messages += [
+        choice.message.to_dict(),
+        {"role": "tool", "tool_call_id": call.id, "content": "It is sunny, 22 degrees."},
+    ]
+    told = client.chat.completions.create(
+        model=MODEL,
+        messages=messages,  # type: ignore[arg-type]
+        tools=[WEATHER],  # type: ignore[list-item]
+        tool_choice="none",
+        temperature=0,
+        max_tokens=40,
+    )
+    assert told.choices[0].message.content
+    assert told.choices[0].message.tool_calls is None
+
+
+def test_log_probabilities_of_a_prompt(client: openai.OpenAI) -> None:
+    """What an evaluation harness asks for: those of an answer, read as part of the prompt."""
+    prompt = "The capital of France is"
+    answer = client.completions.create(
+        model=MODEL, prompt=prompt, temperature=0, max_tokens=4, logprobs=1
+    ).choices[0]
+    assert answer.logprobs is not None
+    echoed = client.completions.create(
+        model=MODEL, prompt=prompt + answer.text, max_tokens=0, logprobs=1, echo=True
+    ).choices[0]
+    logprobs = echoed.logprobs
+    assert logprobs is not None
+    assert logprobs.token_logprobs is not None
+    assert logprobs.tokens is not None
+
+    assert prompt + answer.text == echoed.text == "".join(logprobs.tokens)
+    assert logprobs.tokens[-4:] == answer.logprobs.tokens
+    # The SDK's types do not say that the first one is null.
+    assert [None] == [value for value in logprobs.token_logprobs if value is None]
+    for sampled, read in zip(
+        answer.logprobs.token_logprobs or (), logprobs.token_logprobs[-4:], strict=True
+    ):
+        # The one was computed alone and the other in a batch, in which kernels round otherwise.
+        assert abs(sampled - read) < 1.0
+
+
+def test_tokens_are_counted_before_they_are_paid_for(client: openai.OpenAI, server: Server) -> None:
+    """The count is what the request's usage says afterwards."""
+    counted = httpx.post(
+        f"{server.url}/v1/chat/completions/input_tokens",
+        json={"model": MODEL, "messages": FRANCE},
+        timeout=30,
+    ).json()
+    answer = client.chat.completions.create(
+        model=MODEL,
+        messages=FRANCE,  # type: ignore[arg-type]
+        max_tokens=1,
+    )
+
+    assert answer.usage is not None
+    assert counted["input_tokens"] == answer.usage.prompt_tokens

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from scored_soak import ScoredSoak, make_real_home
 from soaking import BUDGET_BYTES, MIB, TEXTS, Soak, make_home
 
 
@@ -22,3 +23,16 @@ async def test_many_clients_on_more_models_than_fit(tmp_path: Path) -> None:
     assert report.late is not None
     assert 0 == report.late.children
     assert [] == report.late.growth(report.early)
+
+
+@pytest.mark.slow
+@pytest.mark.model
+async def test_answers_of_a_real_model_are_right(tmp_path: Path, model_file: Path) -> None:
+    """Whatever else clients do, each token of each answer is the best one for its prompt."""
+    with make_real_home(tmp_path, model_file).serve() as server:
+        soak = ScoredSoak(server, model_file, clients=6, seed=7)
+        report = await soak.run(10.0)
+
+    assert soak.score() > 5
+    assert [] == report.wrong
+    assert {"answered", "left"} <= set(report.outcomes)

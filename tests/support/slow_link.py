@@ -9,7 +9,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from types import TracebackType
 from typing import Self
 
 _CHUNK_BYTES = 64 * 1024
@@ -55,12 +54,7 @@ class Link:
         self._start(self._accept)
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for end in (self._listener, *self._open):
             # Closing alone does not wake the thread that waits in it.
             with contextlib.suppress(OSError):

@@ -118,8 +118,14 @@ def make_home(folder: Path) -> Home:
     return home
 
 
+Action = Callable[[httpx.AsyncClient, random.Random], Awaitable[str]]
+
+
 class Soak:
     """One run against one server."""
+
+    names: Sequence[str] = sorted(TEXTS)
+    budget_bytes = BUDGET_BYTES
 
     def __init__(self, server: Server, *, clients: int, seed: int) -> None:
         self._server = server
@@ -149,7 +155,7 @@ class Soak:
 
     async def _quiet(self) -> Resources:
         """Unload everything, wait until it is quiet, and look what is left."""
-        for name in TEXTS:
+        for name in self.names:
             await self._control.unload(name)
         deadline_s = time.monotonic() + QUIET_S
         while self._resources().children and time.monotonic() < deadline_s:  # noqa: ASYNC110 - another process's
@@ -167,31 +173,35 @@ class Soak:
                 with contextlib.suppress(psutil.Error):
                     total += child.memory_info().rss
             self.report.most_mib = max(self.report.most_mib, total / MIB)
-            if total > BUDGET_BYTES:
+            if total > self.budget_bytes:
                 self.report.wrong.append(f"runners had {total / MIB:.0f} MiB together")
             await asyncio.sleep(0.1)
 
+    def _actions(self) -> dict[Action, int]:
+        """What clients do, and how often of a hundred times."""
+        return {
+            self._ask: 35,
+            self._stream: 35,
+            self._leave: 12,
+            self._send_nonsense: 8,
+            self._crash: 1,
+            self._kill: 1,
+            self._unload: 1,
+        }
+
     async def _client(self, client: httpx.AsyncClient, seed: float, until_s: float) -> None:
         choose = random.Random(seed)
-        actions: list[Callable[[httpx.AsyncClient, random.Random], Awaitable[str]]] = [
-            self._ask,
-            self._stream,
-            self._leave,
-            self._send_nonsense,
-            self._crash,
-            self._kill,
-            self._unload,
-        ]
+        actions = self._actions()
         while time.monotonic() < until_s:
-            (action,) = choose.choices(actions, weights=[35, 35, 12, 8, 1, 1, 1])
+            (action,) = choose.choices(list(actions), weights=list(actions.values()))
             try:
                 outcome = await asyncio.wait_for(action(client, choose), HANG_S)
             except TimeoutError:
                 outcome = "hang"
-                self.report.wrong.append(f"{action.__name__} hung")
+                self.report.wrong.append(f"{_name(action)} hung")
             except (httpx.HTTPError, StokerError) as exc:
                 outcome = type(exc).__name__
-                self.report.wrong.append(f"{action.__name__}: {outcome}: {exc}")
+                self.report.wrong.append(f"{_name(action)}: {outcome}: {exc}")
             self.report.outcomes[outcome] += 1
 
     async def _ask(self, client: httpx.AsyncClient, choose: random.Random) -> str:
@@ -279,8 +289,12 @@ class Soak:
 
     async def _unload(self, client: httpx.AsyncClient, choose: random.Random) -> str:
         del client
-        await self._control.unload(choose.choice(sorted(TEXTS)))
+        await self._control.unload(choose.choice(self.names))
         return "unloaded"
+
+
+def _name(action: Action) -> str:
+    return getattr(action, "__name__", str(action))
 
 
 def _question(choose: random.Random) -> tuple[str, str, str]:

@@ -18,7 +18,10 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FAULTY = ROOT / "tests" / "support" / "faulty"
+ACTOR = ROOT / "tests" / "support" / "actor"
 MODEL = "ai/smollm2:135m"
+ACTING_MODEL = "test/actor:claude-3-5-gpt-5"
+"""The scripted model; its tag holds names by which checkers of APIs know models that think."""
 START_TIMEOUT_S = 60
 
 
@@ -139,6 +142,20 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 
 MakeHome = Callable[..., Home]
+
+
+def acting_home(home: Home, folder: Path) -> Home:
+    """Give a home the scripted model; its environment must name the backend's folder.
+
+    Args:
+        home: The home.
+        folder: For the model's file.
+    """
+    weights = folder / "part.txt"
+    weights.write_text("To be.")
+    kind = "application/vnd.stoker.test.actor"
+    home.ok("package", ACTING_MODEL, "--weights", str(weights), "--media-type", kind)
+    return home
 
 
 @attrs.frozen

@@ -21,6 +21,8 @@ class Stoker(ServerPeer):
     """`stoker serve` with a home of its own; its arguments are options of the backend llama.cpp."""
 
     ready_path = "/health"
+    backend = "LLAMA_CPP"
+    """As variables name it."""
 
     def __init__(self, label: str, arguments: Sequence[str] = (), *, command: Path = HERE) -> None:
         """Describe it.
@@ -39,7 +41,7 @@ class Stoker(ServerPeer):
         self._home = folder / f"home-{self.label}"
         self._home.mkdir(exist_ok=True)
         done = subprocess.run(
-            [str(self._command), "package", model.reference, "--weights", str(model.path)],
+            [str(self._command), "package", model.reference, *self.weights(model, folder)],
             env={**os.environ, "STOKER_HOME": str(self._home)},
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -50,6 +52,20 @@ class Stoker(ServerPeer):
         if done.returncode != 0:
             raise PeerError(f"{self.label}: {done.stderr}")
 
+    def weights(self, model: BenchModel, folder: Path) -> list[str]:
+        """What `stoker package` is told of the model's files."""
+        del folder
+        return ["--weights", str(model.path)]
+
+    def options(self, serving: Serving) -> dict[str, str]:
+        """Options of the backend that follow from what all peers are told."""
+        return {
+            "threads": str(serving.threads),
+            "max_sequences": str(serving.streams),
+            "context_length": str(serving.context_length),
+            "cache_tokens": str(serving.streams * serving.context_length),
+        }
+
     def command(self, serving: Serving, port: int, folder: Path) -> list[str]:
         """The port is the only flag; the rest stands in the environment."""
         del serving, folder
@@ -57,14 +73,9 @@ class Stoker(ServerPeer):
 
     def environ(self, serving: Serving) -> Mapping[str, str]:
         """The cache has room for every stream's context, as that of the peers."""
-        options = {
-            "threads": str(serving.threads),
-            "max_sequences": str(serving.streams),
-            "context_length": str(serving.context_length),
-            "cache_tokens": str(serving.streams * serving.context_length),
-        }
-        options |= dict(argument.split("=", 1) for argument in self.arguments)
-        prefix = "STOKER_BACKENDS__LLAMA_CPP__"
+        given = dict(argument.split("=", 1) for argument in self.arguments if "=" in argument)
+        options = self.options(serving) | given
+        prefix = f"STOKER_BACKENDS__{self.backend}__"
         settings = {prefix + name.upper(): value for name, value in options.items()}
         return settings | {"STOKER_HOME": str(self._home)}
 

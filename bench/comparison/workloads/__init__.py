@@ -6,6 +6,13 @@ from comparison.workload import Workload
 from comparison.workloads.arrival import LongArrival
 from comparison.workloads.copying import Copying
 from comparison.workloads.day import MixedDay
+from comparison.workloads.few import (
+    FewFour,
+    FewShared,
+    FewSingle,
+    FewStructured,
+    SeedsFour,
+)
 from comparison.workloads.process import ColdStart, Memory
 from comparison.workloads.shared import SharedPrompt
 from comparison.workloads.streams import BusyCore, FourStreams, Single, SixteenStreams
@@ -26,5 +33,10 @@ WORKLOADS: dict[str, Workload] = {
         Memory(),
         MixedDay(),
         ColdStart(),
+        FewSingle(),
+        FewFour(),
+        SeedsFour(),
+        FewShared(),
+        FewStructured(),
     )
 }

@@ -36,6 +36,10 @@ class LoadPlan:
     keep_alive_s: float
     priority: int = 0
     pin: bool = False
+    parser: str | None = None
+    """The parser of answers that the config prescribes."""
+    parser_plugins: tuple[str, ...] = ()
+    """Entry-point names of the plugins that have parsers."""
 
 
 class Application:
@@ -160,4 +164,8 @@ class Application:
             keep_alive_s=keep_alive_s,
             priority=model.priority,
             pin=model.pin,
+            parser=model.parser,
+            parser_plugins=tuple(
+                sorted({self.plugins.provider(each).name for each in self.plugins.parsers.values()})
+            ),
         )

@@ -21,7 +21,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import attrs
 
 from stoker.errors import StokerError, UnsupportedFeatureError
-from stoker.events import FinishReason
+from stoker.events import FinishReason, ReasoningDelta, ToolCallDelta
 from stoker.request import GenerateRequest
 from stoker.sampling import SamplingParams
 
@@ -35,6 +35,17 @@ class Mode(enum.StrEnum):
     """A vector that stands for the meaning of a text."""
     RERANK = "rerank"
     """How well a document answers a query."""
+
+
+class Modality(enum.StrEnum):
+    """What the parts of a message may be."""
+
+    TEXT = "text"
+    IMAGE = "images"
+    AUDIO = "audio"
+
+
+TEXT_ONLY = frozenset({Modality.TEXT})
 
 
 @attrs.frozen
@@ -64,6 +75,10 @@ class EngineInfo:
     """
     matryoshka: bool = False
     """Whether the first numbers of an embedding are one by themselves, as the model was trained."""
+    modalities: frozenset[Modality] = TEXT_ONLY
+    """What the model can be shown."""
+    prompt_logprobs: bool = False
+    """Whether the engine honours `SequenceJob.prompt_logprobs`."""
 
 
 @attrs.frozen
@@ -163,6 +178,9 @@ class SequenceJob:
     priority: int = 0
     constraint: TokenConstraint | None = None
     """Restricts what is sampled. Only given to engines that have a `vocabulary`."""
+    prompt_logprobs: int | None = None
+    """As `SamplingParams.logprobs`, but for the prompt's own tokens. Only given to engines that say
+    in their `EngineInfo` that they can."""
 
 
 @attrs.frozen
@@ -230,6 +248,9 @@ class SequenceOutput:
 
     Between 0 and 1; larger is more relevant.
     """
+    prompt_logprobs: tuple[SampledToken, ...] = ()
+    """The next tokens of the prompt from the second one on, each once and in order, when the job
+    asked for them; all of them before, or with, the first sampled token."""
 
 
 class Engine(abc.ABC):
@@ -339,12 +360,22 @@ class Engine(abc.ABC):
         """Free everything. Called once, also with sequences running; nothing follows."""
 
 
+Piece = str | ReasoningDelta | ToolCallDelta
+"""The next piece of a text engine's answer: of its text, of reasoning, or of a tool call."""
+
+
 class TextEngine(abc.ABC):
     """The smaller contract, for plugins that have only text in and text out.
 
     The core does the rest: it takes the iterators in turn, counts, applies stop strings and
     `max_tokens`, and closes an iterator when its request is cancelled.
+
+    Attributes:
+        calls_tools: Whether the engine honours `tools` and `tool_choice`. Requests with tools are
+            refused where it does not.
     """
+
+    calls_tools: bool = False
 
     @property
     @abc.abstractmethod
@@ -352,8 +383,11 @@ class TextEngine(abc.ABC):
         """What was loaded; `vocabulary_size` is 0."""
 
     @abc.abstractmethod
-    def generate(self, request: GenerateRequest, *, index: int) -> Iterator[str]:
+    def generate(self, request: GenerateRequest, *, index: int) -> Iterator[Piece]:
         """Answer a request, piece by piece; a piece counts as one token.
+
+        Deltas of reasoning and of tool calls may have any index: the core knows the choice. The
+        first delta of each call has its id and its name.
 
         Called from the loading thread; so is every `next` of the iterator, which should not
         block long, because the other requests wait meanwhile.

@@ -1,10 +1,11 @@
 """The stream of events that answers a request.
 
-Order: any number of `Queued` and `Loading`, then one `Prefill` or more, then the choices'
-deltas, interleaved, with one `ChoiceFinished` per choice. In their place a request for embeddings
-gets one `Embedding` per input, in any order, and a request to rank gets one `Ranking`. The last
-event is exactly one of `Finished` and `Failed`. An error that the caller can mend comes before the
-first `Prefill`.
+Order: any number of `Queued` and `Loading`, then one `Prefill` or more, then the `Echo` of the
+prompt if it was asked for, then the choices' deltas, interleaved, with one `ChoiceFinished` per
+choice. In their place a request for embeddings gets one `Embedding` per input, in any order, and a
+request to rank gets one `Ranking`. A request that needs the tokenizer only gets one `Tokenized`,
+`Detokenized` or `Rendered`, and no `Prefill`. The last event is exactly one of `Finished` and
+`Failed`. An error that the caller can mend comes before the first `Prefill`.
 """
 
 from __future__ import annotations
@@ -57,8 +58,12 @@ class Usage:
 
 @attrs.frozen
 class Timings:
-    """Where a request's time went, in seconds, measured in the runner."""
+    """Where a request's time went, in seconds: measured in the runner, but for the waits."""
 
+    load_s: float = attrs.field(default=0.0, kw_only=True)
+    """How long it waited for its model; the supervisor's measure, as is the next."""
+    queue_s: float = attrs.field(default=0.0, kw_only=True)
+    """How long it waited for its turn."""
     prefill_s: float = 0.0
     """From submission to the first token."""
     decode_s: float = 0.0
@@ -95,6 +100,16 @@ class Prefill:
     done: int
     total: int
     cached: int = 0
+
+
+@attrs.frozen
+class Echo:
+    """The prompt, for a request that wants it back: once, before the answer."""
+
+    text: str
+    logprobs: tuple[TokenLogprob, ...] = ()
+    """All of its tokens, when the request asked for log probabilities. Nothing comes before the
+    first one, so that has the log probability 0 and no others in its place."""
 
 
 @attrs.frozen
@@ -168,6 +183,29 @@ class Ranking:
 
 
 @attrs.frozen
+class Tokenized:
+    """The tokens of a prompt."""
+
+    tokens: tuple[int, ...] = attrs.field(repr=lambda tokens: f"<{len(tokens)} tokens>")
+    pieces: tuple[bytes, ...] = attrs.field(default=(), repr=False)
+    """The bytes of each token, when they were asked for; empty bytes for control tokens."""
+
+
+@attrs.frozen
+class Detokenized:
+    """The text that tokens stand for; bytes that are no characters became U+FFFD."""
+
+    text: str
+
+
+@attrs.frozen
+class Rendered:
+    """A conversation as the chat template writes it, without the model's begin tokens."""
+
+    text: str
+
+
+@attrs.frozen
 class Finished:
     """The request is answered. Last event."""
 
@@ -186,12 +224,16 @@ Event = (
     Queued
     | Loading
     | Prefill
+    | Echo
     | TextDelta
     | ReasoningDelta
     | ToolCallDelta
     | ChoiceFinished
     | Embedding
     | Ranking
+    | Tokenized
+    | Detokenized
+    | Rendered
     | Finished
     | Failed
 )

@@ -9,18 +9,24 @@ from __future__ import annotations
 import enum
 from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import attrs
 
+from stoker.archive import Archive
 from stoker.artifact import ModelFacts
 from stoker.caller import Caller, RequestContext
 from stoker.digest import Digest
+from stoker.engine import Mode
 from stoker.events import Event
 from stoker.media_types import MediaType
 from stoker.request import Request
 from stoker.store import StoredManifest
 from stoker.telemetry import Telemetry
+
+if TYPE_CHECKING:
+    # Commands and their results speak of the cards below.
+    from stoker.management import Management
 
 
 @attrs.frozen
@@ -72,6 +78,8 @@ class RunnerStatus:
     """The callers whose requests wait for their turn, in the order of the turns."""
     tokens_per_s: float | None = None
     """How fast the last answer was written; None while there is none."""
+    modes: frozenset[Mode] = frozenset()
+    """What it can be asked for; none while it loads."""
 
 
 @attrs.frozen
@@ -235,7 +243,10 @@ class Host:
     catalog: Catalog
     inference: Inference
     status: Status
+    management: Management
     telemetry: Telemetry = attrs.field(factory=Telemetry)
     """Tells of requests and models, each at its end."""
     intake: Intake | None = None
     """None where nobody may push anything."""
+    archive: Archive | None = None
+    """Keeps answers that callers may come back to; None where nothing is kept."""

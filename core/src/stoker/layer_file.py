@@ -7,7 +7,7 @@ import re
 import shutil
 import time
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from stoker.digest import Digest
 from stoker.errors import IntegrityError, InvalidArtifactError, UnavailableError
@@ -41,6 +41,32 @@ def check_file_path(path: str) -> None:
         )
 
 
+def create_file(directory: Path, path: str, size_bytes: int | None) -> BinaryIO:
+    """Create a file of a model, and the folders above it.
+
+    Args:
+        directory: The folder of the model's files.
+        path: The file's path in it, which was checked.
+        size_bytes: How large it will be; None when nobody knows.
+
+    Raises:
+        InvalidArtifactError: Another file has the path, or a part of it.
+        UnavailableError: The disk has less room than that.
+    """
+    target = directory / path
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        file = target.open("xb")
+    except (FileExistsError, NotADirectoryError) as exc:
+        raise InvalidArtifactError(f"Two files of the model clash at {path[:200]!r}.") from exc
+    if size_bytes is not None and size_bytes > shutil.disk_usage(target.parent).free:
+        file.close()
+        raise UnavailableError(
+            f"{path} has {size_bytes} bytes, and the disk has less room: make some and try again."
+        )
+    return file
+
+
 def write_layer(
     source: ByteStream,
     directory: Path,
@@ -72,21 +98,10 @@ def write_layer(
         OperationCancelledError: The user has given up; half a file is left in the folder.
     """
     check_file_path(path)
-    target = directory / path
     hasher = hashlib.sha256()
     done_bytes = 0
     told_s = float("-inf")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        file = target.open("xb")
-    except (FileExistsError, NotADirectoryError) as exc:
-        raise InvalidArtifactError(f"Two files of the model clash at {path!r}.") from exc
-    with file:
-        if size_bytes is not None and size_bytes > shutil.disk_usage(directory).free:
-            raise UnavailableError(
-                f"{path} has {size_bytes} bytes, and the disk has less room: make some and try"
-                " again."
-            )
+    with create_file(directory, path, size_bytes) as file:
         while chunk := source.read(CHUNK_BYTES):
             done_bytes += len(chunk)
             if size_bytes is not None and done_bytes > size_bytes:

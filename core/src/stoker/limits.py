@@ -15,12 +15,15 @@ from stoker.errors import InvalidRequestError, TooManyRequestsError
 from stoker.messages import TextPart
 from stoker.request import (
     ChatPrompt,
+    DetokenizeRequest,
     EmbedRequest,
     GenerateRequest,
     Prompt,
+    RenderRequest,
     Request,
     RerankRequest,
     TextPrompt,
+    TokenizeRequest,
 )
 
 RETRY_AFTER_S = 1.0
@@ -33,7 +36,7 @@ def check_limits(request: Request, limits: LimitsConfig) -> None:
         InvalidRequestError: It asks for more; says for how much, and what is allowed.
     """
     match request:
-        case GenerateRequest(prompt=prompt):
+        case GenerateRequest():
             _at_most("n", request.n, limits.max_choices, "max_choices", "choices")
             _at_most(
                 "stop", len(request.stop), limits.max_stop_strings, "max_stop_strings", "strings"
@@ -41,11 +44,11 @@ def check_limits(request: Request, limits: LimitsConfig) -> None:
             longest = max(map(len, request.stop), default=0)
             key = "max_stop_string_chars"
             _at_most("stop", longest, limits.max_stop_string_chars, key, "characters in a string")
-            param = "prompt"
-            if isinstance(prompt, ChatPrompt):
-                param, messages = "messages", len(prompt.messages)
-                _at_most(param, messages, limits.max_messages, "max_messages", "messages")
-            _check_size(param, _chars(prompt), limits)
+            _check_prompt(request.prompt, limits)
+        case TokenizeRequest() | RenderRequest():
+            _check_prompt(request.prompt, limits)
+        case DetokenizeRequest():
+            _check_size("tokens", len(request.tokens), limits)
         case EmbedRequest():
             _at_most("input", len(request.input), limits.max_inputs, "max_inputs", "texts")
             _check_size("input", sum(map(_chars, request.input)), limits)
@@ -54,6 +57,14 @@ def check_limits(request: Request, limits: LimitsConfig) -> None:
             _at_most(param, len(documents), limits.max_inputs, "max_inputs", "texts")
             queries = (query,) if isinstance(query, str) else query
             _check_size(param, sum(map(len, (*queries, *documents))), limits)
+
+
+def _check_prompt(prompt: Prompt, limits: LimitsConfig) -> None:
+    param = "prompt"
+    if isinstance(prompt, ChatPrompt):
+        param, messages = "messages", len(prompt.messages)
+        _at_most(param, messages, limits.max_messages, "max_messages", "messages")
+    _check_size(param, _chars(prompt), limits)
 
 
 def _check_size(param: str, chars: int, limits: LimitsConfig) -> None:

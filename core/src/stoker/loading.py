@@ -7,11 +7,17 @@ import msgspec
 from stoker.artifact import ModelBundle
 from stoker.backend import BackendSpec, LoadProgress
 from stoker.errors import LoadError, StokerError
+from stoker.text.chat_syntax import ParserChoice
 from stoker.text.session import Session, open_session
 
 
 def load_session(
-    spec: BackendSpec, bundle: ModelBundle, options: msgspec.Struct, progress: LoadProgress
+    spec: BackendSpec,
+    bundle: ModelBundle,
+    options: msgspec.Struct,
+    progress: LoadProgress,
+    *,
+    parsers: ParserChoice | None = None,
 ) -> Session:
     """Have a backend load a model, and put the text pipeline in front of it.
 
@@ -30,4 +36,4 @@ def load_session(
             f"Backend {spec.name!r} could not load {bundle.reference.familiar}:"
             f" {type(exc).__name__}: {exc}"
         ) from exc
-    return open_session(engine, bundle)
+    return open_session(engine, bundle, parsers)

@@ -11,21 +11,32 @@ import contextlib
 import os
 import threading
 from collections.abc import Generator, Iterable, Iterator, Mapping
-from types import TracebackType
 from typing import Any, Self
 
 from stoker.aliases import Alias
 from stoker.engine import EngineInfo
 from stoker.errors import StokerError
-from stoker.events import Embedding, Event, Failed, Finished, Ranking, Relevance, TextDelta
+from stoker.events import (
+    Detokenized,
+    Embedding,
+    Event,
+    Failed,
+    Finished,
+    Ranking,
+    Relevance,
+    TextDelta,
+    Tokenized,
+)
 from stoker.messages import Author, Message, TextPart
 from stoker.request import (
     ChatPrompt,
+    DetokenizeRequest,
     EmbedRequest,
     GenerateRequest,
     Request,
     RerankRequest,
     TextPrompt,
+    TokenizeRequest,
 )
 from stoker.sampling import SamplingParams
 from stoker.text.session import Session
@@ -95,8 +106,7 @@ class Model:
         """
         if isinstance(messages, str):
             messages = [Message(Author.USER, (TextPart(messages),))]
-        prompt = ChatPrompt(tuple(map(_message, messages)))
-        return _texts(self.events(_request(self.name, prompt, options)))
+        return _texts(self.events(_request(self.name, _chat(messages), options)))
 
     def embed(
         self, texts: Iterable[str], *, dimensions: int | None = None, normalize: bool = True
@@ -141,6 +151,29 @@ class Model:
             for relevance in event.results
         ]
 
+    def tokenize(self, prompt: str | Iterable[Message | Mapping[str, str]]) -> tuple[int, ...]:
+        """Say what tokens the model reads a text or a conversation as, begin tokens included.
+
+        Raises:
+            StokerError: The model's engine knows no tokens, or the template refuses the messages.
+        """
+        asked = TextPrompt(prompt) if isinstance(prompt, str) else _chat(prompt)
+        for event in self._all_events(TokenizeRequest(self.name, asked)):
+            if isinstance(event, Tokenized):
+                return event.tokens
+        return ()
+
+    def detokenize(self, tokens: Iterable[int]) -> str:
+        """Say what text tokens stand for; control tokens have none.
+
+        Raises:
+            StokerError: The model's engine knows no tokens, or not these.
+        """
+        for event in self._all_events(DetokenizeRequest(self.name, tuple(tokens))):
+            if isinstance(event, Detokenized):
+                return event.text
+        return ""
+
     def _all_events(self, request: Request) -> Iterator[Event]:
         with contextlib.closing(self.events(request)) as events:
             for event in events:
@@ -179,12 +212,7 @@ class Model:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
@@ -202,6 +230,7 @@ def open(name: str, *, backend: str | None = None) -> Model:  # noqa: A001 - rea
     """
     from stoker.application import Application  # noqa: PLC0415 - `import stoker` stays light
     from stoker.loading import load_session  # noqa: PLC0415
+    from stoker.text.chat_syntax import ParserChoice  # noqa: PLC0415
 
     application = Application.create()
     plan = application.plan(application.resolve(name), backend=backend)
@@ -209,7 +238,13 @@ def open(name: str, *, backend: str | None = None) -> Model:  # noqa: A001 - rea
     store = application.stores.of(plan.artifact.reference)
     with contextlib.ExitStack() as use:
         use.enter_context(store.use(plan.artifact, f"process {os.getpid()} (stoker.open)"))
-        session = load_session(plan.backend, plan.bundle, plan.options, _ignore_progress)
+        session = load_session(
+            plan.backend,
+            plan.bundle,
+            plan.options,
+            _ignore_progress,
+            parsers=ParserChoice(application.plugins.parsers, plan.parser),
+        )
         return Model(name, session, use=use.pop_all(), alias=application.alias(name))
 
 
@@ -227,6 +262,10 @@ def _request(name: str, prompt: Any, options: dict[str, Any]) -> GenerateRequest
     elif "stop" in ours:
         ours["stop"] = tuple(ours["stop"])
     return GenerateRequest(name, prompt, sampling=SamplingParams(**options), **ours)
+
+
+def _chat(messages: Iterable[Message | Mapping[str, str]]) -> ChatPrompt:
+    return ChatPrompt(tuple(map(_message, messages)))
 
 
 def _message(message: Message | Mapping[str, str]) -> Message:

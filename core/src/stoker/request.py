@@ -20,6 +20,40 @@ MAX_INPUTS = 2048
 """Most texts to embed and most documents to rank in one request."""
 
 
+class Effort(enum.StrEnum):
+    """How long the model should think."""
+
+    NONE = "none"
+    MINIMAL = "minimal"
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    XHIGH = "xhigh"
+    MAX = "max"
+
+
+def _checked_budget(_instance: object, _attribute: object, value: int | None) -> None:
+    if value is not None and value < 0:
+        raise InvalidRequestError("A budget for thinking is 0 or more tokens.", param="reasoning")
+
+
+@attrs.frozen
+class Reasoning:
+    """How the model should think before it answers. Unset leaves it to the model's template."""
+
+    effort: Effort | None = None
+    """The template gets it; where it knows no efforts, it sets a budget."""
+    budget_tokens: int | None = attrs.field(default=None, validator=_checked_budget)
+    """Most tokens that are reasoning; then its end is written in the model's place. 0 is none."""
+
+    @property
+    def enabled(self) -> bool | None:
+        """Whether the model should think at all; None when nothing is said."""
+        if self.effort is not None:
+            return self.effort is not Effort.NONE
+        return None if self.budget_tokens is None else self.budget_tokens > 0
+
+
 @attrs.frozen
 class ChatPrompt:
     """A conversation, rendered by the model's chat template."""
@@ -31,6 +65,7 @@ class ChatPrompt:
     add_generation_prompt: bool = True
     template_arguments: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
     """Further variables for the template (JSON values)."""
+    reasoning: Reasoning = Reasoning()
 
 
 @attrs.frozen
@@ -98,9 +133,11 @@ def _checked_n(_instance: object, _attribute: object, value: int) -> None:
         raise InvalidRequestError(f"n must be between 1 and {MAX_CHOICES}.", param="n")
 
 
-def _checked_max_tokens(_instance: object, _attribute: object, value: int | None) -> None:
-    if value is not None and value < 1:
-        raise InvalidRequestError("max_tokens must be 1 or more.", param="max_tokens")
+def _checked_max_tokens(instance: GenerateRequest, _attribute: object, value: int | None) -> None:
+    # Who wants the prompt back may want nothing else.
+    least = 0 if instance.echo else 1
+    if value is not None and value < least:
+        raise InvalidRequestError(f"max_tokens must be {least} or more.", param="max_tokens")
 
 
 def _checked_keep_alive(_instance: object, _attribute: object, value: float | None) -> None:
@@ -111,8 +148,20 @@ def _checked_keep_alive(_instance: object, _attribute: object, value: float | No
         )
 
 
+@attrs.frozen(kw_only=True)
+class _Routed:
+    """What every request may say of where and when it runs."""
+
+    backend: str | None = None
+    """Pins the backend by name."""
+    priority: int = 0
+    """Larger goes first."""
+    keep_alive_s: float | None = attrs.field(default=None, validator=_checked_keep_alive)
+    """How long the model stays loaded when it is idle after this; unset is what the config says."""
+
+
 @attrs.frozen
-class GenerateRequest:
+class GenerateRequest(_Routed):
     """One request for text. None means "unset" throughout."""
 
     model: str
@@ -128,14 +177,11 @@ class GenerateRequest:
     constraint: Constraint | None = None
     adapters: tuple[str, ...] = ()
     """Names of the model's adapter layers to apply."""
+    echo: bool = False
+    """Tell the prompt's text as well and, with `sampling.logprobs`, what the model thinks of each
+    of its tokens. Not for chats; `max_tokens` may be 0 then."""
     ignore_end: bool = False
     """Go on when the model says it has finished (for measurements)."""
-    backend: str | None = None
-    """Pins the backend by name."""
-    priority: int = 0
-    """Larger goes first."""
-    keep_alive_s: float | None = attrs.field(default=None, validator=_checked_keep_alive)
-    """How long the model stays loaded when it is idle after this; unset is what the config says."""
 
 
 def _check_count(name: str, value: Sized) -> None:
@@ -151,7 +197,7 @@ def _at_least_one(_instance: object, attribute: attrs.Attribute[Any], value: int
 
 
 @attrs.frozen
-class EmbedRequest:
+class EmbedRequest(_Routed):
     """One request for embeddings: a vector for each input."""
 
     model: str
@@ -161,19 +207,13 @@ class EmbedRequest:
     """Keep the first so many numbers of each vector; only for models that are trained for it."""
     normalize: bool = True
     """Scale each vector to the length 1, after `dimensions`."""
-    backend: str | None = None
-    """Pins the backend by name."""
-    priority: int = 0
-    """Larger goes first."""
-    keep_alive_s: float | None = attrs.field(default=None, validator=_checked_keep_alive)
-    """How long the model stays loaded when it is idle after this; unset is what the config says."""
 
     def __attrs_post_init__(self) -> None:
         _check_count("input", self.input)
 
 
 @attrs.frozen
-class RerankRequest:
+class RerankRequest(_Routed):
     """One request to rank documents by how well they answer a query."""
 
     model: str
@@ -184,12 +224,6 @@ class RerankRequest:
     """Keep the best so many; unset, and more than there are, keeps all."""
     params: tuple[str, str] = ("query", "documents")
     """What the query and the documents are called where the request came from, for errors."""
-    backend: str | None = None
-    """Pins the backend by name."""
-    priority: int = 0
-    """Larger goes first."""
-    keep_alive_s: float | None = attrs.field(default=None, validator=_checked_keep_alive)
-    """How long the model stays loaded when it is idle after this; unset is what the config says."""
 
     def __attrs_post_init__(self) -> None:
         one, other = self.params
@@ -202,4 +236,40 @@ class RerankRequest:
             )
 
 
-Request = GenerateRequest | EmbedRequest | RerankRequest
+@attrs.frozen
+class TokenizeRequest(_Routed):
+    """One request for the tokens of a prompt; nothing is generated.
+
+    With the defaults these are the tokens that a `GenerateRequest` with the prompt is read as, and
+    `Usage.prompt_tokens` is their number, whether or not they would fit into the context.
+    """
+
+    model: str
+    prompt: Prompt
+    add_special: bool = True
+    """Put the model's begin tokens before a `TextPrompt`; the other kinds do not look at it."""
+    parse_special: bool = True
+    """Read texts of control tokens in a `TextPrompt` as those tokens."""
+    with_pieces: bool = False
+    """Tell the bytes of each token, too."""
+
+
+@attrs.frozen
+class DetokenizeRequest(_Routed):
+    """One request for the text that tokens stand for."""
+
+    model: str
+    tokens: tuple[int, ...]
+
+
+@attrs.frozen
+class RenderRequest(_Routed):
+    """One request for a conversation as the model's chat template writes it."""
+
+    model: str
+    prompt: ChatPrompt
+
+
+TokenRequest = TokenizeRequest | DetokenizeRequest | RenderRequest
+"""Requests that need the tokenizer and the template only."""
+Request = GenerateRequest | EmbedRequest | RerankRequest | TokenRequest

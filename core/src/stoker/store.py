@@ -33,6 +33,8 @@ class Progress:
     """The blob or file that this is about; empty for the whole."""
     done_bytes: int = 0
     total_bytes: int | None = None
+    digest: Digest | None = None
+    """The blob's, where it is known from the start."""
 
 
 class ReportProgress(Protocol):

@@ -112,6 +112,22 @@ class Stores:
         reference = self.parse(name)
         return self.of(reference).resolve(reference)
 
+    def tag(self, source: str, target: str) -> Artifact:
+        """Give a model another name; a name that exists moves. Nothing is copied.
+
+        Raises:
+            ModelNotFoundError: The source is not here.
+            InvalidReferenceError: A name follows no grammar, or they belong to different stores.
+        """
+        old, new = self.parse(source), self.parse(target)
+        store = self.writable(new)
+        if self.of(old) is not store:
+            raise InvalidReferenceError(
+                f"{old.familiar!r} and {new.familiar!r} belong to different stores: make a model"
+                f" of that name with `stoker package {new.familiar} --from {old.familiar}`."
+            )
+        return store.tag(old, new)
+
     def list(self) -> list[Artifact]:
         """All models that are here, sorted by name."""
         artifacts = [

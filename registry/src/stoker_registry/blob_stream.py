@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-from types import TracebackType
 from typing import Self
 
 import requests
@@ -105,12 +104,7 @@ class BlobStream:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._response.close()
 
     def _wrong_size(self, came: str, *, of: int) -> IntegrityError:

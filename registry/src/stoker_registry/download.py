@@ -121,7 +121,7 @@ class _Blob:
     """A blob under way. The crew's `changed` guards all but the partial, which guards itself."""
 
     def __init__(self, wanted: WantedBlob, partial: Partial, report: ReportProgress) -> None:
-        size_bytes = partial.descriptor.size_bytes
+        size_bytes, digest = partial.descriptor.size_bytes, partial.descriptor.digest
         self.partial = partial
         self.pending = deque(partial.missing())
         """What nobody fetches yet, in order."""
@@ -132,8 +132,8 @@ class _Blob:
         """Whether hashing waits for a block."""
         self.is_done = False
         self._shown_bytes = 0
-        self._pulling = Meter(report, "pulling", wanted.item, size_bytes)
-        self._verifying = Meter(report, "verifying", wanted.item, size_bytes)
+        self._pulling = Meter(report, "pulling", wanted.item, size_bytes, digest)
+        self._verifying = Meter(report, "verifying", wanted.item, size_bytes, digest)
 
     @property
     def pending_bytes(self) -> int:
@@ -287,8 +287,9 @@ class Download:
     def _is_here(self, item: WantedBlob) -> bool:
         if not self._fetching.blobs.has(item.descriptor):
             return False
-        size_bytes = item.descriptor.size_bytes
-        self._report(Progress("pulling", item.item, size_bytes, size_bytes))
+        descriptor = item.descriptor
+        size_bytes = descriptor.size_bytes
+        self._report(Progress("pulling", item.item, size_bytes, size_bytes, descriptor.digest))
         return True
 
     def _await(self, item: WantedBlob) -> None:

@@ -31,7 +31,11 @@ _REMARKS = {
 _MODELPACK = ("application/vnd.cncf.model.", "application/vnd.cnai.model.")
 _PACKED = ("tar", "tar+gzip", "tar+zstd")
 
+ADAPTER_NAMES = ("adapters.safetensors", "adapter_model.safetensors")
+"""Files of LoRA adapters, as mlx-lm and PEFT call them; nothing else tells them from weights."""
+
 _FILE_ROLES = (
+    *((name, Role.ADAPTER) for name in ADAPTER_NAMES),
     ("*.json", Role.CONFIG),
     ("*.md", Role.DOC),
     ("*.rst", Role.DOC),
@@ -94,6 +98,19 @@ def _weights(media_type: str) -> Iterator[FormatRule]:
         yield FormatRule(Role.WEIGHTS, canonical, media_type=media_type, path=f"*.{name}")
 
 
+def _adapters(media_type: str) -> Iterator[FormatRule]:
+    """Adapters among weights, whether or not the config says a format."""
+    for name in ADAPTER_NAMES:
+        for config_format in (None, "safetensors"):
+            yield FormatRule(
+                Role.ADAPTER,
+                SAFETENSORS,
+                media_type=media_type,
+                config_format=config_format,
+                path=name,
+            )
+
+
 def _modelpack(prefix: str) -> Iterator[FormatRule]:
     raw = f"{prefix}weight.v1.raw"
     yield from _weights(raw)
@@ -110,6 +127,8 @@ def _modelpack(prefix: str) -> Iterator[FormatRule]:
                 config_format=config_format,
                 path="*mmproj*",
             )
+    for media_type in (raw, f"{prefix}weight.v1.safetensors"):
+        yield from _adapters(media_type)
     for packing in _PACKED:
         yield from _weights(f"{prefix}weight.v1.{packing}")
         yield FormatRule(Role.CONFIG, media_type=f"{prefix}weight.config.v1.{packing}")

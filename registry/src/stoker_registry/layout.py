@@ -3,6 +3,7 @@
     oci-layout, index.json, blobs/   the image layout, as skopeo and others read it
     bundles/                         models as files under their real names
     facts/                           what the models' files say, written down
+    inbox/                           blobs that were sent by themselves, for models to come
     leases/                          who is busy, and what is being packaged
     partials/                        blobs that are being fetched, or were until it broke off
     uses/                            who works with which model
@@ -42,6 +43,7 @@ from stoker_registry.blobs import BlobDirectory
 from stoker_registry.bundles import BundleDirectory
 from stoker_registry.disk import write_atomically
 from stoker_registry.facts_cache import FactsCache
+from stoker_registry.inbox import Inbox
 from stoker_registry.leases import Lease, LeaseDirectory
 from stoker_registry.names import Entry, NameIndex, index_name
 from stoker_registry.partials import PartialDirectory
@@ -75,6 +77,7 @@ class ImageLayout:
     bundles: BundleDirectory
     facts: FactsCache
     uses: UseDirectory
+    inbox: Inbox
     guests: Callable[[], frozenset[Digest]] = frozenset
     """Manifests of other layouts, whose bundles and facts are here."""
 
@@ -97,6 +100,7 @@ class ImageLayout:
             bundles=BundleDirectory(directory / "bundles", blobs, lock),
             facts=FactsCache(directory / "facts"),
             uses=UseDirectory(directory / "uses"),
+            inbox=Inbox(directory / "inbox", blobs),
         )
         layout._prepare()
         return layout
@@ -109,6 +113,7 @@ class ImageLayout:
             self.bundles.directory,
             self.facts.directory,
             self.uses.directory,
+            self.inbox.directory,
         ):
             folder.mkdir(parents=True, exist_ok=True)
         if (self.directory / "oci-layout").exists():
@@ -216,6 +221,7 @@ class ImageLayout:
             self.facts.remove_all_but(manifests)
         bundles = tuple(self.bundles.clear(manifests, min_age_s=min_age_s, dry_run=dry_run))
         partials = tuple(self.partials.clear(min_age_s=min_age_s, dry_run=dry_run))
+        unwanted = tuple(self.inbox.clear(min_age_s=min_age_s, dry_run=dry_run))
         unfinished = tuple(self._unfinished(oldest_s))
         unfinished_bytes = sum(path.stat().st_size for path in unfinished)
         if not dry_run:
@@ -223,11 +229,12 @@ class ImageLayout:
                 path.unlink(missing_ok=True)
         return Pruning(
             blobs=tuple(digest for digest, _ in blobs),
-            leftovers=len(partials) + len(dead) + len(unfinished),
+            leftovers=len(partials) + len(unwanted) + len(dead) + len(unfinished),
             bundles=len(bundles),
             freed_bytes=sum(size_bytes for _, size_bytes in blobs)
             + sum(item.freed_bytes for item in bundles)
             + sum(item.size_bytes for item in partials)
+            + sum(unwanted)
             + dead_bytes
             + unfinished_bytes,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from stoker.digest import Digest
 from stoker.store import Progress, ReportProgress
 
 _INTERVAL_S = 0.1
@@ -15,11 +16,19 @@ class Meter:
     Used by one thread.
     """
 
-    def __init__(self, report: ReportProgress, stage: str, item: str, total_bytes: int) -> None:
+    def __init__(
+        self,
+        report: ReportProgress,
+        stage: str,
+        item: str,
+        total_bytes: int,
+        digest: Digest | None = None,
+    ) -> None:
         self._report = report
         self._stage = stage
         self._item = item
         self._total_bytes = total_bytes
+        self._digest = digest
         self._next_s = 0.0
         self._is_done = False
 
@@ -34,4 +43,6 @@ class Meter:
         if (now_s >= self._next_s or is_done) and not (is_done and self._is_done):
             self._next_s = now_s + _INTERVAL_S
             self._is_done = is_done
-            self._report(Progress(self._stage, self._item, done_bytes, self._total_bytes))
+            self._report(
+                Progress(self._stage, self._item, done_bytes, self._total_bytes, self._digest)
+            )

@@ -20,7 +20,7 @@ from stoker.manifest import ANNOTATION_FILE_PATH, Descriptor
 from stoker.media_types import DDUF, GGUF, SAFETENSORS, MediaType, Role
 from stoker.weights import ModelFile, read_gguf_header
 from stoker.wire.malformed import MALFORMED
-from stoker_registry.formats import DOCKER_FILE, FORMAT_RULES
+from stoker_registry.formats import ADAPTER_NAMES, DOCKER_FILE, FORMAT_RULES
 
 _TABLE = FormatTable.of(FORMAT_RULES)
 _WEIGHTS = {".gguf": GGUF, ".safetensors": SAFETENSORS, ".dduf": DDUF}
@@ -136,6 +136,8 @@ def _kind(name: str) -> tuple[Role, MediaType | None]:
     """What a file is: the weights by their ending, all others as in an artifact of files."""
     lower = name.lower()
     media_type = _WEIGHTS.get(PurePosixPath(lower).suffix)
+    if media_type == SAFETENSORS and PurePosixPath(lower).name in ADAPTER_NAMES:
+        return Role.ADAPTER, media_type
     if media_type is not None:
         # By this word, and by nothing else, is a projector known in most places.
         is_projector = media_type == GGUF and "mmproj" in PurePosixPath(lower).name

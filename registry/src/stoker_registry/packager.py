@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
 
 import attrs
 
@@ -12,7 +12,7 @@ from stoker.digest import Digest
 from stoker.errors import InvalidInputError
 from stoker.manifest import Descriptor
 from stoker.reference import Reference
-from stoker.store import PackageSource, ReportProgress, StoredManifest
+from stoker.store import PackageSource, Progress, ReportProgress, StoredManifest
 from stoker.wire.manifest import encode_manifest
 from stoker_registry.blobs import CHUNK_BYTES
 from stoker_registry.disk import disk_errors
@@ -45,13 +45,53 @@ class Packager:
         plan = plan_package(source)
         with disk_errors(self.layout.directory), self.layout.leases.take() as lease:
             layers = tuple(self._copy(file, plan, lease, report) for file in plan.files)
-            config = plan.config(layers)
-            manifest = plan.manifest(config, layers)
-            data = encode_manifest(manifest)
-            stored = StoredManifest(manifest.media_type, Digest.of(data), data)
-            self.layout.add_blob(config, manifest.config.digest, lease)
-            entry = self.layout.commit(reference, stored, lease)
-            return self.models.artifact(entry, reference)
+            return self._commit(reference, plan, layers, lease)
+
+    def make_model(
+        self,
+        reference: Reference,
+        files: Mapping[PurePosixPath, Digest],
+        licenses: Sequence[str],
+        report: ReportProgress,
+    ) -> Artifact:
+        """Make a model of blobs that are here, under a name; no bytes of them are copied.
+
+        Raises:
+            NotFoundError: A blob is not here.
+            InvalidInputError: The files are no model, or the name is pinned to a digest.
+            InvalidArtifactError: A file is not what it should be.
+            UnavailableError: The disk is full, or not writable.
+        """
+        refuse_digest(reference)
+        inbox = self.layout.inbox
+        with disk_errors(self.layout.directory), self.layout.leases.take() as lease:
+            lease.protect(files.values())
+            with inbox.laid_out(files, licenses) as folder:
+                plan = folder.plan()
+                layers = []
+                for file in plan.files:
+                    digest = folder.digest(file.path)
+                    if digest is None:
+                        layers.append(self._copy(file, plan, lease, report))
+                        continue
+                    size_bytes = inbox.publish(digest)
+                    report(Progress("packaging", file.name, size_bytes, size_bytes, digest))
+                    layers.append(plan.layer(file, digest, size_bytes))
+            artifact = self._commit(reference, plan, layers, lease)
+            inbox.forget(files.values())
+            return artifact
+
+    def _commit(
+        self, reference: Reference, plan: PackagePlan, layers: Sequence[Descriptor], lease: Lease
+    ) -> Artifact:
+        """Make the manifest of layers that are here, and give it a name."""
+        config = plan.config(layers)
+        manifest = plan.manifest(config, layers)
+        data = encode_manifest(manifest)
+        stored = StoredManifest(manifest.media_type, Digest.of(data), data)
+        self.layout.add_blob(config, manifest.config.digest, lease)
+        entry = self.layout.commit(reference, stored, lease)
+        return self.models.artifact(entry, reference)
 
     def _copy(
         self, file: SourceFile, plan: PackagePlan, lease: Lease, report: ReportProgress

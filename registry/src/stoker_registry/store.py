@@ -7,13 +7,14 @@ what they share, and how names, uses and removals go together.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
 from typing import cast
 
 import attrs
 
 from stoker.artifact import Artifact, ModelBundle
+from stoker.blob_keeper import BlobKeeper
 from stoker.digest import Digest
 from stoker.errors import ConflictError, InUseError
 from stoker.exchange import LayoutExchange
@@ -32,6 +33,7 @@ from stoker.store import (
 )
 from stoker.upkeep import Pruning, Upkeep, Verification
 from stoker_registry.backoff import Backoff
+from stoker_registry.blobs import PartialBlob
 from stoker_registry.chain import ModelChain
 from stoker_registry.content import OciContent
 from stoker_registry.disk import disk_errors
@@ -51,7 +53,9 @@ from stoker_registry.shared_layout import open_shared
 from stoker_registry.verification import Mend, Verifier
 
 
-class OciStore(WritableStore, ContentSource, ContentSink, LoginKeeper, Upkeep, LayoutExchange):
+class OciStore(
+    WritableStore, ContentSource, ContentSink, BlobKeeper, LoginKeeper, Upkeep, LayoutExchange
+):
     """Models in an image layout, and the way to and from registries.
 
     Any thread may call anything: all state is in the folder, but for what others are just pushing.
@@ -178,6 +182,32 @@ class OciStore(WritableStore, ContentSource, ContentSink, LoginKeeper, Upkeep, L
     ) -> Artifact:
         """Make a model from files, under a name."""
         return self._packager.package(reference, source, progress)
+
+    def blob_size(self, digest: Digest) -> int:
+        """How large a blob is that is here, in a model or waiting."""
+        with self._disk_errors():
+            return self._layout.inbox.find(digest).stat().st_size
+
+    @contextlib.contextmanager
+    def keep_blob(self, digest: Digest) -> Iterator[PartialBlob]:
+        """Take a blob: the block writes its bytes, and at its end they are checked and kept."""
+        with (
+            self._disk_errors(),
+            self._layout.leases.take() as lease,
+            lease.partial(algorithm=digest.algorithm) as partial,
+        ):
+            yield partial
+            self._layout.inbox.take(partial, digest)
+
+    def make_model(
+        self,
+        reference: Reference,
+        files: Mapping[PurePosixPath, Digest],
+        licenses: Sequence[str],
+        progress: ReportProgress,
+    ) -> Artifact:
+        """Make a model of blobs that are here, under a name. No bytes of them are copied."""
+        return self._packager.make_model(reference, files, licenses, progress)
 
     def export_layout(
         self, references: Sequence[Reference], target: Path, progress: ReportProgress

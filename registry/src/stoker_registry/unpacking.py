@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import gzip
-import shutil
 import tarfile
 import zlib
 from collections.abc import Iterator
@@ -18,7 +17,8 @@ from typing import IO, Any, Protocol, cast
 
 import attrs
 
-from stoker.errors import InvalidArtifactError, UnavailableError
+from stoker.errors import InvalidArtifactError
+from stoker.layer_file import create_file
 from stoker.media_types import MediaType
 from stoker_registry.blobs import CHUNK_BYTES
 from stoker_registry.formats import DOCKER_FILE
@@ -99,7 +99,7 @@ def unpack(blob: Path, packing: Packing, target: Path, *, name: str) -> tuple[Un
             tarfile.open(fileobj=cast("Any", _Forward(stream, limit_bytes)), mode="r:") as archive,
         ):
             found = [
-                UnpackedFile(path, _extract(archive, member, target / path))
+                UnpackedFile(path, _extract(archive, member, target, path))
                 for member, path in _files(archive)
             ]
     except InvalidArtifactError as exc:
@@ -126,27 +126,20 @@ def _files(archive: tarfile.TarFile) -> Iterator[tuple[tarfile.TarInfo, PurePosi
         yield member, check_path(member.name)
 
 
-def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> int:
+def _extract(
+    archive: tarfile.TarFile, member: tarfile.TarInfo, target: Path, path: PurePosixPath
+) -> int:
     source = archive.extractfile(member)
     if source is None:
         raise InvalidArtifactError(f"{member.name[:200]!r} has no content")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        file = target.open("xb")
-    except (FileExistsError, NotADirectoryError) as exc:
-        raise InvalidArtifactError(f"two files want the path {member.name[:200]!r}") from exc
-    with file:
-        if member.size > shutil.disk_usage(target.parent).free:
-            raise UnavailableError(
-                f"{member.name} has {member.size} bytes, and the disk has less room."
-            )
+    with create_file(target, str(path), member.size) as file:
         written = 0
         while chunk := source.read(CHUNK_BYTES):
             file.write(chunk)
             written += len(chunk)
     if written != member.size:
         raise InvalidArtifactError(f"it ends within {member.name[:200]!r}")
-    target.chmod(0o444)
+    (target / path).chmod(0o444)
     return written
 
 

@@ -48,7 +48,8 @@ class _Sending:
         self.sent_bytes = 0
         self.is_done = False
         self._shown_bytes = 0
-        self._meter = Meter(report, "pushing", blob.item, blob.descriptor.size_bytes)
+        descriptor = blob.descriptor
+        self._meter = Meter(report, "pushing", blob.item, descriptor.size_bytes, descriptor.digest)
 
     def report(self) -> None:
         """Report how far it is; an upload that starts anew is shown as standing still."""

@@ -5,9 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stoker import messages as m
-from stoker.errors import BrokenFrameError, ContextLengthExceededError
+from stoker.errors import BrokenFrameError, ContextLengthExceededError, InvalidRequestError
 from stoker.events import (
     ChoiceFinished,
+    Detokenized,
+    Echo,
     Embedding,
     Event,
     Failed,
@@ -19,8 +21,10 @@ from stoker.events import (
     Ranking,
     ReasoningDelta,
     Relevance,
+    Rendered,
     TextDelta,
     Timings,
+    Tokenized,
     TokenLogprob,
     ToolCallDelta,
     Usage,
@@ -29,11 +33,14 @@ from stoker.request import (
     ChatPrompt,
     Constraint,
     ConstraintKind,
+    DetokenizeRequest,
     EmbedRequest,
     GenerateRequest,
+    RenderRequest,
     Request,
     RerankRequest,
     TextPrompt,
+    TokenizeRequest,
     TokenPrompt,
 )
 from stoker.sampling import SamplingParams
@@ -59,12 +66,19 @@ EVENTS: list[Event] = [
     ChoiceFinished(FinishReason.LENGTH, 1, "stop"),
     Embedding(b"\x00\x00\x80?", 1),
     Ranking((Relevance(1, 0.75), Relevance(0, 0.1))),
+    Tokenized((1, 2), (b"\xc3", b"")),
+    Tokenized(()),
+    Echo("x", (TokenLogprob(5, b"x", 0.0),)),
+    Detokenized("\ufffd"),
+    Rendered("<|im_start|>"),
     Finished(Usage(1, 2, 3, 4), Timings(0.25, 0.5)),
 ]
 
 REQUESTS: list[Request] = [
     GenerateRequest("m", TextPrompt("x")),
-    GenerateRequest("m", TokenPrompt((1, 2, 3)), ignore_end=True, priority=3, backend="b"),
+    GenerateRequest(
+        "m", TokenPrompt((1, 2, 3)), ignore_end=True, echo=True, priority=3, backend="b"
+    ),
     GenerateRequest(
         "m",
         ChatPrompt(
@@ -95,6 +109,11 @@ REQUESTS: list[Request] = [
         adapters=("lora",),
     ),
     EmbedRequest("m", (TextPrompt("x"), TokenPrompt((1, 2)))),
+    TokenizeRequest("m", TextPrompt("x"), add_special=False, parse_special=False, backend="b"),
+    DetokenizeRequest("m", (1, 2), priority=1),
+    RenderRequest(
+        "m", ChatPrompt((m.Message(m.Author.USER, (m.TextPart("x"),)),)), keep_alive_s=1.0
+    ),
     EmbedRequest("m", (TextPrompt("x"),), 5, normalize=False, backend="b", priority=1),
     RerankRequest("m", "q", ("a", "b")),
     RerankRequest("m", "q", ("a",), top_n=3, backend="b", priority=1),
@@ -171,3 +190,18 @@ def test_what_is_no_frame_is_refused(data: bytes) -> None:
 
     with pytest.raises(BrokenFrameError):
         FrameReader[ToRunner](ToRunner).feed(data)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        DetokenizeRequest("m", (2**70,)),
+        GenerateRequest("m", TextPrompt("x"), sampling=SamplingParams(seed=-(2**70))),
+        GenerateRequest("m", ChatPrompt((), template_arguments={"a": 2**70})),
+        GenerateRequest("m", TextPrompt("\ud800")),
+    ],
+)
+def test_what_no_frame_can_carry_is_the_callers_error(request_: Request) -> None:
+    """JSON has larger numbers than frames, and halves of characters."""
+    with pytest.raises(InvalidRequestError, match="cannot be handed on"):
+        encode_frame(Submit(0, request_to_wire(request_)))

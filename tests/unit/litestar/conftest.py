@@ -12,14 +12,18 @@ import httpx
 import openai
 import pytest
 
+from stoker.dialect import Dialect
 from stoker.digest import Digest
 from stoker.errors import ModelNotFoundError, NotFoundError
 from stoker.host import Host, ModelCard
 from stoker.keys import NO_KEYS, KeyRing
 from stoker.media_types import OCI_MANIFEST
+from stoker.sqlite_archive import SqliteArchive
 from stoker.store import StoredManifest
 from stoker.testing import ScriptedHost
+from stoker_litestar.dialects.anthropic.dialect import anthropic_dialect
 from stoker_litestar.dialects.openai.dialect import openai_dialect
+from stoker_litestar.dialects.responses.dialect import responses_dialect
 from stoker_litestar.options import HttpOptions
 from stoker_litestar.server import HttpTransport
 
@@ -79,11 +83,16 @@ class Serving:
 
 @contextlib.asynccontextmanager
 async def serving(
-    host: Host, options: HttpOptions, keys: KeyRing = NO_KEYS
+    host: Host,
+    options: HttpOptions,
+    keys: KeyRing = NO_KEYS,
+    *,
+    dialects: Sequence[Dialect] | None = None,
 ) -> AsyncIterator[Serving]:
     """Run the transport beside the block."""
     started: asyncio.Queue[str] = asyncio.Queue()
-    transport = HttpTransport(options, [openai_dialect()], keys)
+    shipped = [anthropic_dialect(), openai_dialect(), responses_dialect()]
+    transport = HttpTransport(options, dialects or shipped, keys)
     task = asyncio.create_task(transport.serve(host, started.put_nowait))
     url = asyncio.create_task(started.get())
     await asyncio.wait({task, url}, timeout=WAIT_S, return_when=asyncio.FIRST_COMPLETED)
@@ -111,9 +120,25 @@ def catalog() -> FakeCatalog:
 
 
 @pytest.fixture
-def host(scripted: ScriptedHost, catalog: FakeCatalog) -> Host:
+async def archive(tmp_path: Path) -> AsyncIterator[SqliteArchive]:
+    """The host's archive."""
+    made = SqliteArchive(tmp_path / "state" / "answers.sqlite", max_bytes=2**20, max_age_s=3600)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+def host(scripted: ScriptedHost, catalog: FakeCatalog, archive: SqliteArchive) -> Host:
     """The host."""
-    return Host("0.1.0", catalog, scripted, scripted, telemetry=scripted.telemetry)
+    return Host(
+        "0.1.0",
+        catalog,
+        scripted,
+        scripted,
+        scripted,
+        telemetry=scripted.telemetry,
+        archive=archive,
+    )
 
 
 @pytest.fixture

@@ -346,3 +346,19 @@ async def test_what_follows_the_last_event_is_not_waited_for(
 
     assert 200 == response.status_code
     assert "" == response.json()["choices"][0]["message"]["content"]
+
+
+async def test_a_stream_that_has_nothing_to_say_says_that_it_lives(
+    http: httpx.AsyncClient, scripted: ScriptedHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a long prompt is read, comments keep proxies from closing the connection."""
+    monkeypatch.setattr(generation_module, "KEEP_ALIVE_S", 0.01)
+    scripted.hang = True
+
+    async with http.stream("POST", CHAT, json=BODY | {"stream": True}) as response:
+        async with asyncio.timeout(WAIT_S):
+            async for line in response.aiter_lines():
+                if line.startswith(":"):
+                    break
+
+    assert ": still at it" == line

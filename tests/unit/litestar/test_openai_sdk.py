@@ -17,6 +17,7 @@ from stoker.errors import (
 )
 from stoker.events import (
     ChoiceFinished,
+    Echo,
     Failed,
     Finished,
     FinishReason,
@@ -144,6 +145,7 @@ async def test_an_answer_can_be_sent_back(sdk: openai.AsyncOpenAI, scripted: Scr
 
 async def test_completion(sdk: openai.AsyncOpenAI, scripted: ScriptedHost) -> None:
     """Plain text is continued."""
+    scripted.events = (scripted.events[0], Echo("Once"), *scripted.events[1:])
     answer = await sdk.completions.create(model="m", prompt="Once", echo=True)
 
     assert "OnceHello there" == answer.choices[0].text

@@ -24,11 +24,23 @@ def plugins() -> PluginManager:
 
 
 def test_the_plugin_is_found(plugins: PluginManager) -> None:
-    """The entry point loads and offers one transport and two dialects."""
+    """The entry point loads and offers one transport and the dialects."""
     (plugin,) = [plugin for plugin in plugins.plugins if plugin.name == "litestar"]
 
     assert None is plugin.problem
-    assert ("transport http", "dialect openai", "dialect rerank") == plugin.provides
+    dialects = (
+        "anthropic",
+        "openai",
+        "rerank",
+        "responses",
+        "ollama",
+        "docker",
+        "docker-anthropic",
+        "docker-openai",
+        "docker-rerank",
+        "docker-responses",
+    )
+    assert ("transport http", *(f"dialect {name}" for name in dialects)) == plugin.provides
 
 
 def test_the_transport_is_made_with_its_options(plugins: PluginManager) -> None:
@@ -54,7 +66,18 @@ def test_options_are_checked(table: dict[str, int]) -> None:
 @pytest.mark.parametrize(
     ("name", "paths"),
     [
-        ("openai", ["/v1/chat/completions", "/v1/completions", "/v1/embeddings"]),
+        (
+            "openai",
+            [
+                "/v1/chat/completions",
+                "/v1/completions",
+                "/v1/embeddings",
+                "/v1/chat/completions/input_tokens",
+                "/tokenize",
+                "/detokenize",
+                "/apply-template",
+            ],
+        ),
         ("rerank", ["/v1/rerank", "/v2/rerank", "/rerank", "/v1/score", "/score"]),
     ],
 )

@@ -546,7 +546,7 @@ def test_a_failed_plan_is_undone() -> None:
 
 @pytest.fixture
 def with_holes() -> Iterator[Callable[..., Machine]]:
-    """Makes a machine whose cache is almost empty, and was full once up to far above."""
+    """Makes a machine of which the cache was fuller once than it has to be."""
     with contextlib.ExitStack() as opened:
 
         def make(saved_tokens: int) -> Machine:
@@ -557,7 +557,6 @@ def with_holes() -> Iterator[Callable[..., Machine]]:
             made = Machine(cells=1000, kept_tokens=30, saved=saved)
             made.finish(sequence(0, LONG))
             made.finish(sequence(1, 20))
-            assert made.cache._top - made.cache._tree.cells > HOLES_TOKENS
             return made
 
         yield make
@@ -569,8 +568,9 @@ LONG = tuple(range(2000, 2400))
 def test_an_idle_cache_is_emptied_when_it_has_large_holes(
     with_holes: Callable[..., Machine],
 ) -> None:
-    """The next sequence has low cells then; what was kept comes back from where it was saved."""
+    """The next sequence has low cells then, and what was kept comes back when it is wanted."""
     made = with_holes(saved_tokens=1000)
+    assert made.cache._top - made.cache._tree.cells > HOLES_TOKENS
     made.add(sequence(2, 10))
     made.step()
 
@@ -597,13 +597,14 @@ def test_a_busy_cache_is_left_as_it_is(with_holes: Callable[..., Machine]) -> No
 
 
 def test_what_cannot_be_saved_is_not_dropped(with_holes: Callable[..., Machine]) -> None:
-    """Holes cost less than a lost prefix."""
+    """Holes cost less than a lost prefix; a few tokens are none."""
     made = with_holes(saved_tokens=0)
-    kept = len(made.memory.cells)
+    made.cache._top += 2 * HOLES_TOKENS
     made.add(sequence(2, 10))
     made.step()
 
-    assert kept + 10 == len(made.memory.cells)
+    assert len(LONG) + 10 == len(made.memory.cells)
+    assert list(LONG) == made.memory.tokens(0)
     made.check()
 
 

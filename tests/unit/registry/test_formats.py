@@ -45,6 +45,8 @@ FILES = [
     ("README.rst", Role.DOC),
     ("notes.txt", Role.DOC),
     ("modeling_x.py", Role.OTHER),
+    ("adapters.safetensors", Role.ADAPTER),
+    ("lora/adapter_model.safetensors", Role.ADAPTER),
     *((path, Role.LICENSE) for path in LICENSES),
 ]
 """Files as repositories of models have them, for media types that only say "a file"."""
@@ -78,6 +80,12 @@ MODELPACK_ROWS: list[Row] = [
     ("weight.v1.raw", "gguf", "mmproj-model-f16.gguf", GGUF, Role.PROJECTOR),
     ("weight.v1.raw", None, "x/gemma.mmproj.gguf", GGUF, Role.PROJECTOR),
     ("weight.v1.gguf", None, None, GGUF, Role.WEIGHTS),
+    *(
+        (f"weight.v1.{kind}", config_format, name, SAFETENSORS, Role.ADAPTER)
+        for kind in ("raw", "safetensors")
+        for config_format in ("safetensors", None)
+        for name in ("adapters.safetensors", "x/adapter_model.safetensors")
+    ),
     ("weight.v1.gguf", "gguf", "mmproj.gguf", GGUF, Role.PROJECTOR),
     ("weight.v1.gguf", None, "mmproj.gguf", GGUF, Role.PROJECTOR),
     ("weight.v1.safetensors", None, None, SAFETENSORS, Role.WEIGHTS),

@@ -147,6 +147,21 @@ def test_gguf_shards_and_a_projector(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("form", ["docker", "modelpack"])
+def test_an_adapter_is_no_shard(make_store: MakeStore, tmp_path: Path, form: str) -> None:
+    """What tuning made lies beside the weights and is not taken for some of them."""
+    changes = {"model__safetensors__index__json": None, "consolidated__safetensors": None}
+    files = {"adapters__safetensors": SHARD, "lora/adapter_config__json": b"{}"}
+    folder = fill(tmp_path / "m", **changes, **files)
+    artifact = make_store("adapter").package(
+        Reference.parse("x"), PackageSource(directory=folder, format=form), ignore
+    )
+    bundle = make_store("adapter").open(artifact)
+
+    assert ["model-1.safetensors", "model-2.safetensors"] == [p.name for p in bundle.weights]
+    assert ["adapters.safetensors"] == [path.name for path in bundle.paths(Role.ADAPTER)]
+
+
+@pytest.mark.parametrize("form", ["docker", "modelpack"])
 def test_a_packaged_folder(make_store: MakeStore, tmp_path: Path, form: str) -> None:
     """All files come out under their paths, and the same folder gives the same digest."""
     digests = set()

@@ -13,6 +13,8 @@ class Batch:
         struct: What the binding's functions take.
         outputs: The chunks that a token can be sampled for, each with the number of its first row
             of logits. It has one row, and one more for every token of its draft.
+        scored: The chunks of prompts of which every token has a row, each with the number of the
+            first one and the place of its token in the prompt.
         rows: How many rows of logits there are.
     """
 
@@ -26,11 +28,13 @@ class Batch:
         self._arrays = BatchArrays(size=size, sequences=slots)
         self.struct = self._arrays.struct
         self.outputs: list[tuple[int, Chunk]] = []
+        self.scored: list[tuple[int, int, Chunk]] = []
         self.rows = 0
 
     def fill(self, plan: list[Chunk]) -> None:
         """Write a step's chunks, one behind the other."""
         self.outputs.clear()
+        self.scored.clear()
         tokens, wanted = self._arrays.tokens, self._arrays.wanted
         start = self.rows = 0
         for chunk in plan:
@@ -40,6 +44,10 @@ class Batch:
             tokens[last + 1 : end] = chunk.draft
             self._arrays.belong(start, end, sequence=sequence.slot, position=first)
             wanted[start:end] = 0
+            if sequence.scores:
+                wanted[start : last + 1] = 1
+                self.scored.append((self.rows, first, chunk))
+                self.rows += chunk.count - 1 if chunk.completes else chunk.count
             if chunk.completes:
                 wanted[last:end] = 1
                 self.outputs.append((self.rows, chunk))

@@ -10,11 +10,11 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 
+from stoker.prefix_tree import common_length
 from stoker_llama_cpp.batch import Batch
 from stoker_llama_cpp.context import Context
 from stoker_llama_cpp.log import LOG
 from stoker_llama_cpp.model import Model
-from stoker_llama_cpp.prefix_tree import common_length
 from stoker_llama_cpp.scheduler import Chunk
 from stoker_llama_cpp.sequence import Sequence
 from stoker_llama_cpp.speculation import MAX_DRAFT_TOKENS

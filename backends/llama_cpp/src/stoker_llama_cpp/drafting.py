@@ -36,7 +36,7 @@ class Drafting:
         """A step's plan with guesses added, where there is room and they pay."""
         if all(chunk.sequence.speculation is None for chunk in plan):
             return plan
-        rows = self._rows - sum(chunk.completes for chunk in plan)
+        rows = self._rows - sum(chunk.rows for chunk in plan)
         room = min(self._scheduler.room(plan), rows)
         if len(plan) > 1:
             # The others wait for a guess that is of use to one.

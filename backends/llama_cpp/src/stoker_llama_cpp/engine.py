@@ -6,6 +6,7 @@ import time
 from array import array
 from collections.abc import Sequence as SequenceOf
 
+import attrs
 import numpy as np
 import numpy.typing as npt
 
@@ -20,18 +21,18 @@ from stoker.engine import (
 )
 from stoker.errors import InvalidRequestError, StokerError, UnavailableError
 from stoker.events import FinishReason
-from stoker_llama_cpp import sampler
+from stoker.logits import sampler
+from stoker.logits.logprobs import with_logprobs
+from stoker.logits.mask import Mask
+from stoker.logits.sampler import Sampler
 from stoker_llama_cpp.batch import Batch
 from stoker_llama_cpp.context import Context
 from stoker_llama_cpp.draft_model import DraftModel
 from stoker_llama_cpp.drafting import Drafting
 from stoker_llama_cpp.kv_cache import KVCache
 from stoker_llama_cpp.log import LOG, cause
-from stoker_llama_cpp.logprobs import with_logprobs
-from stoker_llama_cpp.mask import Mask
 from stoker_llama_cpp.model import Model
 from stoker_llama_cpp.pace import Pace
-from stoker_llama_cpp.sampler import Sampler
 from stoker_llama_cpp.scheduler import Chunk, Scheduler
 from stoker_llama_cpp.sequence import Sequence
 from stoker_llama_cpp.speculation import Speculation
@@ -74,6 +75,7 @@ class LlamaCppEngine(Engine):
             cache,
             max_sequences=context.max_sequences,
             batch_size=context.batch_size,
+            rows=context.rows,
         )
         self._batch = Batch(size=context.batch_size, slots=context.slots)
         # What all sequences jump together, and a token for each, must fit into one step.
@@ -169,6 +171,10 @@ class LlamaCppEngine(Engine):
         reads = sum(chunk.count for chunk in plan if not chunk.sequence.answers)
         self._pace.observe(sum(chunk.size for chunk in plan) - reads, reads, duration_s)
         self._scheduler.computed(plan)
+        scores = {
+            chunk.sequence.job.id: self._scored(chunk.sequence, logits[row:], first, chunk.count)
+            for row, first, chunk in self._batch.scored
+        }
         outputs = []
         for chunk in plan:
             sequence = chunk.sequence
@@ -177,7 +183,33 @@ class LlamaCppEngine(Engine):
                 cached, sequence.told = sequence.untold_cached, sequence.in_memory
                 outputs.append(SequenceOutput(sequence.job.id, sequence.in_memory, cached))
         outputs += self._sampled(logits)
+        if scores:
+            return [
+                attrs.evolve(output, prompt_logprobs=scores.get(output.id, ()))
+                for output in outputs
+            ]
         return outputs
+
+    @staticmethod
+    def _scored(
+        sequence: Sequence, logits: npt.NDArray[np.float32], first: int, count: int
+    ) -> tuple[SampledToken, ...]:
+        """What the model thinks of the tokens behind those of a chunk, of which nothing was told.
+
+        Args:
+            sequence: Reads its prompt.
+            logits: Of the chunk and what follows it.
+            first: Where in the prompt the chunk begins.
+            count: How long it is.
+        """
+        prompt, wanted = sequence.job.prompt, sequence.job.prompt_logprobs or 0
+        begin = max(first, sequence.scored)
+        end = min(first + count, len(prompt) - 1)
+        sequence.scored = max(sequence.scored, end)
+        return tuple(
+            with_logprobs(logits[place - first], prompt[place + 1], wanted)
+            for place in range(begin, end)
+        )
 
     def close(self) -> None:
         """Free everything."""

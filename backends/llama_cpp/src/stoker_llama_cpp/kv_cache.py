@@ -7,9 +7,9 @@ from array import array
 
 import attrs
 
+from stoker.prefix_tree import ROOT_SLOT, PrefixTree
 from stoker_llama_cpp.cell_memory import CellMemory
 from stoker_llama_cpp.prefix_saver import PrefixSaver
-from stoker_llama_cpp.prefix_tree import ROOT_SLOT, PrefixTree
 from stoker_llama_cpp.saved_prefixes import WORTH_SAVING_TOKENS, SavedPrefix, SavedPrefixes
 
 EVICTED_TOKENS = 64

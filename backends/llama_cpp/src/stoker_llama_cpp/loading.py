@@ -117,4 +117,5 @@ def _info(
         matryoshka=Mode.EMBED in modes and options.matryoshka,
         # A pooling engine fills its steps with as many texts as fit.
         max_sequences=options.max_sequences if Mode.GENERATE in modes else None,
+        prompt_logprobs=Mode.GENERATE in modes,
     )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterable
 
+from stoker.prefix_tree import PrefixTree
 from stoker_llama_cpp.cell_memory import CellMemory
-from stoker_llama_cpp.prefix_tree import PrefixTree
 from stoker_llama_cpp.saved_prefixes import (
     WORTH_SAVING_TOKENS,
     Match,

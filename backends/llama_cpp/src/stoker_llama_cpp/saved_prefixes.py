@@ -9,8 +9,8 @@ from concurrent.futures import Future
 
 import attrs
 
+from stoker.prefix_tree import ROOT_SLOT, PrefixTree
 from stoker_llama_cpp.prefix_files import PrefixFiles
-from stoker_llama_cpp.prefix_tree import ROOT_SLOT, PrefixTree
 
 WORTH_SAVING_TOKENS = 32
 """Fewer are computed again: they take a part of one step, and a state has a price of its own."""

@@ -9,8 +9,8 @@ from typing import Protocol
 
 import attrs
 
+from stoker.prefix_tree import common_length
 from stoker_llama_cpp.kv_cache import NO_PREFIX, KVCache, Prefix
-from stoker_llama_cpp.prefix_tree import common_length
 from stoker_llama_cpp.sequence import NO_SLOT, Sequence
 
 HEADROOM_TOKENS = 64
@@ -32,6 +32,11 @@ class Chunk:
     def size(self) -> int:
         """How many tokens are computed."""
         return self.count + len(self.draft)
+
+    @property
+    def rows(self) -> int:
+        """How many rows of logits it has, those of the draft aside."""
+        return self.count if self.sequence.scores else int(self.completes)
 
     @property
     def completes(self) -> bool:
@@ -64,17 +69,21 @@ class Scheduler:
     longer common prefix, the others wait for it and let those behind them pass.
     """
 
-    def __init__(self, cache: KVCache, *, max_sequences: int, batch_size: int) -> None:
+    def __init__(
+        self, cache: KVCache, *, max_sequences: int, batch_size: int, rows: int | None = None
+    ) -> None:
         """Make an empty scheduler.
 
         Args:
             cache: The KV cache; has a slot for every sequence that may run.
             max_sequences: Most sequences that run side by side.
             batch_size: Most tokens in a step; not less than `max_sequences`.
+            rows: Most tokens of a step for which there are logits; unset is `max_sequences`.
         """
         self._cache = cache
         self._max_sequences = max_sequences
         self._batch_size = batch_size
+        self._rows = max_sequences if rows is None else rows
         self._waiting: list[Sequence] = []
         self._running: list[Sequence] = []
 
@@ -122,8 +131,13 @@ class Scheduler:
             answers = sum(chunk.count for chunk in plan)
             budget = pace.beside(answers) if plan else pace.alone()
             budget = min(budget, self._batch_size - answers)
+            # Every running sequence may need a row for the token that it samples.
+            spare = self._rows - len(self._running)
             for left, sequence in zip(range(len(reading), 0, -1), reading, strict=True):
                 count = min(sequence.unbroken, -(-budget // left))
+                if sequence.scores:
+                    count = min(count, 1 + spare)
+                    spare -= max(count - 1, 0)
                 if count:
                     plan.append(Chunk(sequence, count))
                     budget -= count
@@ -180,7 +194,8 @@ class Scheduler:
                 return
             # The last token is always computed, because its logits are needed.
             tokens = sequence.tokens[:-1]
-            prefix = self._cache.find(tokens)
+            # What is not computed has no logits.
+            prefix = NO_PREFIX if sequence.scores else self._cache.find(tokens)
             if self._is_being_read(sequence, prefix):
                 continue
             needed = self._needed(_claim, prefix) + _claim(sequence) - prefix.shared
@@ -197,6 +212,8 @@ class Scheduler:
 
     def _is_being_read(self, sequence: Sequence, prefix: Prefix) -> bool:
         """Whether a running sequence is about to compute much of what this one needs, too."""
+        if sequence.scores:
+            return False
         worth = prefix.length + WORTH_WAITING_TOKENS
         for other in self._running:
             if not self._cache.keeps and not other.borders:

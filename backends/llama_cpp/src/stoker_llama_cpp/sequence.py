@@ -7,7 +7,7 @@ from array import array
 import attrs
 
 from stoker.engine import SequenceJob
-from stoker_llama_cpp.sampler import Sampler
+from stoker.logits.sampler import Sampler
 from stoker_llama_cpp.speculation import Speculation
 
 NO_SLOT = -1
@@ -44,6 +44,8 @@ class Sequence:
     """Last tokens that were not sampled, because the constraint left no choice."""
     speculation: Speculation | None = None
     """Guesses what comes next; None when that is switched off."""
+    scored: int = 0
+    """Tokens of the prompt of which the log probabilities were told, when they are wanted."""
     sampler: Sampler | None = None
     """None for a sequence that simply takes the best token."""
 
@@ -69,6 +71,11 @@ class Sequence:
     def generated(self) -> int:
         """Tokens of the answer so far."""
         return len(self.tokens) - len(self.job.prompt)
+
+    @property
+    def scores(self) -> bool:
+        """Whether the log probabilities of its prompt are wanted, and it still reads that."""
+        return self.job.prompt_logprobs is not None and not self.generated
 
     @property
     def untold_cached(self) -> int:

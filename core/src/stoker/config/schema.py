@@ -109,6 +109,21 @@ class LogConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     format: Literal["text", "json"] = "text"
 
 
+class ArchiveConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[archive]`: answers that clients may come back to, kept on disk for their own callers."""
+
+    enabled: bool = True
+    """Without it nothing is kept, whatever requests say."""
+    max_age_s: Annotated[float, msgspec.Meta(gt=0)] = 30 * 24 * 3600.0
+    """Older answers are gone; `inf` sets no bound."""
+    max_size: str = "256 MiB"
+    """Of all answers together; beyond it the oldest go."""
+
+    def __post_init__(self) -> None:
+        """Check the size."""
+        _check_size(self.max_size)
+
+
 class ModelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[models."NAME"]`: settings of one model, or of all that a pattern or digest means."""
 
@@ -121,6 +136,9 @@ class ModelConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Once loaded, keep it: neither idleness nor another model's need unloads it."""
     preload: bool = False
     """Load it when the server starts."""
+    parser: str | None = None
+    """How its answers are read: the name of a parser of tool calls and reasoning; unset looks at
+    the chat template."""
     options: dict[str, Any] = {}
     """Laid over the backend's own table for this model."""
 
@@ -136,6 +154,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limits: LimitsConfig = LimitsConfig()
     queue: QueueConfig = QueueConfig()
     log: LogConfig = LogConfig()
+    archive: ArchiveConfig = ArchiveConfig()
     selection: dict[str, tuple[str, ...]] = {}
     """Backends by canonical media type, best first."""
     models: dict[str, ModelConfig] = {}

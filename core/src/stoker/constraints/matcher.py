@@ -50,6 +50,11 @@ class CompiledGrammar:
         self._start.mask()
         check(self._start, param)
 
+    @property
+    def end_tokens(self) -> frozenset[int]:
+        """The end-of-generation tokens of the vocabulary."""
+        return self._start.end_tokens
+
     def begin(self, param: str) -> TokenConstraint:
         """Make the constraint of one answer; errors name the parameter."""
         return Matcher(self._start.copy(), param)
@@ -129,6 +134,10 @@ class _State:
 
     def copy(self) -> _State:
         return _State(self._tokenizer, library().clone_matcher(self._handle))
+
+    @property
+    def end_tokens(self) -> frozenset[int]:
+        return self._tokenizer.end_tokens
 
     @property
     def error(self) -> str | None:

@@ -17,6 +17,7 @@ from stoker.events import Event, Failed, TextDelta
 from stoker.loading import load_session
 from stoker.plugins import PluginManager
 from stoker.runner.channel import Channel, PeerGoneError
+from stoker.text.chat_syntax import ParserChoice
 from stoker.text.session import Session
 from stoker.wire.bundle import EngineInfoWire
 from stoker.wire.errors import ErrorWire
@@ -76,7 +77,7 @@ def _load(channel: Channel) -> Session | None:
 
 
 def _open(load: Load, channel: Channel) -> Session:
-    plugins = PluginManager(allow=(load.plugin,))
+    plugins = PluginManager(allow=(load.plugin, *load.parser_plugins))
     spec = plugins.backends.get(load.backend)
     if spec is None:
         problems = [plugin.problem.summary for plugin in plugins.plugins if plugin.problem]
@@ -86,7 +87,8 @@ def _open(load: Load, channel: Channel) -> Session:
         )
     bundle = load.bundle.to_domain()
     options = msgspec.convert(load.options, spec.options_type)
-    return load_session(spec, bundle, options, _Progress(channel))
+    parsers = ParserChoice(plugins.parsers, load.parser)
+    return load_session(spec, bundle, options, _Progress(channel), parsers=parsers)
 
 
 class _Progress:

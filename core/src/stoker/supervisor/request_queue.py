@@ -18,7 +18,7 @@ import attrs
 
 from stoker.engine import EngineInfo
 from stoker.errors import DeadlineExceededError, OverloadedError
-from stoker.request import EmbedRequest, GenerateRequest, Request
+from stoker.request import EmbedRequest, GenerateRequest, Request, RerankRequest
 from stoker.supervisor.fair_queue import FairQueue
 
 DEFAULT_PLACES = 64
@@ -44,8 +44,17 @@ class Turn:
 
 
 def places_of(request: Request) -> int:
-    """How many places a request takes. Texts to embed or to rank share one: they take turns."""
-    return request.n if isinstance(request, GenerateRequest) else 1
+    """How many places a request takes.
+
+    Texts to embed or to rank share one: they take turns. What needs the tokenizer only takes none.
+    """
+    match request:
+        case GenerateRequest():
+            return request.n
+        case EmbedRequest() | RerankRequest():
+            return 1
+        case _:
+            return 0
 
 
 def cost_of(request: Request) -> int:
@@ -55,8 +64,10 @@ def cost_of(request: Request) -> int:
             return request.n
         case EmbedRequest():
             return len(request.input)
-        case _:
+        case RerankRequest():
             return len(request.documents)
+        case _:
+            return 1
 
 
 class RequestQueue:
@@ -108,6 +119,10 @@ class RequestQueue:
         """
         now_s = asyncio.get_running_loop().time()
         turn = Turn(caller, places_of(request), now_s)
+        if self._places and not turn.places:
+            # The engine has nothing to do for it.
+            turn.granted_s = now_s
+            return turn
         if len(self._waiting) >= self._max_waiting:
             raise OverloadedError(
                 f"{len(self._waiting)} requests wait for {self._name} already, which is as many as"

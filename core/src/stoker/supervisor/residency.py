@@ -11,6 +11,8 @@ import logging
 import math
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
 
+import attrs
+
 from stoker.application import LoadPlan
 from stoker.artifact import Artifact
 from stoker.config.limits import QueueConfig
@@ -152,7 +154,8 @@ class Residency:
             async with contextlib.aclosing(answer) as events:
                 async for event in events:
                     if isinstance(event, Finished | Failed):
-                        self._ended(resident, event, trace)
+                        yield self._ended(resident, event, trace)
+                        continue
                     yield event
         except StokerError as exc:
             yield trace.failed(exc)
@@ -160,10 +163,13 @@ class Residency:
             resident.queue.leave(turn)
             self._leave(resident, request.keep_alive_s)
 
-    def _ended(self, resident: Resident, event: Finished | Failed, trace: Trace) -> None:
+    def _ended(
+        self, resident: Resident, event: Finished | Failed, trace: Trace
+    ) -> Finished | Failed:
+        """Take note of a request's last event; it comes back with the waits."""
         trace.end = event
         if isinstance(event, Failed):
-            return
+            return event
         usage, decode_s = event.usage, event.timings.decode_s
         if usage.completion_tokens > 1 and decode_s > 0:
             # The first token is the prefill's.
@@ -171,19 +177,31 @@ class Residency:
         if not resident.answered:
             resident.answered = True
             self._failures.forget(resident.key)
+        timings = attrs.evolve(event.timings, load_s=trace.load_s, queue_s=trace.queue_s)
+        return attrs.evolve(event, timings=timings)
 
-    async def preload(self, plan: LoadPlan) -> None:
-        """Load a model although nobody asks for it yet.
+    async def preload(
+        self, plan: LoadPlan, *, backend: str | None = None, keep_alive_s: float | None = None
+    ) -> AsyncGenerator[Loading, None]:
+        """Load a model although nobody asks for it yet; ends when it is loaded.
+
+        Args:
+            plan: How to load it.
+            backend: The backend that was asked for, if one was.
+            keep_alive_s: How long it stays when nobody uses it; None for what the config says.
 
         Raises:
             StokerError: It cannot be loaded.
         """
-        resident = await self._resident(plan, None)
+        resident = await self._resident(plan, backend)
         self._use(resident)
         try:
+            async with contextlib.aclosing(_watch(resident, math.inf)) as stages:
+                async for loading in stages:
+                    yield loading
             await _loaded(resident)
         finally:
-            self._leave(resident, None)
+            self._leave(resident, keep_alive_s)
 
     def statuses(self) -> list[RunnerStatus]:
         """What is loaded, sorted by name."""
@@ -193,15 +211,29 @@ class Residency:
             key=lambda status: (status.model, status.backend),
         )
 
-    async def unload(self, digest: Digest) -> bool:
-        """Unload a model from every backend; requests inside fail. False when it was not loaded.
+    async def unload(
+        self, digest: Digest, *, backend: str | None = None, only_idle: bool = False
+    ) -> int:
+        """Unload a model; requests inside fail.
 
         A model that failed again and again may be tried again at once after this.
+
+        Args:
+            digest: The model.
+            backend: The backend to unload it from; None for every one.
+            only_idle: Leave runners alone that somebody uses or waits for.
+
+        Returns:
+            How many runners have ended.
         """
         self._failures.forget_model(digest)
-        residents = [found for key, found in self._residents.items() if key[0] == digest]
+        residents = [
+            found
+            for key, found in self._residents.items()
+            if key[0] == digest and backend in {None, key[1]} and not (only_idle and found.users)
+        ]
         await self._unload_all(residents)
-        return bool(residents)
+        return len(residents)
 
     async def close(self) -> None:
         """Unload everything."""

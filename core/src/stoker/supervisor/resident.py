@@ -122,4 +122,5 @@ class Resident:
             running=self.queue.running,
             waiting=tuple(turn.caller for turn in self.queue.waiting),
             tokens_per_s=self.tokens_per_s,
+            modes=info.modes if info else frozenset(),
         )

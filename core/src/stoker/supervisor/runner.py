@@ -135,6 +135,8 @@ class Runner:
                 backend=plan.backend.name,
                 bundle=BundleWire.from_domain(plan.bundle),
                 options=msgspec.to_builtins(plan.options),
+                parser_plugins=plan.parser_plugins,
+                parser=plan.parser,
             )
         )
         try:
@@ -169,7 +171,7 @@ class Runner:
                 queue.put(Failed(self.crash))
             else:
                 self._watch()
-                self._send(Submit(request_id, request_to_wire(request)))
+                self._submit(request_id, request, queue)
             async with contextlib.aclosing(queue.read()) as events:
                 async for event in events:
                     yield event
@@ -252,6 +254,12 @@ class Runner:
             case LoadFailed(error):
                 if not self._ready.done():
                     self._ready.set_exception(error.to_domain())
+
+    def _submit(self, request_id: int, request: Request, queue: EventQueue) -> None:
+        try:
+            self._send(Submit(request_id, request_to_wire(request)))
+        except StokerError as exc:
+            queue.put(Failed(exc))
 
     def _give_up(self, request_id: int, queue: EventQueue, error: StokerError) -> None:
         if not queue.ended:

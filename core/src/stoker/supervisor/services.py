@@ -44,7 +44,7 @@ class StoreCatalog:
     async def models(self) -> Sequence[ModelCard]:
         """See the protocol."""
         artifacts = await asyncio.to_thread(self._stores.list)
-        cards = [self._card(artifact, artifact.reference.familiar) for artifact in artifacts]
+        cards = [self.card(artifact, artifact.reference.familiar) for artifact in artifacts]
         for name in self._application.settings.config.aliases:
             with contextlib.suppress(ModelNotFoundError):
                 cards.append(await self.model(name))
@@ -52,7 +52,7 @@ class StoreCatalog:
 
     async def model(self, name: str) -> ModelCard:
         """See the protocol."""
-        return self._card(await asyncio.to_thread(self._application.resolve, name), name)
+        return self.card(await asyncio.to_thread(self._application.resolve, name), name)
 
     async def manifest(self, repository: str, reference: str) -> StoredManifest:
         """See the protocol."""
@@ -79,7 +79,8 @@ class StoreCatalog:
     def _stores(self) -> Stores:
         return self._application.stores
 
-    def _card(self, artifact: Artifact, name: str) -> ModelCard:
+    def card(self, artifact: Artifact, name: str) -> ModelCard:
+        """What clients see of a model, under the name that they asked for."""
         return ModelCard(
             name=name,
             digest=artifact.digest,
@@ -179,4 +180,4 @@ class ResidentStatus:
             artifact = await asyncio.to_thread(self.application.resolve, name)
         except ModelNotFoundError:
             return False
-        return await self.residency.unload(artifact.digest)
+        return bool(await self.residency.unload(artifact.digest))

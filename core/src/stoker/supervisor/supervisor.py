@@ -7,20 +7,26 @@ import contextlib
 import logging
 from collections.abc import AsyncGenerator, Sequence
 
+import attrs
+
 from stoker.application import Application, LoadPlan
 from stoker.backend import availability_of
 from stoker.errors import ConfigError, StokerError, UnavailableError
 from stoker.host import Host
 from stoker.keys import KeyRing
+from stoker.memory.size import parse_size
+from stoker.sqlite_archive import SqliteArchive
 from stoker.supervisor.engine_log import EngineLogs
 from stoker.supervisor.intake import StoreIntake
 from stoker.supervisor.listening import listeners
+from stoker.supervisor.manager import Manager
 from stoker.supervisor.model_uses import ModelUses
 from stoker.supervisor.reloading import Reloader
 from stoker.supervisor.request_log import log_record
 from stoker.supervisor.residency import Residency
 from stoker.supervisor.runner import ReportLoading, Runner
 from stoker.supervisor.services import ResidentInference, ResidentStatus, StoreCatalog
+from stoker.supervisor.transfers import Transfers
 from stoker.telemetry import Telemetry
 from stoker.transport import Started, Transport, TransportContext, TransportSpec
 from stoker.version import __version__
@@ -66,24 +72,44 @@ async def supervise(
         queue=config.queue,
         telemetry=telemetry,
     )
+    transfers = Transfers()
+    archive = _archive(application)
     if reloader is not None:
         reloader.residency = residency
     async with listeners(application, telemetry):
         preloading = asyncio.create_task(_preload(application, residency))
         try:
+            catalog = StoreCatalog(application, residency)
             yield Host(
                 version=__version__,
-                catalog=StoreCatalog(application, residency),
+                catalog=catalog,
                 inference=ResidentInference(application, residency, telemetry),
                 status=ResidentStatus(application, residency, logs),
+                management=Manager(application, residency, catalog, transfers),
                 telemetry=telemetry,
                 intake=StoreIntake(application),
+                archive=archive,
             )
         finally:
+            await transfers.close()
             preloading.cancel()
             await asyncio.wait([preloading])
             await residency.close()
             await uses.close()
+            if archive is not None:
+                await archive.close()
+
+
+def _archive(application: Application) -> SqliteArchive | None:
+    """The archive that the config wants; None when it wants none."""
+    config = application.settings.config.archive
+    if not config.enabled:
+        return None
+    return SqliteArchive(
+        application.settings.home / "state" / "answers.sqlite",
+        max_bytes=parse_size(config.max_size),
+        max_age_s=config.max_age_s,
+    )
 
 
 async def _preload(application: Application, residency: Residency) -> None:
@@ -96,7 +122,9 @@ async def _preload(application: Application, residency: Residency) -> None:
     for _, name in sorted(wanted):
         try:
             artifact = await asyncio.to_thread(application.resolve, name)
-            await residency.preload(await asyncio.to_thread(application.plan, artifact))
+            plan = await asyncio.to_thread(application.plan, artifact)
+            async for _ in residency.preload(plan):
+                pass
         except StokerError as exc:
             _log.error("%s cannot be loaded from the start: %s", name, exc)
 
@@ -112,7 +140,10 @@ def make_transports(application: Application, keys: KeyRing) -> list[Transport]:
         ConfigError: The config names one that is not installed, or an option is wrong.
         UnavailableError: None is installed, or a wanted one cannot run here.
     """
-    context_dialects = [spec.factory() for _, spec in sorted(application.plugins.dialects.items())]
+    context_dialects = [
+        attrs.evolve(spec.factory(), name=name)
+        for name, spec in sorted(application.plugins.dialects.items())
+    ]
     transports = []
     for spec in wanted_transports(application):
         availability = availability_of(spec)

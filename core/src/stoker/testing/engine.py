@@ -94,6 +94,8 @@ class EngineContract(LoadedContract[Engine]):
     """Something that the tokenizer can write and read back."""
     supports_logprobs = True
     """Unset it when the engine cannot tell probabilities and refuses to be asked."""
+    logprob_margin = 0.5
+    """How far log probabilities of one token may be apart, computed in batches of two shapes."""
     supports_constraints = True
     """Unset it when the engine cannot apply masks and has no `vocabulary`."""
 
@@ -307,6 +309,38 @@ class EngineContract(LoadedContract[Engine]):
             assert 2 == len(token.top)
             assert token.top[0][1] >= token.top[1][1]
             assert token.id == token.top[0][0]
+
+    def test_prompt_logprobs_are_those_of_an_answer(self, engine: Engine) -> None:
+        """What the model thinks of an answer's tokens is the same when they are in the prompt.
+
+        Each of the prompt's tokens but the first is told once and in order, also of a prompt that
+        is in memory already. Engines that do not say that they can are not asked.
+        """
+        if not engine.info.prompt_logprobs:
+            return
+        sampling = attrs.evolve(GREEDY, logprobs=1)
+        job = self.job(engine, 1, max_tokens=6, sampling=sampling)
+        engine.submit(job)
+        answer = [token for item in run(engine) for token in item.tokens]
+        prompt = (*job.prompt, *(token.id for token in answer))
+        for number in (2, 3):
+            engine.submit(
+                attrs.evolve(
+                    job, id=number, prompt=prompt, max_tokens=1, sampling=GREEDY, prompt_logprobs=1
+                )
+            )
+        outputs = run(engine)
+
+        for number in (2, 3):
+            told = [
+                token for item in outputs if item.id == number for token in item.prompt_logprobs
+            ]
+            assert list(prompt[1:]) == [token.id for token in told]
+            for sampled, read in zip(answer, told[-len(answer) :], strict=True):
+                assert sampled.logprob is not None
+                assert read.logprob is not None
+                assert abs(sampled.logprob - read.logprob) < self.logprob_margin
+                assert 1 == len(read.top)
 
     def test_the_vocabulary_is_complete(self, engine: Engine) -> None:
         """`vocabulary` has every token's bytes, and an end token at least.

@@ -71,7 +71,7 @@ class EstimateContract(Contract):
             assert _total_bytes(needs) > 0
 
     def test_a_longer_context_takes_more(self, backend: BackendSpec, bundle: ModelBundle) -> None:
-        """Memory never shrinks with the context; one that can be long takes more at last."""
+        """Memory never shrinks with the context, and a model with a long one needs more."""
         found = _estimate(backend, bundle)
         sizes = [_total_bytes(found.needs(length)) for length in _lengths(found)]
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from stoker.events import (
     ChoiceFinished,
+    Detokenized,
+    Echo,
     Embedding,
     Event,
     Failed,
@@ -15,7 +17,9 @@ from stoker.events import (
     Queued,
     Ranking,
     ReasoningDelta,
+    Rendered,
     TextDelta,
+    Tokenized,
     ToolCallDelta,
 )
 
@@ -35,7 +39,7 @@ def check_events(events: Sequence[Event], *, n: int = 1) -> None:
     assert events, "There are no events: the last must be Finished or Failed."
     *before, last = events
     assert isinstance(last, Finished | Failed), f"The last event is {last!r}."
-    accepted = False
+    accepted = begun = False
     finished: set[int] = set()
     for position, event in enumerate(before):
         where = f"Event {position}, {event!r},"
@@ -48,7 +52,14 @@ def check_events(events: Sequence[Event], *, n: int = 1) -> None:
             assert 0 <= event.cached <= event.done <= event.total, f"{where} does not add up."
             continue
         assert accepted, f"{where} comes before the first Prefill."
-        assert not isinstance(event, Embedding | Ranking), f"{where} answers no such request."
+        if isinstance(event, Echo):
+            assert not begun, f"{where} comes after the answer's beginning."
+            begun = True
+            continue
+        begun = True
+        assert not isinstance(event, Embedding | Ranking | Tokenized | Detokenized | Rendered), (
+            f"{where} answers no such request."
+        )
         assert 0 <= event.index < n, f"{where} belongs to no choice."
         assert event.index not in finished, f"{where} comes after its choice was finished."
         if isinstance(event, ChoiceFinished):

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from pathlib import Path
 
 from stoker.caller import Caller, RequestContext
 from stoker.digest import Digest
-from stoker.errors import ModelNotFoundError
+from stoker.errors import ModelNotFoundError, NotFoundError
 from stoker.events import ChoiceFinished, Event, Finished, FinishReason, Prefill, TextDelta, Usage
 from stoker.host import Host, LogLines, ModelCard, RunnerStatus
+from stoker.management import Command, CommandEvent, Version
 from stoker.request import Request
 from stoker.store import StoredManifest
 from stoker.telemetry import Telemetry
@@ -30,12 +31,15 @@ def answer_events(*pieces: str) -> tuple[Event, ...]:
 
 
 class ScriptedHost:
-    """Catalog, inference and status in one object, driven from one event loop.
+    """Catalog, inference, status and management in one object, driven from one event loop.
 
     Attributes:
         events: What answers every request.
+        command_events: What answers every command.
         hang: Whether answers stop before their last two events, and wait for ever.
         requests: The requests that came, in order.
+        commands: The commands that came, in order.
+        blobs: The blobs that came, by their digests.
         contexts: What came with them.
         telemetry: What transports listen to; a test tells it what it wants them to hear.
         closed: How many answers were closed before their last event.
@@ -43,8 +47,11 @@ class ScriptedHost:
 
     def __init__(self, events: Sequence[Event] = answer_events("Hello", " there")) -> None:
         self.events = tuple(events)
+        self.command_events: tuple[CommandEvent, ...] = (Version("0"),)
         self.hang = False
         self.requests: list[Request] = []
+        self.commands: list[Command] = []
+        self.blobs: dict[Digest, bytes] = {}
         self.contexts: list[RequestContext] = []
         self.closed = 0
         self.telemetry = Telemetry()
@@ -52,7 +59,7 @@ class ScriptedHost:
     @property
     def host(self) -> Host:
         """The host to give to `Transport.serve`."""
-        return Host("0", self, self, self, telemetry=self.telemetry)
+        return Host("0", self, self, self, self, telemetry=self.telemetry)
 
     async def answer(
         self, request: Request, context: RequestContext
@@ -70,6 +77,36 @@ class ScriptedHost:
                 await asyncio.Event().wait()
         finally:
             self.closed += not ended
+
+    async def run(self, command: Command, caller: Caller) -> AsyncGenerator[CommandEvent, None]:
+        """Play the events of commands."""
+        self.commands.append(command)
+        del caller
+        ended = False
+        try:
+            for event in self.command_events[:-1] if self.hang else self.command_events:
+                ended = event is self.command_events[-1]
+                yield event
+            if self.hang:
+                await asyncio.Event().wait()
+        finally:
+            self.closed += not ended
+
+    async def blob_size(self, digest: Digest, caller: Caller) -> int:
+        """Look among the blobs that came.
+
+        Raises:
+            NotFoundError: It did not.
+        """
+        del caller
+        if digest not in self.blobs:
+            raise NotFoundError(f"There is no blob {digest} here.")
+        return len(self.blobs[digest])
+
+    async def keep_blob(self, digest: Digest, chunks: AsyncIterator[bytes], caller: Caller) -> None:
+        """Keep a blob, unchecked."""
+        del caller
+        self.blobs[digest] = b"".join([chunk async for chunk in chunks])
 
     async def models(self) -> Sequence[ModelCard]:
         """The one model."""

@@ -8,7 +8,7 @@ from itertools import islice
 import attrs
 import pytest
 
-from stoker.engine import TextEngine
+from stoker.engine import Piece, TextEngine
 from stoker.errors import InvalidRequestError
 from stoker.events import Finished
 from stoker.messages import Author, Message, TextPart
@@ -54,7 +54,7 @@ class TextEngineContract(LoadedContract[TextEngine]):
         pieces = list(islice(engine.generate(request_to_answer, index=0), MAX_PIECES))
 
         assert len(pieces) >= 2
-        assert {str} == {type(piece) for piece in pieces}
+        assert all(isinstance(piece, Piece) for piece in pieces)
         assert all(pieces)
 
     def test_an_answer_ends(self, engine: TextEngine, request_to_answer: GenerateRequest) -> None:
@@ -126,7 +126,8 @@ class TextEngineContract(LoadedContract[TextEngine]):
         request = attrs.evolve(request_to_answer, constraint=constraint)
 
         if self.supports_constraints:
-            assert "".join(engine.generate(request, index=0)) in {"yes", "no"}
+            pieces = engine.generate(request, index=0)
+            assert "".join(piece for piece in pieces if isinstance(piece, str)) in {"yes", "no"}
         else:
             with pytest.raises(InvalidRequestError):
                 engine.generate(request, index=0)

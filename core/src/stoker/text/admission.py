@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
 
-from stoker.engine import Mode
+from stoker.engine import TEXT_ONLY, Modality, Mode
 from stoker.errors import InvalidRequestError, UnsupportedFeatureError
-from stoker.messages import TextPart, ToolChoiceMode
-from stoker.request import ChatPrompt, EmbedRequest, GenerateRequest, Request, RerankRequest
+from stoker.messages import AudioPart, ImagePart, TextPart, ToolChoiceMode
+from stoker.request import ChatPrompt, EmbedRequest, GenerateRequest, RerankRequest
 
-_MODES: dict[type[Request], Mode] = {
+_MODES: dict[type, Mode] = {
     GenerateRequest: Mode.GENERATE,
     EmbedRequest: Mode.EMBED,
     RerankRequest: Mode.RERANK,
+}
+_MODALITIES = {
+    TextPart: Modality.TEXT,
+    ImagePart: Modality.IMAGE,
+    AudioPart: Modality.AUDIO,
 }
 _WORDS = {
     Mode.GENERATE: "generates text",
@@ -21,7 +26,9 @@ _WORDS = {
 }
 
 
-def check_mode(request: Request, modes: AbstractSet[Mode]) -> None:
+def check_mode(
+    request: GenerateRequest | EmbedRequest | RerankRequest, modes: AbstractSet[Mode]
+) -> None:
     """Refuse what a model is not for.
 
     Raises:
@@ -37,12 +44,14 @@ def check_mode(request: Request, modes: AbstractSet[Mode]) -> None:
         )
 
 
-def check_features(request: GenerateRequest) -> None:
-    """Refuse what the text pipeline cannot do, for any engine.
+def check_features(request: GenerateRequest, modalities: AbstractSet[Modality] = TEXT_ONLY) -> None:
+    """Refuse what the text pipeline or the model cannot do.
 
     Raises:
-        InvalidRequestError: The conversation is empty, or a constraint is to be gone beyond.
-        UnsupportedFeatureError: The request wants adapters, tools, images or audio.
+        InvalidRequestError: The conversation is empty, its tools do not fit together, or a
+            constraint is to be gone beyond.
+        UnsupportedFeatureError: The request wants adapters, or has images or audio for a model that
+            takes none.
     """
     if request.constraint is not None and request.ignore_end:
         raise InvalidRequestError(
@@ -51,22 +60,37 @@ def check_features(request: GenerateRequest) -> None:
         )
     if request.adapters:
         raise UnsupportedFeatureError("Adapters are not supported.", param="adapters")
+    if request.echo and isinstance(request.prompt, ChatPrompt):
+        raise InvalidRequestError("A conversation cannot be echoed.", param="echo")
+    if request.echo and request.sampling.logprobs is not None and request.n > 1:
+        raise UnsupportedFeatureError(
+            "echo with logprobs takes one choice: leave out n, or one of them.", param="n"
+        )
     if isinstance(request.prompt, ChatPrompt):
-        _check_chat(request.prompt)
+        _check_chat(request.prompt, modalities)
 
 
-def _check_chat(prompt: ChatPrompt) -> None:
+def _check_chat(prompt: ChatPrompt, modalities: AbstractSet[Modality]) -> None:
     if not prompt.messages:
         raise InvalidRequestError("messages must not be empty.", param="messages")
-    if prompt.tool_choice.mode is not ToolChoiceMode.NONE:
-        if prompt.tools:
-            raise UnsupportedFeatureError(
-                "Tool calls are not supported: leave the tools out, or choose none.", param="tools"
-            )
-        if prompt.tool_choice.mode is ToolChoiceMode.REQUIRED or prompt.tool_choice.name:
-            raise UnsupportedFeatureError("Tool calls are not supported.", param="tool_choice")
+    names = [tool.name for tool in prompt.tools]
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise InvalidRequestError(
+            f"Two tools have the name {min(twice)!r}: give each its own.", param="tools"
+        )
+    choice = prompt.tool_choice
+    forced = choice.mode is ToolChoiceMode.REQUIRED or choice.name is not None
+    if forced and (not names or (choice.name is not None and choice.name not in names)):
+        raise InvalidRequestError(
+            f"tool_choice wants {choice.name or 'a call'}, but there is no such tool.",
+            param="tool_choice",
+        )
     for message in prompt.messages:
-        if any(not isinstance(part, TextPart) for part in message.parts):
-            raise UnsupportedFeatureError(
-                "Images and audio are not supported: send text only.", param="messages"
-            )
+        for part in message.parts:
+            if _MODALITIES[type(part)] not in modalities:
+                raise UnsupportedFeatureError(
+                    f"This model takes no {_MODALITIES[type(part)]}: leave it out, or choose"
+                    " another model.",
+                    param="messages",
+                )

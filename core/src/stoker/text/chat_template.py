@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 MAX_SOURCE_CHARS = 1024 * 1024
 _RESERVED = frozenset({"messages", "tools", "add_generation_prompt"})
 _NEEDLE = "stoker-needle"
+_RESULT = "stoker-result"
+_SHORT_ID = re.compile(r"[a-zA-Z0-9]{9}")
+_MISSING = re.compile(r"\b(None|null)\b")
 
 
 @attrs.frozen
@@ -60,10 +65,15 @@ class ChatTemplate:
             raise InvalidArtifactError(
                 f"The model's chat template is longer than {MAX_SOURCE_CHARS} characters."
             )
+        self.source = source
         self._template = _compile(source)
         # Templates join these to other texts, which fails when they are not defined at all.
         self._special_tokens = {"bos_token": "", "eos_token": "", **special_tokens}
         self._knows_developer = "developer" in source
+        # gpt-oss's name for it.
+        self._calls_it_thinking = "message.thinking" in source
+        # Mistral's models were trained on ids of one length, and their templates refuse others.
+        self._short_ids = "length != 9" in source
 
     def render(
         self,
@@ -129,14 +139,25 @@ class ChatTemplate:
             shape = self._tool_call_shape
             if not message.parts:
                 result["content"] = shape.content
-            result["tool_calls"] = [_tool_call(call, shape) for call in message.tool_calls]
+            result["tool_calls"] = [
+                _tool_call(attrs.evolve(call, id=self._id(call.id)), shape)
+                for call in message.tool_calls
+            ]
         if message.tool_call_id is not None:
-            result["tool_call_id"] = message.tool_call_id
+            result["tool_call_id"] = self._id(message.tool_call_id)
         if message.name is not None:
             result["name"] = message.name
         if message.reasoning is not None:
             result["reasoning_content"] = message.reasoning
+            if self._calls_it_thinking:
+                result["thinking"] = message.reasoning
         return result
+
+    def _id(self, given: str) -> str:
+        """A call's id, in the form that the template takes."""
+        if not self._short_ids or _SHORT_ID.fullmatch(given):
+            return given
+        return hashlib.sha256(given.encode("utf-8", "replace")).hexdigest()[:9]
 
     def _content(self, message: Message) -> str | list[dict[str, str]]:
         if any(not isinstance(part, TextPart) for part in message.parts):
@@ -157,24 +178,47 @@ class ChatTemplate:
         return _NEEDLE not in (plain or "") and _NEEDLE in (typed or "")
 
     @functools.cached_property
+    def writes_tools(self) -> bool:
+        """Whether the template tells the model of tools."""
+        tool = Tool(_NEEDLE, _NEEDLE, {"type": "object", "properties": {}})
+        text = self._tried([{"role": "user", "content": "-"}], [tool])
+        return text is not None and _NEEDLE in text
+
+    @functools.cached_property
+    def writes_calls(self) -> bool:
+        """Whether the template writes out calls of the past."""
+        return _NEEDLE in (self._tried(_tool_conversation(self._tool_call_shape)) or "")
+
+    @functools.cached_property
+    def writes_results(self) -> bool:
+        """Whether the template writes out the results of calls."""
+        messages = _tool_conversation(self._tool_call_shape)
+        messages[2]["content"] = _RESULT
+        return _RESULT in (self._tried(messages) or "")
+
+    @functools.cached_property
     def _tool_call_shape(self) -> _ToolCallShape:
         """The first shape in which the template writes a call out in JSON's words.
 
         Of templates that write no calls, the first shape that they can bear.
         """
-        bearable = None
+        best = ((False, False), _TOOL_CALL_SHAPES[0])
         for shape in _TOOL_CALL_SHAPES:
             text = self._tried(_tool_conversation(shape))
             # Python's quotes betray an object that the template took for JSON text.
-            if text is not None and _NEEDLE in text and f"'{_NEEDLE}'" not in text:
+            written = text is not None and _NEEDLE in text and f"'{_NEEDLE}'" not in text
+            # Some write a missing content out as a word.
+            if text is not None and written and not _MISSING.search(text):
                 return shape
-            if text is not None and bearable is None:
-                bearable = shape
-        return bearable or _TOOL_CALL_SHAPES[0]
+            rank = (written, text is not None)
+            if any(rank) and rank > best[0]:
+                best = (rank, shape)
+        return best[1]
 
-    def _tried(self, messages: list[dict[str, Any]]) -> str | None:
+    def _tried(self, messages: list[dict[str, Any]], tools: Sequence[Tool] = ()) -> str | None:
+        shown = [_tool(tool) for tool in tools] or None
         try:
-            return self._rendered(messages, tools=None, add_generation_prompt=False)
+            return self._rendered(messages, tools=shown, add_generation_prompt=False)
         except InvalidRequestError:
             return None
 

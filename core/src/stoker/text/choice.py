@@ -6,9 +6,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from stoker.engine import SampledToken
-from stoker.errors import UnsupportedFeatureError
 from stoker.events import TextDelta, TokenLogprob
 from stoker.text.detokenizer import Detokenizer
+from stoker.text.logprob import token_logprob
 from stoker.text.stop import StopMatcher
 
 
@@ -25,6 +25,10 @@ class Choice:
         completion_tokens: Tokens that were taken so far, those of a stop string included.
         stop: The stop string that ended the choice. No more tokens may be fed then.
     """
+
+    # Without a parser there is neither.
+    reasoning_tokens = 0
+    called = False
 
     __slots__ = (
         "_decoded",
@@ -59,6 +63,20 @@ class Choice:
         self._unreported: deque[tuple[int, int, TokenLogprob]] | None = (
             deque() if logprobs else None
         )
+
+    def take(self, tokens: Sequence[SampledToken]) -> Sequence[TextDelta]:
+        """As `feed`, in the form that all kinds of choices share.
+
+        Raises:
+            UnsupportedFeatureError: The engine gave no log probabilities.
+        """
+        delta = self.feed(tokens)
+        return () if delta is None else (delta,)
+
+    def end(self) -> Sequence[TextDelta]:
+        """As `finish`, in the form that all kinds of choices share."""
+        delta = self.finish()
+        return () if delta is None else (delta,)
 
     def feed(self, tokens: Sequence[SampledToken]) -> TextDelta | None:
         """Take the tokens of a step, up to the one that completes a stop string.
@@ -106,27 +124,13 @@ class Choice:
 
     def _note(self, token: SampledToken, text: str) -> None:
         """Remember a token until the text that it ends in is shown."""
-        if token.logprob is None:
-            raise UnsupportedFeatureError(
-                "This model's engine gives no log probabilities.", param="logprobs"
-            )
         # The start is right for the rest of a character too: that is the next one to be decoded.
         start = self._decoded
         self._decoded += len(text)
         end = self._decoded + self._detokenizer.pending
-        token_bytes = self._token_bytes
-        self._unreported.append(  # type: ignore[union-attr]  # the caller has looked
-            (
-                start,
-                end,
-                TokenLogprob(
-                    token.id,
-                    token_bytes(token.id),
-                    token.logprob,
-                    tuple([TokenLogprob(id_, token_bytes(id_), value) for id_, value in token.top]),
-                ),
-            )
-        )
+        logprob = token_logprob(token, self._token_bytes)
+        # The caller has looked whether they are wanted.
+        self._unreported.append((start, end, logprob))  # type: ignore[union-attr]
 
     def _delta(self, text: str, *, last: bool) -> TextDelta | None:
         """Join a text with the tokens that it completes.

@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import operator
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import attrs
 
@@ -14,8 +15,9 @@ from stoker.artifact import ModelBundle
 from stoker.engine import Engine, EngineInfo
 from stoker.errors import InvalidArtifactError, InvalidRequestError, UnsupportedFeatureError
 from stoker.messages import Author, Message, TextPart, ToolChoiceMode
-from stoker.request import ChatPrompt, Prompt, TextPrompt
+from stoker.request import ChatPrompt, Prompt, Reasoning, TextPrompt
 from stoker.text.chat_template import MAX_SOURCE_CHARS, ChatTemplate
+from stoker.text.tool_words import with_calls, with_results, with_tools
 
 _UNTRUSTED = (Author.USER, Author.TOOL)
 """Whose words come from outside the application, often."""
@@ -41,6 +43,15 @@ def _read(path: Path) -> str:
         raise InvalidArtifactError(
             f"The model's chat template {path.name} cannot be read: {exc}."
         ) from exc
+
+
+@attrs.frozen
+class EncodedChat:
+    """A conversation, ready to be read."""
+
+    tokens: tuple[int, ...]
+    text: str
+    """As the template wrote it."""
 
 
 class PromptEncoder:
@@ -73,9 +84,8 @@ class PromptEncoder:
             InvalidArtifactError: The model's chat template does not compile.
         """
         if isinstance(prompt, ChatPrompt):
-            tokens = self._begun(self._encode_chat(prompt))
-            param = "messages"
-        elif isinstance(prompt, TextPrompt):
+            return self.encode_chat(prompt).tokens
+        if isinstance(prompt, TextPrompt):
             # Whoever writes a whole prompt may write control tokens: that is what it is for.
             tokens = self._begun(
                 self._engine.encode(prompt.text, add_special=False, parse_special=True)
@@ -84,24 +94,68 @@ class PromptEncoder:
         else:
             tokens = prompt.tokens
             param = "prompt"
-            vocabulary_size = self._engine.info.vocabulary_size
-            if tokens and not (min(tokens) >= 0 and max(tokens) < vocabulary_size):
-                raise InvalidRequestError(
-                    f"Token ids are between 0 and {vocabulary_size - 1}.", param=param
-                )
+            self.check_tokens(tokens, param)
         if not tokens:
             raise InvalidRequestError("The prompt is empty.", param=param)
         return tokens
 
-    def _encode_chat(self, prompt: ChatPrompt) -> list[int]:
-        if not any(map(self._spells_control, prompt.messages)):
-            return self._engine.encode(
-                self._rendered(prompt), add_special=False, parse_special=True
+    def encode_chat(self, prompt: ChatPrompt) -> EncodedChat:
+        """Turn a conversation into tokens, and tell its text as well.
+
+        Raises:
+            StokerError: As for `encode`.
+        """
+        text = self.rendered(prompt)
+        tokens = self._begun(self._encode_chat(prompt, text))
+        if not tokens:
+            raise InvalidRequestError("The prompt is empty.", param="messages")
+        return EncodedChat(tokens, text)
+
+    def check_tokens(self, tokens: tuple[int, ...], param: str) -> None:
+        """Let tokens through that the model has.
+
+        Raises:
+            InvalidRequestError: There is one that does not exist.
+        """
+        vocabulary_size = self._engine.info.vocabulary_size
+        if tokens and not (min(tokens) >= 0 and max(tokens) < vocabulary_size):
+            raise InvalidRequestError(
+                f"Token ids are between 0 and {vocabulary_size - 1}.", param=param
             )
-        text = self._rendered(prompt)
+
+    def rendered(self, prompt: ChatPrompt) -> str:
+        """Write a conversation out as the chat template has it.
+
+        Raises:
+            InvalidRequestError: The chat template refuses it.
+            UnsupportedFeatureError: The model has no chat template, or the conversation has parts
+                that are not text.
+            InvalidArtifactError: The model's chat template does not compile.
+        """
+        template = self.template
+        # Tools that must not be called are not shown to the model, lest it calls them.
+        shown = () if prompt.tool_choice.mode is ToolChoiceMode.NONE else prompt.tools
+        messages: Sequence[Message] = prompt.messages
+        if any(message.tool_calls for message in messages) and not template.writes_calls:
+            messages = with_calls(messages)
+        has_results = any(message.author is Author.TOOL for message in messages)
+        if has_results and not template.writes_results:
+            messages = with_results(messages)
+        if shown and not template.writes_tools:
+            messages, shown = with_tools(messages, shown), ()
+        return template.render(
+            messages,
+            tools=shown,
+            add_generation_prompt=prompt.add_generation_prompt,
+            arguments={**_reasoning_arguments(prompt.reasoning), **prompt.template_arguments},
+        )
+
+    def _encode_chat(self, prompt: ChatPrompt, text: str) -> list[int]:
+        if not any(map(self._spells_control, prompt.messages)):
+            return self._engine.encode(text, add_special=False, parse_special=True)
         marks = _Marks.fresh()
         messages = [marks.around(message) for message in prompt.messages]
-        marked = self._rendered(attrs.evolve(prompt, messages=tuple(messages)))
+        marked = self.rendered(attrs.evolve(prompt, messages=tuple(messages)))
         pieces = list(marks.split(marked))
         expected = sum(map(operator.is_not, messages, prompt.messages))
         found = sum(not trusted for _, trusted in pieces)
@@ -128,19 +182,14 @@ class PromptEncoder:
             text, add_special=False, parse_special=False
         )
 
-    def _rendered(self, prompt: ChatPrompt) -> str:
-        # Tools that must not be called are not shown to the model, lest it calls them.
-        shown = () if prompt.tool_choice.mode is ToolChoiceMode.NONE else prompt.tools
-        return self._template.render(
-            prompt.messages,
-            tools=shown,
-            add_generation_prompt=prompt.add_generation_prompt,
-            arguments=prompt.template_arguments,
-        )
-
     @functools.cached_property
-    def _template(self) -> ChatTemplate:
-        """Compiled for the first chat: a broken template leaves the model its completions."""
+    def template(self) -> ChatTemplate:
+        """The chat template, compiled for the first chat: a broken one leaves completions.
+
+        Raises:
+            UnsupportedFeatureError: The model has none.
+            InvalidArtifactError: It does not compile.
+        """
         if self._template_source is None:
             raise UnsupportedFeatureError(
                 "This model has no chat template: use completions instead.", param="messages"
@@ -162,6 +211,17 @@ class PromptEncoder:
             if special[count : count + len(plain)] == plain:
                 return tuple(special[:count])
         return ()
+
+
+def _reasoning_arguments(reasoning: Reasoning) -> dict[str, Any]:
+    """The variables by which templates are told how to think."""
+    arguments: dict[str, Any] = {}
+    if reasoning.effort is not None:
+        arguments["reasoning_effort"] = reasoning.effort.value
+    if reasoning.enabled is not None:
+        # Qwen's name, which most have taken over, and DeepSeek's and Granite's.
+        arguments["enable_thinking"] = arguments["thinking"] = reasoning.enabled
+    return arguments
 
 
 @attrs.frozen

@@ -17,6 +17,7 @@ from stoker.artifact import ModelBundle
 from stoker.engine import Engine, EngineInfo, TextEngine
 from stoker.events import Event
 from stoker.request import Request
+from stoker.text.chat_syntax import ParserChoice
 
 
 class Session(abc.ABC):
@@ -70,12 +71,15 @@ class Session(abc.ABC):
         """Drop all requests and close the engine. Called once; nothing follows."""
 
 
-def open_session(engine: Engine | TextEngine, bundle: ModelBundle) -> Session:
+def open_session(
+    engine: Engine | TextEngine, bundle: ModelBundle, parsers: ParserChoice | None = None
+) -> Session:
     """Open the session that fits the engine.
 
     Args:
         engine: A loaded engine; the session owns it from now on.
         bundle: The model's files, for a chat template beside the weights.
+        parsers: What reads the answers of chats; unset takes what is shipped.
 
     Raises:
         InvalidArtifactError: The bundle's chat template cannot be read.
@@ -86,4 +90,4 @@ def open_session(engine: Engine | TextEngine, bundle: ModelBundle) -> Session:
 
     if isinstance(engine, TextEngine):
         return TextSession(engine)
-    return TokenSession.open(engine, bundle)
+    return TokenSession.open(engine, bundle, parsers)

@@ -6,7 +6,9 @@ import logging
 import time
 from collections.abc import Iterator
 
-from stoker.engine import EngineInfo, Mode, TextEngine
+import attrs
+
+from stoker.engine import EngineInfo, Mode, Piece, TextEngine
 from stoker.errors import InvalidRequestError, StokerError, UnsupportedFeatureError
 from stoker.events import (
     ChoiceFinished,
@@ -15,11 +17,14 @@ from stoker.events import (
     Finished,
     FinishReason,
     Prefill,
+    ReasoningDelta,
     TextDelta,
     Timings,
+    ToolCallDelta,
     Usage,
 )
-from stoker.request import GenerateRequest, Request
+from stoker.messages import ToolChoiceMode
+from stoker.request import ChatPrompt, GenerateRequest, Request, TokenRequest
 from stoker.text.admission import check_features, check_mode
 from stoker.text.session import Session
 from stoker.text.stop import StopMatcher
@@ -30,9 +35,10 @@ _LOGGER = logging.getLogger(__name__)
 class _TextChoice:
     """One iterator of the engine."""
 
-    __slots__ = ("completion_tokens", "index", "matcher", "pieces")
+    __slots__ = ("called", "completion_tokens", "index", "matcher", "pieces")
 
-    def __init__(self, index: int, pieces: Iterator[str], matcher: StopMatcher | None) -> None:
+    def __init__(self, index: int, pieces: Iterator[Piece], matcher: StopMatcher | None) -> None:
+        self.called = False
         self.index = index
         self.pieces = pieces
         self.matcher = matcher
@@ -59,6 +65,7 @@ class _TextRequest:
         "id",
         "max_tokens",
         "prefilled",
+        "reasoning_tokens",
         "running",
         "submitted_s",
     )
@@ -69,6 +76,7 @@ class _TextRequest:
         self.submitted_s = time.perf_counter()
         self.first_piece_s: float | None = None
         self.completion_tokens = 0
+        self.reasoning_tokens = 0
         self.prefilled = False
         self.running: list[_TextChoice] = []
 
@@ -99,14 +107,25 @@ class TextSession(Session):
         """Take a request; see `Session.submit`."""
         if request_id in self._requests:
             raise InvalidRequestError(f"The request id {request_id} is in use.")
+        if isinstance(request, TokenRequest):
+            raise UnsupportedFeatureError(
+                f"The engine of {request.model} tells no tokens and has no chat template.",
+                param="model",
+            )
         if not isinstance(request, GenerateRequest):
             # Whatever the engine says of itself: its contract has no more than text.
             check_mode(request, {Mode.GENERATE})
             return
-        check_features(request)
+        check_features(request, self._engine.info.modalities)
+        if isinstance(request.prompt, ChatPrompt):
+            self._check_tools(request.prompt)
         if request.constraint is not None:
             raise UnsupportedFeatureError(
                 "This model's engine cannot constrain its answers.", param=request.constraint.param
+            )
+        if request.echo:
+            raise UnsupportedFeatureError(
+                "This model's engine does not echo the prompt.", param="echo"
             )
         if request.sampling.logprobs is not None:
             raise UnsupportedFeatureError(
@@ -122,6 +141,13 @@ class TextSession(Session):
             matcher = StopMatcher(request.stop) if request.stop else None
             active.running.append(_TextChoice(index, pieces, matcher))
         self._requests[request_id] = active
+
+    def _check_tools(self, prompt: ChatPrompt) -> None:
+        wants = prompt.tools and prompt.tool_choice.mode is not ToolChoiceMode.NONE
+        if wants and not self._engine.calls_tools:
+            raise UnsupportedFeatureError(
+                "This model's engine calls no tools: leave them out, or choose none.", param="tools"
+            )
 
     def cancel(self, request_id: int) -> None:
         """Forget a request; an unknown id is a no-op."""
@@ -161,6 +187,10 @@ class TextSession(Session):
                 # Only now is it known that the engine does not refuse the request.
                 active.prefilled = True
                 events.append((active.id, Prefill(0, 0)))
+            if isinstance(piece, ReasoningDelta | ToolCallDelta):
+                events.append((active.id, attrs.evolve(piece, index=choice.index)))
+                active.reasoning_tokens += isinstance(piece, ReasoningDelta)
+                choice.called |= isinstance(piece, ToolCallDelta)
             text, stop, reason = _taken(choice, piece, active.max_tokens)
             if piece is not None:
                 active.completion_tokens += 1
@@ -175,12 +205,12 @@ class TextSession(Session):
 
 
 def _taken(
-    choice: _TextChoice, piece: str | None, max_tokens: int | None
+    choice: _TextChoice, piece: Piece | None, max_tokens: int | None
 ) -> tuple[str, str | None, FinishReason | None]:
     """Take a piece, None after the last; return the text to show, the stop string, the end."""
-    text, stop, reason = piece or "", None, None
+    text, stop, reason = piece if isinstance(piece, str) else "", None, None
     if piece is None:
-        reason = FinishReason.STOP
+        reason = FinishReason.TOOL_CALLS if choice.called else FinishReason.STOP
     else:
         choice.completion_tokens += 1
         if choice.completion_tokens == max_tokens:
@@ -197,7 +227,11 @@ def _finished(active: _TextRequest) -> Finished:
     now_s = time.perf_counter()
     first_piece_s = now_s if active.first_piece_s is None else active.first_piece_s
     return Finished(
-        Usage(prompt_tokens=0, completion_tokens=active.completion_tokens),
+        Usage(
+            prompt_tokens=0,
+            completion_tokens=active.completion_tokens,
+            reasoning_tokens=active.reasoning_tokens,
+        ),
         Timings(prefill_s=first_piece_s - active.submitted_s, decode_s=now_s - first_piece_s),
     )
 

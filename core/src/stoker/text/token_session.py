@@ -12,7 +12,14 @@ import attrs
 from stoker.artifact import ModelBundle
 from stoker.constraints.compiler import ConstraintCompiler
 from stoker.constraints.matcher import CompiledGrammar
-from stoker.engine import Engine, EngineInfo, SequenceJob, SequenceOutput, TokenConstraint
+from stoker.constraints.thinking import ThinkingConstraint
+from stoker.engine import (
+    Engine,
+    EngineInfo,
+    SequenceJob,
+    SequenceOutput,
+    TokenConstraint,
+)
 from stoker.errors import ContextLengthExceededError, InvalidRequestError, StokerError
 from stoker.events import (
     ChoiceFinished,
@@ -24,25 +31,48 @@ from stoker.events import (
     Timings,
     Usage,
 )
-from stoker.request import GenerateRequest, Request
+from stoker.request import (
+    ChatPrompt,
+    Constraint,
+    ConstraintKind,
+    GenerateRequest,
+    Request,
+    TokenRequest,
+)
 from stoker.sampling import DEFAULT_SAMPLING, SamplingParams
 from stoker.text.admission import check_features, check_mode
+from stoker.text.chat_syntax import ChatSyntax, ParserChoice, ThinkingPlan
 from stoker.text.choice import Choice
+from stoker.text.parsed_choice import ParsedChoice
 from stoker.text.pooling import PoolingRequests
 from stoker.text.prompt import PromptEncoder, template_source
+from stoker.text.prompt_echo import PromptEcho
 from stoker.text.session import Session
+from stoker.text.token_requests import told
 
+_MASKS = Constraint(ConstraintKind.JSON_OBJECT, param="reasoning")
 _COMPILING_WAIT_S = 0.01
 """How long a step waits for a grammar when there is nothing else to do."""
+
+
+@attrs.frozen(eq=False)
+class _Prepared:
+    """A request whose prompt is read, with what that says of its answer."""
+
+    request: GenerateRequest
+    prompt: tuple[int, ...]
+    submitted_s: float
+    text: str = ""
+    """A chat's prompt as the template wrote it."""
+    constraint: Constraint | None = None
+    thinking: ThinkingPlan | None = None
 
 
 @attrs.frozen(eq=False)
 class _CompilingRequest:
     """A request that waits for its grammar. The engine knows nothing of it yet."""
 
-    request: GenerateRequest
-    prompt: tuple[int, ...]
-    submitted_s: float
+    prepared: _Prepared
     grammar: futures.Future[CompiledGrammar]
 
 
@@ -55,10 +85,12 @@ class _ActiveRequest:
         "completion_tokens",
         "decoding",
         "draft_tokens",
+        "echo",
         "first_token_s",
         "id",
         "preemptions",
         "prompt_tokens",
+        "reasoning_tokens",
         "running",
         "submitted_s",
     )
@@ -70,9 +102,12 @@ class _ActiveRequest:
         self.first_token_s: float | None = None
         self.cached_tokens = 0
         self.completion_tokens = 0
+        self.reasoning_tokens = 0
         self.draft_tokens = 0
         self.accepted_draft_tokens = 0
         self.preemptions = 0
+        # What is told of the prompt, until it is told.
+        self.echo: PromptEcho | None = None
         # The sequences that have not ended yet.
         self.running: set[int] = set()
         # Whether a choice has begun, after which no prefill is reported any more.
@@ -89,32 +124,40 @@ class TokenSession(Session):
     choice: those of a stop string too, and not the model's end token. Cached tokens are those of
     the first choice's prompt.
 
-    Requests for embeddings and for ranking are `PoolingRequests`' part.
+    Requests for embeddings and for ranking are `PoolingRequests`' part. Those that need the
+    tokenizer only are answered when they come, and the next step tells.
     """
 
-    def __init__(self, engine: Engine, prompts: PromptEncoder) -> None:
+    def __init__(
+        self, engine: Engine, prompts: PromptEncoder, parsers: ParserChoice | None = None
+    ) -> None:
         self._engine = engine
         self._info = engine.info
         self._prompts = prompts
         self._constraints = ConstraintCompiler(engine)
         self._token_bytes = _cached(engine.token_bytes)
+        self._syntax = ChatSyntax(engine, prompts, parsers or ParserChoice(), self._token_bytes)
         self._sequence_ids = itertools.count(1)
         self._pooling = PoolingRequests(engine, prompts, self._sequence_ids)
         self._compiling: dict[int, _CompilingRequest] = {}
         self._requests: dict[int, _ActiveRequest] = {}
-        self._sequences: dict[int, tuple[_ActiveRequest, Choice]] = {}
+        self._sequences: dict[int, tuple[_ActiveRequest, Choice | ParsedChoice]] = {}
         # Requests of which no step has told yet.
         self._accepted: list[_ActiveRequest] = []
+        # What was answered when it was submitted.
+        self._told: list[tuple[int, Event]] = []
 
     @classmethod
-    def open(cls, engine: Engine, bundle: ModelBundle) -> TokenSession:
+    def open(
+        cls, engine: Engine, bundle: ModelBundle, parsers: ParserChoice | None = None
+    ) -> TokenSession:
         """Open a session over a freshly loaded engine.
 
         Raises:
             InvalidArtifactError: The bundle's chat template cannot be read.
         """
         source = template_source(engine.info, bundle)
-        return cls(engine, PromptEncoder(engine, template_source=source))
+        return cls(engine, PromptEncoder(engine, template_source=source), parsers)
 
     @property
     def info(self) -> EngineInfo:
@@ -124,13 +167,16 @@ class TokenSession(Session):
     @property
     def idle(self) -> bool:
         """Whether a `step` would do nothing."""
-        untold = self._accepted or self._compiling or not self._pooling.idle
+        untold = self._told or self._accepted or self._compiling or not self._pooling.idle
         return not untold and self._engine.idle
 
     def submit(self, request_id: int, request: Request) -> None:
         """Take a request; see `Session.submit`."""
         if any(request_id in ids for ids in (self._requests, self._compiling, self._pooling)):
             raise InvalidRequestError(f"The request id {request_id} is in use.")
+        if isinstance(request, TokenRequest):
+            self._told += told(request_id, request, self._engine, self._prompts)
+            return
         check_mode(request, self._info.modes)
         if isinstance(request, GenerateRequest):
             self._generate(request_id, request)
@@ -139,21 +185,33 @@ class TokenSession(Session):
 
     def _generate(self, request_id: int, request: GenerateRequest) -> None:
         submitted_s = time.perf_counter()
-        check_features(request)
-        prompt = self._prompts.encode(request.prompt)
-        if len(prompt) >= self._info.context_length:
+        check_features(request, self._info.modalities)
+        prepared = self._prepared(request, submitted_s)
+        if len(prepared.prompt) >= self._info.context_length:
             raise ContextLengthExceededError(
-                prompt_tokens=len(prompt), context_length=self._info.context_length
+                prompt_tokens=len(prepared.prompt), context_length=self._info.context_length
             )
-        if request.constraint is None:
-            active = _ActiveRequest(request_id, len(prompt), submitted_s)
-            self._start(active, request, prompt, [None] * request.n)
+        wanted = prepared.constraint
+        if wanted is None and prepared.thinking is None:
+            self._start(request_id, prepared, [None] * request.n)
             return
-        grammar = self._constraints.compile(request.constraint)
-        self._compiling[request_id] = _CompilingRequest(request, prompt, submitted_s, grammar)
+        # To control thinking, the engine must be able to apply masks; this shows whether it is.
+        grammar = self._constraints.compile(wanted or _MASKS)
+        self._compiling[request_id] = _CompilingRequest(prepared, grammar)
+
+    def _prepared(self, request: GenerateRequest, submitted_s: float) -> _Prepared:
+        prompt = request.prompt
+        if not isinstance(prompt, ChatPrompt):
+            tokens = self._prompts.encode(prompt)
+            return _Prepared(request, tokens, submitted_s, constraint=request.constraint)
+        chat = self._prompts.encode_chat(prompt)
+        constraint = self._syntax.constraint(prompt, request.constraint)
+        thinking = self._syntax.thinking(prompt, chat.text, constrained=constraint is not None)
+        return _Prepared(request, chat.tokens, submitted_s, chat.text, constraint, thinking)
 
     def cancel(self, request_id: int) -> None:
         """Forget a request; an unknown id is a no-op."""
+        self._told = [item for item in self._told if item[0] != request_id]
         self._pooling.cancel(request_id)
         active = self._requests.get(request_id)
         if active is not None:
@@ -164,11 +222,12 @@ class TokenSession(Session):
 
     def step(self) -> list[tuple[int, Event]]:
         """Advance every request; see `Session.step`."""
-        events: list[tuple[int, Event]] = []
+        events, self._told = self._told, []
         if self._compiling:
             self._take_compiled(events)
         if self._accepted:
-            events += [(active.id, Prefill(0, active.prompt_tokens)) for active in self._accepted]
+            for active in self._accepted:
+                events.append((active.id, Prefill(0, active.prompt_tokens)))
             self._accepted.clear()
         events += self._pooling.accepted()
         for output in self._engine.step():
@@ -185,6 +244,7 @@ class TokenSession(Session):
         self._requests.clear()
         self._sequences.clear()
         self._accepted.clear()
+        self._told.clear()
         # It may be reading the engine's vocabulary.
         self._constraints.close()
         self._engine.close()
@@ -214,51 +274,64 @@ class TokenSession(Session):
         Raises:
             StokerError: It can have none, or the engine refuses the request.
         """
-        request = waiting.request
+        prepared = waiting.prepared
         grammar = waiting.grammar.result()
-        param = "constraint" if request.constraint is None else request.constraint.param
-        self._start(
-            _ActiveRequest(request_id, len(waiting.prompt), waiting.submitted_s),
-            request,
-            waiting.prompt,
-            [grammar.begin(param) for _ in range(request.n)],
-        )
+        constraints = [_begun(prepared, grammar) for _ in range(prepared.request.n)]
+        self._start(request_id, prepared, constraints)
 
     def _start(
         self,
-        active: _ActiveRequest,
-        request: GenerateRequest,
-        prompt: tuple[int, ...],
+        request_id: int,
+        prepared: _Prepared,
         constraints: Sequence[TokenConstraint | None],
     ) -> None:
         """Give a request's sequences to the engine, all or none of them."""
+        request, prompt = prepared.request, prepared.prompt
+        active = _ActiveRequest(request_id, len(prompt), prepared.submitted_s)
+        if request.echo:
+            active.echo = PromptEcho(request, prompt, self._info, self._token_bytes)
         room = self._info.context_length - len(prompt)
+        wanted = room if request.max_tokens is None else max(request.max_tokens, 1)
         sampling = request.sampling.over(DEFAULT_SAMPLING)
         for index, constraint in enumerate(constraints):
             job = SequenceJob(
                 id=next(self._sequence_ids),
                 prompt=prompt,
                 sampling=_for_choice(sampling, index),
-                max_tokens=min(request.max_tokens or room, room),
+                max_tokens=min(wanted, room),
                 ignore_end=request.ignore_end,
                 priority=request.priority,
                 constraint=constraint,
+                prompt_logprobs=sampling.logprobs if request.echo else None,
             )
             try:
                 self._engine.submit(job)
             except Exception:
                 self._drop(active)
                 raise
-            choice = Choice(
-                index,
-                token_bytes=self._token_bytes,
-                stops=request.stop,
-                logprobs=sampling.logprobs is not None,
-            )
+            choice = self._choice(index, prepared, logprobs=sampling.logprobs is not None)
             active.running.add(job.id)
             self._sequences[job.id] = (active, choice)
         self._requests[active.id] = active
         self._accepted.append(active)
+
+    def _choice(self, index: int, prepared: _Prepared, *, logprobs: bool) -> Choice | ParsedChoice:
+        request = prepared.request
+        parser = None
+        if isinstance(request.prompt, ChatPrompt):
+            parser = self._syntax.parser(request.prompt, prepared.text)
+        if parser is None:
+            return Choice(
+                index, token_bytes=self._token_bytes, stops=request.stop, logprobs=logprobs
+            )
+        return ParsedChoice(
+            index,
+            parser,
+            token_bytes=self._token_bytes,
+            visible=self._syntax.visible,
+            stops=request.stop,
+            logprobs=logprobs,
+        )
 
     def _advance(self, output: SequenceOutput, events: list[tuple[int, Event]]) -> None:
         active, choice = self._sequences[output.id]
@@ -267,34 +340,53 @@ class TokenSession(Session):
         active.preemptions += output.preemptions
         if output.prefilled is not None:
             self._prefill(active, choice, output, events)
+        if active.echo is not None and self._tell_echo(active, active.echo, output, events):
+            return
         if output.tokens:
             if not active.decoding:
                 active.decoding = True
                 active.first_token_s = time.perf_counter()
             try:
-                delta = choice.feed(output.tokens)
+                deltas = choice.take(output.tokens)
             except StokerError as exc:
                 self._fail(active, exc, events)
                 return
-            if delta is not None:
-                events.append((active.id, delta))
+            events += [(active.id, delta) for delta in deltas]
             if choice.stop is not None:
                 self._engine.cancel(output.id)
                 self._end_choice(output.id, FinishReason.STOP, events)
                 return
         if output.finish is not None:
-            delta = choice.finish()
-            if delta is not None:
-                events.append((active.id, delta))
+            events += [(active.id, delta) for delta in choice.end()]
             reason = output.finish if choice.stop is None else FinishReason.STOP
+            if choice.called and reason is FinishReason.STOP:
+                reason = FinishReason.TOOL_CALLS
             self._end_choice(output.id, reason, events)
         elif output.error is not None:
             self._fail(active, output.error, events)
 
+    def _tell_echo(
+        self,
+        active: _ActiveRequest,
+        echo: PromptEcho,
+        output: SequenceOutput,
+        events: list[tuple[int, Event]],
+    ) -> bool:
+        """Tell the prompt when it was read; whether that was all that is wanted."""
+        echo.take(output.prompt_logprobs)
+        if not output.tokens and output.finish is None:
+            return False
+        active.echo = None
+        events.append((active.id, echo.event()))
+        if echo.alone:
+            self._engine.cancel(output.id)
+            self._end_choice(output.id, FinishReason.LENGTH, events)
+        return echo.alone
+
     def _prefill(
         self,
         active: _ActiveRequest,
-        choice: Choice,
+        choice: Choice | ParsedChoice,
         output: SequenceOutput,
         events: list[tuple[int, Event]],
     ) -> None:
@@ -313,11 +405,17 @@ class TokenSession(Session):
         active.decoding = True
         active.running.discard(sequence_id)
         active.completion_tokens += choice.completion_tokens
+        active.reasoning_tokens += choice.reasoning_tokens
         events.append((active.id, ChoiceFinished(reason, choice.index, choice.stop)))
         if active.running:
             return
         del self._requests[active.id]
-        usage = Usage(active.prompt_tokens, active.completion_tokens, active.cached_tokens)
+        usage = Usage(
+            active.prompt_tokens,
+            active.completion_tokens,
+            active.cached_tokens,
+            active.reasoning_tokens,
+        )
         now_s = time.perf_counter()
         first_token_s = now_s if active.first_token_s is None else active.first_token_s
         timings = Timings(
@@ -343,6 +441,22 @@ class TokenSession(Session):
         self._requests.pop(active.id, None)
         if active in self._accepted:
             self._accepted.remove(active)
+
+
+def _begun(prepared: _Prepared, grammar: CompiledGrammar) -> TokenConstraint:
+    """The constraint of one choice, from a grammar that is there."""
+    wanted, plan = prepared.constraint, prepared.thinking
+    inner = None if wanted is None else grammar.begin(wanted.param)
+    if plan is None:
+        return grammar.begin(_MASKS.param) if inner is None else inner
+    return ThinkingConstraint(
+        plan.tokens,
+        begun=plan.begun,
+        budget=plan.budget,
+        inner=inner,
+        lead=plan.lead,
+        end_tokens=grammar.end_tokens,
+    )
 
 
 def _for_choice(sampling: SamplingParams, index: int) -> SamplingParams:

@@ -8,7 +8,7 @@ import msgspec
 
 from stoker.artifact import BundleFile, ModelBundle
 from stoker.digest import Digest
-from stoker.engine import EngineInfo, Mode
+from stoker.engine import EngineInfo, Modality, Mode
 from stoker.media_types import MediaType, Role
 from stoker.reference import Reference
 from stoker.wire.facts import FactsWire
@@ -89,6 +89,7 @@ class EngineInfoWire(msgspec.Struct, frozen=True):
     embedding_length: int | None
     matryoshka: bool
     max_sequences: int | None
+    modalities: frozenset[Modality]
 
     @classmethod
     def from_domain(cls, info: EngineInfo) -> EngineInfoWire:
@@ -102,6 +103,7 @@ class EngineInfoWire(msgspec.Struct, frozen=True):
             info.embedding_length,
             info.matryoshka,
             info.max_sequences,
+            info.modalities,
         )
 
     def to_domain(self) -> EngineInfo:
@@ -115,4 +117,5 @@ class EngineInfoWire(msgspec.Struct, frozen=True):
             embedding_length=self.embedding_length,
             matryoshka=self.matryoshka,
             max_sequences=self.max_sequences,
+            modalities=self.modalities,
         )

@@ -122,8 +122,35 @@ class RankingWire(_Wire, frozen=True, tag=11):
     results: tuple[tuple[int, float], ...]
 
 
+class TokenizedWire(_Wire, frozen=True, tag=12):
+    """See `stoker.events.Tokenized`."""
+
+    tokens: tuple[int, ...]
+    pieces: tuple[bytes, ...] = ()
+
+
+class DetokenizedWire(_Wire, frozen=True, tag=13):
+    """See `stoker.events.Detokenized`."""
+
+    text: str
+
+
+class RenderedWire(_Wire, frozen=True, tag=14):
+    """See `stoker.events.Rendered`."""
+
+    text: str
+
+
+class EchoWire(_Wire, frozen=True, tag=15):
+    """See `stoker.events.Echo`."""
+
+    text: str
+    logprobs: tuple[LogprobWire, ...] = ()
+
+
 EventWire = (
-    QueuedWire
+    EchoWire
+    | QueuedWire
     | LoadingWire
     | PrefillWire
     | TextDeltaWire
@@ -134,10 +161,13 @@ EventWire = (
     | FailedWire
     | EmbeddingWire
     | RankingWire
+    | TokenizedWire
+    | DetokenizedWire
+    | RenderedWire
 )
 
 
-def event_to_wire(event: events.Event) -> EventWire:  # noqa: C901 - a case per event
+def event_to_wire(event: events.Event) -> EventWire:  # noqa: C901, PLR0912 - a case per event
     """Convert an event for sending."""
     match event:
         case events.TextDelta(text, index, logprobs):
@@ -166,6 +196,14 @@ def event_to_wire(event: events.Event) -> EventWire:  # noqa: C901 - a case per 
             return EmbeddingWire(vector, index)
         case events.Ranking(results):
             return RankingWire(tuple((item.index, item.score) for item in results))
+        case events.Echo(text, logprobs):
+            return EchoWire(text, tuple(map(LogprobWire.from_domain, logprobs)))
+        case events.Tokenized(tokens, pieces):
+            return TokenizedWire(tokens, pieces)
+        case events.Detokenized(text):
+            return DetokenizedWire(text)
+        case events.Rendered(text):
+            return RenderedWire(text)
         case events.Failed(error):
             return FailedWire(ErrorWire.from_domain(error))
         case events.Loading(stage, fraction):
@@ -174,7 +212,7 @@ def event_to_wire(event: events.Event) -> EventWire:  # noqa: C901 - a case per 
             return QueuedWire(position)
 
 
-def event_to_domain(wire: EventWire) -> events.Event:  # noqa: C901 - a case per event
+def event_to_domain(wire: EventWire) -> events.Event:  # noqa: C901, PLR0912 - a case per event
     """Convert an event that came."""
     match wire:
         case TextDeltaWire():
@@ -212,6 +250,14 @@ def event_to_domain(wire: EventWire) -> events.Event:  # noqa: C901 - a case per
             return events.Ranking(
                 tuple(events.Relevance(index, score) for index, score in wire.results)
             )
+        case EchoWire():
+            return events.Echo(wire.text, tuple(item.to_domain() for item in wire.logprobs))
+        case TokenizedWire():
+            return events.Tokenized(wire.tokens, wire.pieces)
+        case DetokenizedWire():
+            return events.Detokenized(wire.text)
+        case RenderedWire():
+            return events.Rendered(wire.text)
         case FailedWire():
             return events.Failed(wire.error.to_domain())
         case LoadingWire():

@@ -14,7 +14,8 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from stoker.digest import Digest
-from stoker.errors import BrokenFrameError
+from stoker.engine import Mode
+from stoker.errors import BrokenFrameError, InvalidRequestError
 from stoker.events import Event
 from stoker.host import RunnerState, RunnerStatus
 from stoker.wire.bundle import BundleWire, EngineInfoWire
@@ -39,10 +40,14 @@ class Load(_Frame, frozen=True, tag="load"):
     """Load a model; the first frame that a runner gets."""
 
     plugin: str
-    """Entry-point name of the plugin; the runner loads no other."""
+    """Entry-point name of the backend's plugin; the runner loads no other but parsers."""
     backend: str
     bundle: BundleWire
     options: dict[str, Any]
+    parser_plugins: tuple[str, ...] = ()
+    """Entry-point names of the plugins that have parsers."""
+    parser: str | None = None
+    """The parser that the config prescribes."""
 
 
 class Submit(_Frame, frozen=True, tag="submit"):
@@ -149,6 +154,7 @@ class RunnerStatusWire(msgspec.Struct, frozen=True):
     running: int
     waiting: tuple[str, ...]
     tokens_per_s: float | None
+    modes: frozenset[Mode]
 
     @classmethod
     def from_domain(cls, status: RunnerStatus) -> RunnerStatusWire:
@@ -199,9 +205,18 @@ _ENCODER = msgspec.msgpack.Encoder()
 
 
 def encode_frame(frame: _Frame) -> bytearray:
-    """A frame with its length in front, ready to send."""
+    """A frame with its length in front, ready to send.
+
+    Raises:
+        InvalidRequestError: A request has what no frame can carry; nothing else brings such.
+    """
     buffer = bytearray(_LENGTH.size)
-    _ENCODER.encode_into(frame, buffer, _LENGTH.size)
+    try:
+        _ENCODER.encode_into(frame, buffer, _LENGTH.size)
+    except (OverflowError, RecursionError, UnicodeEncodeError) as exc:
+        raise InvalidRequestError(
+            f"The request has a value that cannot be handed on: {exc}."
+        ) from exc
     _LENGTH.pack_into(buffer, 0, len(buffer) - _LENGTH.size)
     return buffer
 

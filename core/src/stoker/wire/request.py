@@ -8,7 +8,16 @@ import msgspec
 
 from stoker import messages, request
 from stoker.messages import Author, ToolChoiceMode
-from stoker.request import ConstraintKind, EmbedRequest, GenerateRequest, Request, RerankRequest
+from stoker.request import (
+    ConstraintKind,
+    DetokenizeRequest,
+    EmbedRequest,
+    GenerateRequest,
+    RenderRequest,
+    Request,
+    RerankRequest,
+    TokenizeRequest,
+)
 from stoker.sampling import SamplingParams
 
 
@@ -124,6 +133,41 @@ class ChatPromptWire(_Wire, frozen=True, tag="chat"):
     parallel_tool_calls: bool = True
     add_generation_prompt: bool = True
     template_arguments: dict[str, Any] = {}
+    effort: request.Effort | None = None
+    budget_tokens: int | None = None
+
+    @classmethod
+    def from_domain(cls, prompt: request.ChatPrompt) -> ChatPromptWire:
+        """Convert for sending."""
+        return cls(
+            messages=tuple(map(MessageWire.from_domain, prompt.messages)),
+            tools=tuple(
+                ToolWire(tool.name, tool.description, dict(tool.parameters), tool.strict)
+                for tool in prompt.tools
+            ),
+            tool_choice_mode=prompt.tool_choice.mode,
+            tool_choice_name=prompt.tool_choice.name,
+            parallel_tool_calls=prompt.parallel_tool_calls,
+            add_generation_prompt=prompt.add_generation_prompt,
+            template_arguments=dict(prompt.template_arguments),
+            effort=prompt.reasoning.effort,
+            budget_tokens=prompt.reasoning.budget_tokens,
+        )
+
+    def to_domain(self) -> request.ChatPrompt:
+        """Convert what came."""
+        return request.ChatPrompt(
+            messages=tuple(message.to_domain() for message in self.messages),
+            tools=tuple(
+                messages.Tool(tool.name, tool.description, tool.parameters, tool.strict)
+                for tool in self.tools
+            ),
+            tool_choice=messages.ToolChoice(self.tool_choice_mode, self.tool_choice_name),
+            parallel_tool_calls=self.parallel_tool_calls,
+            add_generation_prompt=self.add_generation_prompt,
+            template_arguments=self.template_arguments,
+            reasoning=request.Reasoning(self.effort, self.budget_tokens),
+        )
 
 
 class TextPromptWire(_Wire, frozen=True, tag="text"):
@@ -161,18 +205,7 @@ def _input_to_domain(wire: InputWire) -> request.TextPrompt | request.TokenPromp
 def _prompt_to_wire(prompt: request.Prompt) -> PromptWire:
     match prompt:
         case request.ChatPrompt():
-            return ChatPromptWire(
-                messages=tuple(map(MessageWire.from_domain, prompt.messages)),
-                tools=tuple(
-                    ToolWire(tool.name, tool.description, dict(tool.parameters), tool.strict)
-                    for tool in prompt.tools
-                ),
-                tool_choice_mode=prompt.tool_choice.mode,
-                tool_choice_name=prompt.tool_choice.name,
-                parallel_tool_calls=prompt.parallel_tool_calls,
-                add_generation_prompt=prompt.add_generation_prompt,
-                template_arguments=dict(prompt.template_arguments),
-            )
+            return ChatPromptWire.from_domain(prompt)
         case request.TextPrompt() | request.TokenPrompt():
             return _input_to_wire(prompt)
 
@@ -180,17 +213,7 @@ def _prompt_to_wire(prompt: request.Prompt) -> PromptWire:
 def _prompt_to_domain(wire: PromptWire) -> request.Prompt:
     match wire:
         case ChatPromptWire():
-            return request.ChatPrompt(
-                messages=tuple(message.to_domain() for message in wire.messages),
-                tools=tuple(
-                    messages.Tool(tool.name, tool.description, tool.parameters, tool.strict)
-                    for tool in wire.tools
-                ),
-                tool_choice=messages.ToolChoice(wire.tool_choice_mode, wire.tool_choice_name),
-                parallel_tool_calls=wire.parallel_tool_calls,
-                add_generation_prompt=wire.add_generation_prompt,
-                template_arguments=wire.template_arguments,
-            )
+            return wire.to_domain()
         case TextPromptWire() | TokenPromptWire():
             return _input_to_domain(wire)
 
@@ -225,6 +248,7 @@ class GenerateRequestWire(_Wire, frozen=True, tag="generate"):
     constraint_param: str = ""
     adapters: tuple[str, ...] = ()
     ignore_end: bool = False
+    echo: bool = False
     backend: str | None = None
     priority: int = 0
     keep_alive_s: float | None = None
@@ -246,6 +270,7 @@ class GenerateRequestWire(_Wire, frozen=True, tag="generate"):
             constraint_param=item.constraint.param if item.constraint else "",
             adapters=item.adapters,
             ignore_end=item.ignore_end,
+            echo=item.echo,
             backend=item.backend,
             priority=item.priority,
             keep_alive_s=item.keep_alive_s,
@@ -272,6 +297,7 @@ class GenerateRequestWire(_Wire, frozen=True, tag="generate"):
             constraint=constraint,
             adapters=self.adapters,
             ignore_end=self.ignore_end,
+            echo=self.echo,
             backend=self.backend,
             priority=self.priority,
             keep_alive_s=self.keep_alive_s,
@@ -345,7 +371,90 @@ class RerankRequestWire(_Wire, frozen=True, tag="rerank"):
         return RerankRequest(**msgspec.structs.asdict(self))
 
 
-RequestWire = GenerateRequestWire | EmbedRequestWire | RerankRequestWire
+class TokenizeRequestWire(_Wire, frozen=True, tag="tokenize"):
+    """See `stoker.request.TokenizeRequest`."""
+
+    model: str
+    prompt: PromptWire
+    add_special: bool = True
+    parse_special: bool = True
+    with_pieces: bool = False
+    backend: str | None = None
+    priority: int = 0
+    keep_alive_s: float | None = None
+
+    @classmethod
+    def from_domain(cls, item: TokenizeRequest) -> TokenizeRequestWire:
+        """Convert for sending."""
+        values = {name: getattr(item, name) for name in cls.__struct_fields__}
+        return cls(**(values | {"prompt": _prompt_to_wire(item.prompt)}))
+
+    def to_domain(self) -> TokenizeRequest:
+        """Convert what came.
+
+        Raises:
+            InvalidRequestError: A value is out of its range.
+        """
+        values = msgspec.structs.asdict(self)
+        return TokenizeRequest(**(values | {"prompt": _prompt_to_domain(self.prompt)}))
+
+
+class DetokenizeRequestWire(_Wire, frozen=True, tag="detokenize"):
+    """See `stoker.request.DetokenizeRequest`."""
+
+    model: str
+    tokens: tuple[int, ...]
+    backend: str | None = None
+    priority: int = 0
+    keep_alive_s: float | None = None
+
+    @classmethod
+    def from_domain(cls, item: DetokenizeRequest) -> DetokenizeRequestWire:
+        """Convert for sending."""
+        return cls(**{name: getattr(item, name) for name in cls.__struct_fields__})
+
+    def to_domain(self) -> DetokenizeRequest:
+        """Convert what came.
+
+        Raises:
+            InvalidRequestError: A value is out of its range.
+        """
+        return DetokenizeRequest(**msgspec.structs.asdict(self))
+
+
+class RenderRequestWire(_Wire, frozen=True, tag="render"):
+    """See `stoker.request.RenderRequest`."""
+
+    model: str
+    prompt: ChatPromptWire
+    backend: str | None = None
+    priority: int = 0
+    keep_alive_s: float | None = None
+
+    @classmethod
+    def from_domain(cls, item: RenderRequest) -> RenderRequestWire:
+        """Convert for sending."""
+        values = {name: getattr(item, name) for name in cls.__struct_fields__}
+        return cls(**(values | {"prompt": ChatPromptWire.from_domain(item.prompt)}))
+
+    def to_domain(self) -> RenderRequest:
+        """Convert what came.
+
+        Raises:
+            InvalidRequestError: A value is out of its range.
+        """
+        values = msgspec.structs.asdict(self)
+        return RenderRequest(**(values | {"prompt": self.prompt.to_domain()}))
+
+
+RequestWire = (
+    GenerateRequestWire
+    | EmbedRequestWire
+    | RerankRequestWire
+    | TokenizeRequestWire
+    | DetokenizeRequestWire
+    | RenderRequestWire
+)
 
 
 def request_to_wire(item: Request) -> RequestWire:
@@ -357,3 +466,9 @@ def request_to_wire(item: Request) -> RequestWire:
             return EmbedRequestWire.from_domain(item)
         case RerankRequest():
             return RerankRequestWire.from_domain(item)
+        case TokenizeRequest():
+            return TokenizeRequestWire.from_domain(item)
+        case DetokenizeRequest():
+            return DetokenizeRequestWire.from_domain(item)
+        case RenderRequest():
+            return RenderRequestWire.from_domain(item)

@@ -17,6 +17,7 @@ from stoker.digest import Digest
 from stoker.errors import ConflictError, InvalidReferenceError, UnavailableError
 from stoker.events import Event, Failed, Finished, TextDelta, Usage
 from stoker.host import Catalog, Host, RunnerState, RunnerStatus
+from stoker.management import Management
 from stoker.request import GenerateRequest, TextPrompt
 
 STATUS = RunnerStatus(
@@ -69,7 +70,14 @@ async def services() -> FakeServices:
 @contextlib.asynccontextmanager
 async def _served(home: Path, services: FakeServices) -> AsyncIterator[ControlClient]:
     catalog: Catalog = services  # type: ignore[assignment]
-    host = Host(version="0", catalog=catalog, inference=services, status=services)
+    management: Management = services  # type: ignore[assignment]
+    host = Host(
+        version="0",
+        catalog=catalog,
+        inference=services,
+        status=services,
+        management=management,
+    )
     async with control_server(home, host, ["http://here"]):
         yield ControlClient(home)
 

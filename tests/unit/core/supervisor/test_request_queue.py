@@ -10,7 +10,7 @@ import pytest
 
 from stoker.engine import EngineInfo
 from stoker.errors import DeadlineExceededError, OverloadedError
-from stoker.request import EmbedRequest, GenerateRequest, TextPrompt
+from stoker.request import EmbedRequest, GenerateRequest, TextPrompt, TokenizeRequest
 from stoker.supervisor.request_queue import RequestQueue, Turn
 
 ONE = GenerateRequest("m", TextPrompt("x"))
@@ -116,6 +116,18 @@ async def test_many_texts_to_embed_share_a_place() -> None:
     queue.enter("ann", EmbedRequest("m", (TextPrompt("x"),) * 100))
 
     assert 1 == queue.running
+
+
+async def test_what_needs_the_tokenizer_only_does_not_wait() -> None:
+    """Counting tokens takes no place of the engine's, so a full queue is no reason to wait."""
+    queue = _queue(1, max_waiting=1)
+    for _ in range(3):
+        queue.enter("ann", ONE)
+
+    turn = queue.enter("ann", TokenizeRequest("m", TextPrompt("x")))
+    assert (turn.granted_s is not None, 2) == (True, queue.running)
+    queue.leave(turn)
+    assert 2 == queue.running
 
 
 async def test_when_the_runner_is_gone_everybody_hears_of_it() -> None:

@@ -454,12 +454,47 @@ async def test_preloading_keeps_the_keep_alive(
     """A preloaded model answers the first request, and leaves when nobody ever asks."""
     plan = make_plan(keep_alive_s=0.5)
 
-    await residency.preload(plan)
+    stages = [stage async for stage in residency.preload(plan)]
     events = await _answer(residency, plan)
 
+    assert "starting" in {stage.stage for stage in stages}
     assert not any(isinstance(event, Loading) for event in events)
     assert 1 == starts.count
     await asyncio.wait_for(_until_gone(residency), 10)
+
+
+async def test_a_load_that_was_asked_for_brings_its_keep_alive(
+    residency: Residency, make_plan: Any
+) -> None:
+    """It counts until the next request."""
+    plan = make_plan(keep_alive_s=60)
+
+    async for _ in residency.preload(plan, keep_alive_s=0):
+        pass
+
+    await asyncio.wait_for(_until_gone(residency), 10)
+
+
+async def test_unloading_can_leave_alone_what_is_used(residency: Residency, make_plan: Any) -> None:
+    """By the backend, and by whether somebody waits for it."""
+    plan = make_plan(delay_s=0.2)
+    digest = plan.artifact.digest
+    request = GenerateRequest("test/words", TextPrompt(""))
+    answer = residency.answer(plan, request, Trace(CONTEXT))
+    await anext(answer)
+
+    assert 0 == await residency.unload(digest, only_idle=True)
+    await answer.aclose()
+    assert 0 == await residency.unload(digest, backend="other")
+    assert 1 == await residency.unload(digest, backend="faulty")
+
+
+async def test_an_answer_tells_how_long_it_waited(residency: Residency, make_plan: Any) -> None:
+    """The runner cannot know; the supervisor adds it to the last event."""
+    last = (await _answer(residency, make_plan(load="slow")))[-1]
+
+    assert isinstance(last, Finished)
+    assert last.timings.load_s > 0
 
 
 async def test_a_broken_model_is_not_loaded_in_a_loop(

@@ -394,9 +394,6 @@ def _chat(**fields: Any) -> ChatPrompt:
     ("fields", "param"),
     [
         ({"adapters": ("lora",)}, "adapters"),
-        ({"prompt": _chat(tools=(Tool("f"),))}, "tools"),
-        ({"prompt": _chat(tool_choice=ToolChoice(ToolChoiceMode.REQUIRED))}, "tool_choice"),
-        ({"prompt": _chat(tool_choice=ToolChoice(name="f"))}, "tool_choice"),
         (
             {"prompt": ChatPrompt((Message(Author.USER, (ImagePart(b"", "image/png"),)),))},
             "messages",

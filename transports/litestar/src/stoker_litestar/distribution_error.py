@@ -8,6 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from stoker import errors
+from stoker.dialect import ErrorContext
 from stoker.errors import StokerError
 from stoker_litestar.byte_range import RangeNotSatisfiableError
 from stoker_litestar.error_response import MethodNotAllowedError
@@ -72,7 +73,7 @@ _CODES: dict[type[StokerError], str] = {
 }
 
 
-def encode_distribution_error(error: StokerError, _status: int) -> bytes:
+def encode_distribution_error(error: StokerError, _context: ErrorContext) -> bytes:
     """The body of an error response; the code follows from the error, not from the status."""
     code = next(_CODES[cls] for cls in type(error).__mro__ if cls in _CODES)
     detail = {"code": code, "message": error.message, "detail": None}

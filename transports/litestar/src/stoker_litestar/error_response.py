@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -17,8 +17,10 @@ from litestar.exceptions import (
 )
 
 from stoker import errors
+from stoker.dialect import Dialect, ErrorContext
 from stoker.errors import StokerError
 from stoker_litestar.byte_range import RangeNotSatisfiableError
+from stoker_litestar.request_id import HEADERS, id_of
 
 _log = logging.getLogger(__name__)
 
@@ -71,8 +73,10 @@ STATUSES: dict[type[StokerError], HTTPStatus] = {
 }
 """HTTP status by class of error."""
 
-EncodeError = Callable[[StokerError, int], bytes]
-"""Makes the body for an error and the status that goes with it."""
+EncodeError = Callable[[StokerError, ErrorContext], bytes]
+"""Makes the body for an error, with what goes with it."""
+Statuses = Mapping[type[StokerError], int]
+NO_STATUSES: Statuses = {}
 
 
 @attrs.frozen
@@ -80,12 +84,20 @@ class HttpError:
     """An error with all that HTTP wants to know of it."""
 
     error: StokerError
-    status: HTTPStatus
+    status: int
     headers: dict[str, str]
 
 
-def http_error(request: Request[Any, Any, Any], exc: BaseException) -> HttpError:
-    """Say any exception as HTTP; one that nobody foresaw is logged and shows no internals."""
+def http_error(
+    request: Request[Any, Any, Any], exc: BaseException, statuses: Statuses = NO_STATUSES
+) -> HttpError:
+    """Say any exception as HTTP; one that nobody foresaw is logged and shows no internals.
+
+    Args:
+        request: What failed.
+        exc: Why.
+        statuses: Those that an API gives otherwise than all others.
+    """
     headers: dict[str, str] = {}
     match exc:
         case StokerError():
@@ -101,7 +113,7 @@ def http_error(request: Request[Any, Any, Any], exc: BaseException) -> HttpError
             error = errors.InvalidInputError(exc.detail)
         case _:
             error = unforeseen(exc)
-    status = status_of(error)
+    status = status_of(error, statuses)
     if isinstance(error, errors.OverloadedError):
         headers["retry-after"] = str(math.ceil(error.retry_after_s))
     elif isinstance(error, errors.UnauthenticatedError):
@@ -115,9 +127,10 @@ def http_error(request: Request[Any, Any, Any], exc: BaseException) -> HttpError
     return HttpError(error, status, headers)
 
 
-def status_of(error: StokerError) -> HTTPStatus:
-    """The status of an error: that of the nearest of its classes in the table."""
-    return next(STATUSES[cls] for cls in type(error).__mro__ if cls in STATUSES)
+def status_of(error: StokerError, statuses: Statuses = NO_STATUSES) -> int:
+    """The status of an error: that of the nearest of its classes in the tables."""
+    known = {**STATUSES, **statuses}
+    return next(known[cls] for cls in type(error).__mro__ if cls in known)
 
 
 def unforeseen(exc: BaseException) -> StokerError:
@@ -128,16 +141,27 @@ def unforeseen(exc: BaseException) -> StokerError:
 
 def exception_handler(
     encode_error: EncodeError,
+    statuses: Statuses = NO_STATUSES,
+    content_type: str = "application/json",
 ) -> Callable[[Request[Any, Any, Any], Exception], Response[bytes]]:
     """Make the handler that answers with errors in one API's form."""
 
     def handle(request: Request[Any, Any, Any], exc: Exception) -> Response[bytes]:
-        found = http_error(request, exc)
+        found = http_error(request, exc, statuses)
+        request_id = id_of(request)
         return Response(
-            encode_error(found.error, found.status),
+            encode_error(found.error, ErrorContext(found.status, request_id)),
             status_code=found.status,
-            headers=found.headers,
-            media_type="application/json",
+            headers=found.headers | dict.fromkeys(HEADERS, request_id),
+            media_type=content_type,
         )
 
     return handle
+
+
+def dialect_errors(
+    dialect: Dialect,
+) -> dict[Any, Callable[[Request[Any, Any, Any], Exception], Response[bytes]]]:
+    """The `exception_handlers` of a dialect's routes."""
+    handler = exception_handler(dialect.encode_error, dialect.statuses, dialect.error_content_type)
+    return {Exception: handler}

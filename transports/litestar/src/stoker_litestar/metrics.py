@@ -84,7 +84,7 @@ class Metrics:
 
     def _take_request(self, record: RequestRecord) -> None:
         model = record.model or _UNKNOWN
-        status = str(200 if record.error is None else status_of(record.error).value)
+        status = str(200 if record.error is None else int(status_of(record.error)))
         self._requests.labels(model, _CLIENT_LEFT if record.cancelled else status).inc()
         if record.model is None:
             return

@@ -27,7 +27,7 @@ def cors(options: HttpOptions) -> CORSConfig | None:
         return None
     return CORSConfig(
         allow_origins=list(options.allowed_origins),
-        allow_methods=["GET", "HEAD", "POST", "OPTIONS"],
+        allow_methods=["GET", "HEAD", "POST", "DELETE", "OPTIONS"],
         allow_headers=["*"],
         expose_headers=["x-request-id", "retry-after"],
     )

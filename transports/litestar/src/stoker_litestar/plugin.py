@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from stoker.dialect import Dialect, DialectSpec
 from stoker.hookspecs import hookimpl
@@ -27,12 +27,56 @@ def _openai() -> Dialect:
     return openai_dialect()
 
 
+def _anthropic() -> Dialect:
+    from stoker_litestar.dialects.anthropic.dialect import (  # noqa: PLC0415 - only when mounted
+        anthropic_dialect,
+    )
+
+    return anthropic_dialect()
+
+
 def _rerank() -> Dialect:
     from stoker_litestar.dialects.rerank.dialect import (  # noqa: PLC0415 - only when mounted
         rerank_dialect,
     )
 
     return rerank_dialect()
+
+
+def _responses() -> Dialect:
+    from stoker_litestar.dialects.responses.dialect import (  # noqa: PLC0415 - only when mounted
+        responses_dialect,
+    )
+
+    return responses_dialect()
+
+
+def _ollama() -> Dialect:
+    from stoker_litestar.dialects.ollama.dialect import (  # noqa: PLC0415 - only when mounted
+        ollama_dialect,
+    )
+
+    return ollama_dialect()
+
+
+def _docker() -> Dialect:
+    from stoker_litestar.dialects.docker.dialect import (  # noqa: PLC0415 - only when mounted
+        docker_dialect,
+    )
+
+    return docker_dialect()
+
+
+def _below_engines(make: Callable[[], Dialect]) -> Callable[[], Dialect]:
+    """An API below the prefixes of Docker Model Runner."""
+
+    def factory() -> Dialect:
+        from stoker_litestar.dialects.docker.dialect import PREFIXES  # noqa: PLC0415 - as above
+        from stoker_litestar.dialects.prefix import below  # noqa: PLC0415 - as above
+
+        return below(make(), PREFIXES)
+
+    return factory
 
 
 @hookimpl
@@ -43,5 +87,16 @@ def stoker_register_transports() -> Iterable[TransportSpec]:
 
 @hookimpl
 def stoker_register_dialects() -> Iterable[DialectSpec]:
-    """The OpenAI APIs: models, chat completions, text completions and embeddings; and reranking."""
-    return [DialectSpec("openai", _openai), DialectSpec("rerank", _rerank)]
+    """The APIs of OpenAI, Anthropic, Ollama and Docker Model Runner, and reranking."""
+    return [
+        DialectSpec("anthropic", _anthropic),
+        DialectSpec("openai", _openai),
+        DialectSpec("rerank", _rerank),
+        DialectSpec("responses", _responses),
+        DialectSpec("ollama", _ollama),
+        DialectSpec("docker", _docker),
+        DialectSpec("docker-anthropic", _below_engines(_anthropic)),
+        DialectSpec("docker-openai", _below_engines(_openai)),
+        DialectSpec("docker-rerank", _below_engines(_rerank)),
+        DialectSpec("docker-responses", _below_engines(_responses)),
+    ]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import click
 
 from stoker.cli.invocation import Invocation
-from stoker.errors import InvalidReferenceError
 
 
 @click.command("tag")
@@ -17,13 +16,5 @@ def command(invocation: Invocation, *, source: str, target: str) -> None:
 
     A name that exists moves. Nothing is copied.
     """
-    stores = invocation.application().stores
-    old, new = stores.parse(source), stores.parse(target)
-    store = stores.writable(new)
-    if stores.of(old) is not store:
-        raise InvalidReferenceError(
-            f"{old.familiar!r} and {new.familiar!r} belong to different stores: make a model"
-            f" of that name with `stoker package {new.familiar} --from {old.familiar}`."
-        )
-    artifact = store.tag(old, new)
+    artifact = invocation.application().stores.tag(source, target)
     click.echo(artifact.digest)

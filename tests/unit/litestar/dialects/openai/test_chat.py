@@ -20,7 +20,14 @@ from stoker.messages import (
     ToolChoice,
     ToolChoiceMode,
 )
-from stoker.request import ChatPrompt, Constraint, ConstraintKind, GenerateRequest
+from stoker.request import (
+    ChatPrompt,
+    Constraint,
+    ConstraintKind,
+    Effort,
+    GenerateRequest,
+    Reasoning,
+)
 from stoker.sampling import SamplingParams
 from stoker_litestar.dialects.openai.chat import decode_chat
 
@@ -220,7 +227,17 @@ def test_sampling() -> None:
             "stream_options.include_obfuscation",
         ),
         ({"tool_choice": "required"}, "tool_choice"),
-        ({"tool_choice": {"type": "allowed_tools", "allowed_tools": {}}}, "tool_choice"),
+        (
+            {"tool_choice": {"type": "allowed_tools", "allowed_tools": {}}},
+            "tool_choice.allowed_tools.mode",
+        ),
+        ({"tool_choice": {"type": "custom", "custom": {"name": "x"}}}, "tool_choice"),
+        ({"reasoning_effort": "huge"}, "reasoning_effort"),
+        ({"reasoning_effort": "low", "reasoning": {"effort": "low"}}, "reasoning.effort"),
+        (
+            {"reasoning_budget_tokens": 1, "reasoning": {"max_tokens": 1}},
+            "reasoning.max_tokens",
+        ),
         (
             {"tools": [ADD], "tool_choice": {"type": "function", "function": {"name": "sub"}}},
             "tool_choice.function.name",
@@ -342,17 +359,37 @@ def test_constraints_know_their_field(fields: dict[str, Any], param: str) -> Non
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
-        ({"reasoning_effort": "high"}, {"reasoning_effort": "high"}),
-        ({"reasoning_effort": "none"}, {"reasoning_effort": "none", "enable_thinking": False}),
-        (
-            {"reasoning_effort": "none", "chat_template_kwargs": {"enable_thinking": True}},
-            {"reasoning_effort": "none", "enable_thinking": True},
-        ),
+        ({}, Reasoning()),
+        ({"reasoning_effort": "high"}, Reasoning(Effort.HIGH)),
+        ({"reasoning_effort": "none"}, Reasoning(Effort.NONE)),
+        ({"reasoning_budget_tokens": 0}, Reasoning(budget_tokens=0)),
+        ({"reasoning": {"effort": "low", "max_tokens": 9}}, Reasoning(Effort.LOW, 9)),
+        ({"reasoning": {"summary": "auto"}}, Reasoning()),
     ],
 )
-def test_template_arguments(fields: dict[str, Any], expected: dict[str, Any]) -> None:
-    """The template gets the effort, and what the client says itself wins."""
-    assert expected == prompt(**fields).template_arguments
+def test_reasoning(fields: dict[str, Any], expected: Reasoning) -> None:
+    """Effort and budget are what the client says."""
+    assert expected == prompt(**fields).reasoning
+
+
+def test_template_arguments() -> None:
+    """The template gets what the client says."""
+    assert {"a": 1} == prompt(chat_template_kwargs={"a": 1}).template_arguments
+
+
+def test_allowed_tools() -> None:
+    """Only some of the tools are shown to the model, and one of them must be called if so said."""
+    other = {"type": "function", "function": {"name": "sub"}}
+    allowed = {"mode": "required", "tools": [{"type": "function", "function": {"name": "sub"}}]}
+    choice = {"type": "allowed_tools", "allowed_tools": allowed}
+    said = prompt(tools=[ADD, other], tool_choice=choice)
+
+    assert (["sub"], ToolChoice(ToolChoiceMode.REQUIRED)) == (
+        [tool.name for tool in said.tools],
+        said.tool_choice,
+    )
+    error = refusal(tools=[ADD], tool_choice=choice)
+    assert "tool_choice.allowed_tools.tools[0].function.name" == error.param
 
 
 @pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])

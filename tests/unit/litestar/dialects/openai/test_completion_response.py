@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from stoker.errors import RunnerCrashedError
 from stoker.events import (
     ChoiceFinished,
+    Echo,
     Event,
     Failed,
     Finished,
@@ -50,18 +51,14 @@ HEAD = (
 )
 
 
-def whole(events: list[Event], *, n: int = 1, echo: str = "") -> dict[str, Any]:
-    encoder = CompletionEncoder(CONTEXT, model="m", n=n, echo=echo)
+def whole(events: list[Event], *, n: int = 1) -> dict[str, Any]:
+    encoder = CompletionEncoder(CONTEXT, model="m", n=n)
     answer: dict[str, Any] = json.loads(feed(encoder, events))
     return answer
 
 
-def stream(
-    events: list[Event], *, n: int = 1, echo: str = "", include_usage: bool = False
-) -> bytes:
-    encoder = CompletionStreamEncoder(
-        CONTEXT, model="m", n=n, echo=echo, include_usage=include_usage
-    )
+def stream(events: list[Event], *, n: int = 1, include_usage: bool = False) -> bytes:
+    encoder = CompletionStreamEncoder(CONTEXT, model="m", n=n, include_usage=include_usage)
     return feed(encoder, events)
 
 
@@ -103,13 +100,43 @@ def test_usage_comes_last_when_asked_for() -> None:
 
 def test_an_echo_comes_first_and_once() -> None:
     """Every choice begins with the prompt when that was asked for."""
+    events = [HELLO[0], Echo("Say "), *HELLO[1:]]
     texts = [
         (chunk["choices"][0]["index"], chunk["choices"][0]["text"])
-        for chunk in chunks(stream(HELLO, n=2, echo="Say "))
+        for chunk in chunks(stream(events, n=2))
     ]
 
     assert [(0, "Say "), (1, "Say "), (0, "Hel"), (0, "lo"), (0, "")] == texts
-    assert "Say Hello" == whole(HELLO, echo="Say ")["choices"][0]["text"]
+    assert "Say Hello" == whole(events)["choices"][0]["text"]
+
+
+def test_an_echo_with_logprobs() -> None:
+    """The prompt's tokens stand before the answer's; the first has nothing before it."""
+    prompt = (
+        TokenLogprob(7, b"Say", 0.0),
+        TokenLogprob(8, b" ", -3.0, (TokenLogprob(9, b"?", -0.25),)),
+    )
+    token = TokenLogprob(1, b"a", -0.5, (TokenLogprob(1, b"a", -0.5),))
+    events: list[Event] = [
+        HELLO[0],
+        Echo("Say ", prompt),
+        TextDelta("a", 0, (token,)),
+        *HELLO[-2:],
+    ]
+
+    answer = whole(events)["choices"][0]
+    pieces = [chunk["choices"][0] for chunk in chunks(stream(events))]
+
+    assert "Say a" == answer["text"]
+    assert {
+        "tokens": ["Say", " ", "a"],
+        "token_logprobs": [None, -3.0, -0.5],
+        "top_logprobs": [None, {"?": -0.25}, {"a": -0.5}],
+        "text_offset": [0, 3, 4],
+    } == answer["logprobs"]
+    assert [["Say", " "], ["a"]] == [
+        piece["logprobs"]["tokens"] for piece in pieces if piece["logprobs"]
+    ]
 
 
 def test_logprobs() -> None:

@@ -7,6 +7,7 @@ is made from it.
 from __future__ import annotations
 
 import enum
+import functools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -72,13 +73,38 @@ class FieldTable(Mapping[str, FieldRule]):
     def __len__(self) -> int:
         return len(self.rules)
 
-    def check(self, body: msgspec.Struct) -> None:
+    @property
+    def notes(self) -> Mapping[str, str]:
+        """What is to be known of fields beside what the API says."""
+        return {
+            name: f"{rule.reason[:1].upper()}{rule.reason[1:]}."
+            for name, rule in self.items()
+            if rule.reason
+        }
+
+    @property
+    def refused(self) -> frozenset[str]:
+        """Fields that are an error whatever their value."""
+        return frozenset(name for name, rule in self._refused if not rule.harmless)
+
+    def check(self, body: msgspec.Struct, *, path: str = "") -> None:
         """Let a body through that uses no refused field.
+
+        Args:
+            body: The Struct.
+            path: Where it stands in the whole body, with a dot at the end.
 
         Raises:
             UnsupportedFeatureError: It uses one; the error names it and gives the reason.
         """
+        attributes = _attributes(type(body))
         for name, rule in self._refused:
-            value = getattr(body, name)
+            value = getattr(body, attributes[name])
             if value is not None and value not in rule.harmless:
-                raise UnsupportedFeatureError(f"{name}: {rule.reason}.", param=name)
+                raise UnsupportedFeatureError(f"{path}{name}: {rule.reason}.", param=path + name)
+
+
+@functools.cache
+def _attributes(struct: type[msgspec.Struct]) -> Mapping[str, str]:
+    """A Struct's attributes by the names of its fields in JSON."""
+    return dict(zip(struct.__struct_encode_fields__, struct.__struct_fields__, strict=True))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -49,10 +49,33 @@ def decode_body(decoder: msgspec.json.Decoder[BodyT], body: bytes) -> BodyT:
         raise InvalidRequestError("The request's body is nested too deeply.") from exc
 
 
-def _located(message: str) -> InvalidRequestError:
-    """Say a message of msgspec's in our form."""
+def convert_part(value: Any, kind: type[BodyT], path: str) -> BodyT:
+    """Give a part of a body its type, where that follows from the part itself.
+
+    Args:
+        value: As JSON was decoded: dicts, lists, texts and numbers.
+        kind: The type.
+        path: Where the part is: `messages[0].content[1]`.
+
+    Raises:
+        InvalidRequestError: The part is not of the type. Names the field.
+    """
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as exc:
+        raise _located(str(exc), path) from exc
+
+
+def _located(message: str, root: str = "") -> InvalidRequestError:
+    """Say a message of msgspec's in our form.
+
+    Args:
+        message: The message.
+        root: Where what was decoded stands in the body.
+    """
     match = _PLACE.match(message)
     path, problem = (match["path"] or "", match["problem"]) if match else ("", message)
+    path = f"{root}.{path}" if root and path and not path.startswith("[") else root + path
     field = _FIELD.match(problem)
     if field:
         path = f"{path}.{field['field']}" if path else field["field"]

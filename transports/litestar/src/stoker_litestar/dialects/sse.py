@@ -38,3 +38,13 @@ def event(data: bytes) -> bytes:
         data: The event's data without line breaks, as JSON on the wire has none.
     """
     return DATA_START + data + EVENT_END
+
+
+def named_event(name: str, data: bytes) -> bytes:
+    """Frame one event that has a name.
+
+    Args:
+        name: The event's type, for clients that tell events apart by it.
+        data: As in `event`.
+    """
+    return b"event: " + name.encode() + b"\n" + DATA_START + data + EVENT_END

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -10,18 +11,20 @@ import msgspec
 from stoker.dialect import Call
 from stoker.errors import UnsupportedFeatureError
 from stoker.messages import Tool, ToolChoice, ToolChoiceMode
-from stoker.request import ChatPrompt, Constraint, ConstraintKind, GenerateRequest
+from stoker.request import ChatPrompt, Constraint, ConstraintKind, GenerateRequest, Reasoning
 from stoker_litestar.dialects.json_body import decode_body, field_error
 from stoker_litestar.dialects.openai.chat_fields import CHAT_FIELDS
 from stoker_litestar.dialects.openai.chat_messages import messages_of
 from stoker_litestar.dialects.openai.chat_response import ChatEncoder, ChatStreamEncoder
 from stoker_litestar.dialects.openai.wire.chat_request import (
+    AllowedToolsChoice,
     ChatRequest,
     CustomTool,
     FunctionTool,
     JsonObjectResponse,
     JsonSchemaResponse,
     NamedToolChoice,
+    ReasoningObject,
 )
 from stoker_litestar.dialects.openai.wire.generation import encode_text
 
@@ -34,11 +37,10 @@ def decode_chat(body: bytes) -> Call:
     Raises:
         InvalidRequestError: A field is unknown, malformed, out of range or refused; names it.
     """
-    wire = decode_body(_DECODER, body)
-    CHAT_FIELDS.check(wire)
+    wire = chat_request(body)
     request = GenerateRequest(
         model=wire.model,
-        prompt=_prompt(wire),
+        prompt=chat_prompt(wire),
         sampling=wire.sampling(logprobs=_logprobs(wire)),
         max_tokens=_max_tokens(wire),
         stop=wire.stop_strings(),
@@ -56,20 +58,61 @@ def decode_chat(body: bytes) -> Call:
     return Call(request, stream=bool(wire.stream), encoder=encoder)
 
 
-def _prompt(wire: ChatRequest) -> ChatPrompt:
-    tools = _tools(wire)
+def chat_request(body: bytes) -> ChatRequest:
+    """Read a body; no refused field is set.
+
+    Raises:
+        InvalidRequestError: A field is unknown, malformed or refused; names it.
+    """
+    wire = decode_body(_DECODER, body)
+    CHAT_FIELDS.check(wire)
+    return wire
+
+
+def chat_prompt(wire: ChatRequest) -> ChatPrompt:
+    """The conversation of a request.
+
+    Raises:
+        InvalidRequestError: A message or a tool is malformed; names it.
+    """
+    tools, choice = _callable(tools_of(wire.tools), wire)
     return ChatPrompt(
         messages=messages_of(wire.messages),
         tools=tools,
-        tool_choice=_tool_choice(wire, tools),
+        tool_choice=choice,
         parallel_tool_calls=wire.parallel_tool_calls is not False,
         add_generation_prompt=wire.add_generation_prompt is not False,
-        template_arguments=_template_arguments(wire),
+        template_arguments=wire.chat_template_kwargs or {},
+        reasoning=_reasoning(wire),
     )
 
 
-def _tools(wire: ChatRequest) -> tuple[Tool, ...]:
-    return tuple(_tool(tool, f"tools[{i}]") for i, tool in enumerate(wire.tools or ()))
+def _reasoning(wire: ChatRequest) -> Reasoning:
+    """What the two ways to say it say together; each thing may be said in one of them."""
+    other = wire.reasoning or ReasoningObject()
+    if wire.reasoning_effort is not None and other.effort is not None:
+        raise field_error("reasoning.effort", "it clashes with reasoning_effort: set one of them")
+    if wire.reasoning_budget_tokens is not None and other.max_tokens is not None:
+        raise field_error(
+            "reasoning.max_tokens", "it clashes with reasoning_budget_tokens: set one of them"
+        )
+    return Reasoning(
+        effort=other.effort if wire.reasoning_effort is None else wire.reasoning_effort,
+        budget_tokens=(
+            other.max_tokens
+            if wire.reasoning_budget_tokens is None
+            else wire.reasoning_budget_tokens
+        ),
+    )
+
+
+def tools_of(wire: Sequence[FunctionTool | CustomTool] | None) -> tuple[Tool, ...]:
+    """Convert tools.
+
+    Raises:
+        UnsupportedFeatureError: One is no function.
+    """
+    return tuple(_tool(tool, f"tools[{i}]") for i, tool in enumerate(wire or ()))
 
 
 def _tool(wire: FunctionTool | CustomTool, path: str) -> Tool:
@@ -84,6 +127,22 @@ def _tool(wire: FunctionTool | CustomTool, path: str) -> Tool:
         parameters=function.parameters or {},
         strict=bool(function.strict),
     )
+
+
+def _callable(tools: tuple[Tool, ...], wire: ChatRequest) -> tuple[tuple[Tool, ...], ToolChoice]:
+    """The tools that may be called, and how far the model is free to."""
+    choice = wire.tool_choice
+    if not isinstance(choice, AllowedToolsChoice):
+        return tools, _tool_choice(wire, tools)
+    allowed = choice.allowed_tools
+    names = [reference.function.name for reference in allowed.tools]
+    known = {tool.name for tool in tools}
+    for i, name in enumerate(names):
+        if name not in known:
+            path = f"tool_choice.allowed_tools.tools[{i}].function.name"
+            raise field_error(path, f"there is no tool {name!r}")
+    kept = tuple(tool for tool in tools if tool.name in names)
+    return kept, ToolChoice(ToolChoiceMode(allowed.mode))
 
 
 def _tool_choice(wire: ChatRequest, tools: tuple[Tool, ...]) -> ToolChoice:
@@ -101,18 +160,8 @@ def _tool_choice(wire: ChatRequest, tools: tuple[Tool, ...]) -> ToolChoice:
             raise field_error("tool_choice.function.name", f"there is no tool {name!r}")
         return ToolChoice(ToolChoiceMode.REQUIRED, name)
     raise UnsupportedFeatureError(
-        "tool_choice: use none, auto, required or a function's name.", param="tool_choice"
+        "tool_choice: custom tools are not known: use a function's name.", param="tool_choice"
     )
-
-
-def _template_arguments(wire: ChatRequest) -> dict[str, Any]:
-    arguments: dict[str, Any] = {}
-    if wire.reasoning_effort is not None:
-        arguments["reasoning_effort"] = wire.reasoning_effort
-        if wire.reasoning_effort == "none":
-            # The switch that templates of hybrid models (Qwen3 and its kin) know.
-            arguments["enable_thinking"] = False
-    return arguments | (wire.chat_template_kwargs or {})
 
 
 def _logprobs(wire: ChatRequest) -> int | None:

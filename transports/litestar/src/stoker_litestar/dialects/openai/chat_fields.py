@@ -23,21 +23,34 @@ CHAT_FIELDS = FieldTable(
         "prompt_cache_key": no_op("a hint for a remote cache; prefixes are found without it"),
         "prompt_cache_options": no_op("a hint for a remote cache; prefixes are found without it"),
         "prompt_cache_retention": no_op("a hint for a remote cache"),
-        "reasoning_effort": honoured("the chat template gets it; none also turns thinking off"),
+        "reasoning_effort": honoured(
+            "the chat template gets it; where it knows no efforts, the lower ones set a budget of"
+            " tokens; none turns thinking off"
+        ),
         "response_format": honoured("a schema is always followed, strict or not"),
         "safety_identifier": no_op("a label for the provider's abuse reports"),
         "service_tier": refused(
             "there is one tier only: leave it out", harmless=("auto", "default")
         ),
         "store": refused("answers are not stored", harmless=(False,)),
-        "tool_choice": honoured("custom and allowed_tools are refused"),
-        "tools": honoured("functions are; custom tools are refused"),
+        "tool_choice": honoured("custom tools are refused"),
+        "tools": honoured(
+            "functions are; custom tools are refused; calls that must be made follow the schemas,"
+            " strict or not, and those that are the model's own idea are what it writes"
+        ),
         "top_logprobs": honoured(),
         "verbosity": refused(
             "local models have no such control: say it in a message", harmless=("medium",)
         ),
         "web_search_options": refused("there is no web search"),
         "add_generation_prompt": honoured("an extension"),
+        "reasoning": honoured(
+            "an extension: an object with effort and max_tokens, which are reasoning_effort and"
+            " reasoning_budget_tokens; its summary is a no-op, as reasoning is told whole"
+        ),
+        "reasoning_budget_tokens": honoured(
+            "an extension: most tokens to think, after which the thinking is ended"
+        ),
         "chat_template_kwargs": honoured("an extension: more variables for the chat template"),
     }
 )

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import re
 from collections.abc import Iterable, Sequence
 
-from stoker.errors import UnsupportedFeatureError
-from stoker.messages import AudioPart, Author, ImagePart, Message, Part, TextPart, ToolCall
+from stoker.messages import AudioPart, Author, Message, Part, TextPart, ToolCall
 from stoker_litestar.dialects.json_body import field_error
+from stoker_litestar.dialects.media import decode_base64, image_of_url, refused_part
 from stoker_litestar.dialects.openai.wire.chat_message import (
     AssistantMessage,
     AudioContent,
@@ -25,8 +22,6 @@ from stoker_litestar.dialects.openai.wire.chat_message import (
 
 _AUTHORS = {SystemMessage: Author.SYSTEM, DeveloperMessage: Author.DEVELOPER}
 _AUDIO_TYPES = {"wav": "audio/wav", "mp3": "audio/mpeg"}
-# RFC 2397, of which only the base64 form makes sense for images.
-_DATA_URL = re.compile(r"data:(?P<type>image/[A-Za-z0-9.+-]+)(?:;[^,;]+)*;base64,", re.ASCII)
 
 Content = TextContent | ImageContent | AudioContent | FileContent | RefusalContent
 
@@ -52,9 +47,9 @@ def _message(wire: ChatMessage, path: str) -> Message:
 
 def _assistant(wire: AssistantMessage, path: str) -> Message:
     if wire.function_call is not None:
-        raise _unsupported(f"{path}.function_call", "it was replaced by tool_calls: use that")
+        raise refused_part(f"{path}.function_call", "it was replaced by tool_calls: use that")
     if wire.audio is not None:
-        raise _unsupported(f"{path}.audio", "answers of the past are text only")
+        raise refused_part(f"{path}.audio", "answers of the past are text only")
     parts = _parts(wire.content or (), f"{path}.content")
     if wire.refusal:
         parts += (TextPart(wire.refusal),)
@@ -86,32 +81,9 @@ def _part(wire: Content, path: str) -> Part:
         case RefusalContent(refusal=text):
             return TextPart(text)
         case ImageContent(image_url=image):
-            return _image(image.url, f"{path}.image_url.url")
+            return image_of_url(image.url, f"{path}.image_url.url")
         case AudioContent(input_audio=audio):
-            data = _base64(audio.data, f"{path}.input_audio.data")
+            data = decode_base64(audio.data, f"{path}.input_audio.data")
             return AudioPart(data, _AUDIO_TYPES[audio.format])
         case FileContent():
-            raise _unsupported(f"{path}.file", "files are not read: send their text")
-
-
-def _image(url: str, path: str) -> ImagePart:
-    match = _DATA_URL.match(url)
-    if match is None:
-        if url.startswith("data:"):
-            raise field_error(path, "expected data:image/TYPE;base64,DATA")
-        raise _unsupported(path, "images are not fetched: send them as a data: URL")
-    return ImagePart(_base64(url[match.end() :], path), match["type"])
-
-
-def _base64(text: str, path: str) -> bytes:
-    try:
-        data = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as exc:
-        raise field_error(path, "it is not valid base64") from exc
-    if not data:
-        raise field_error(path, "it is empty")
-    return data
-
-
-def _unsupported(path: str, problem: str) -> UnsupportedFeatureError:
-    return UnsupportedFeatureError(f"{path}: {problem}.", param=path)
+            raise refused_part(f"{path}.file", "files are not read: send their text")

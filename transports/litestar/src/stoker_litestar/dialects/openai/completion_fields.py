@@ -10,9 +10,14 @@ COMPLETION_FIELDS = FieldTable(
         **SHARED_RULES,
         "prompt": honoured("one prompt; several in one request are refused"),
         "best_of": refused("use n and choose yourself", harmless=(1,)),
-        "echo": honoured("refused together with logprobs, and for prompts of tokens"),
+        "echo": honoured(
+            "with logprobs those of the prompt's tokens are told, too, for one choice; engines that"
+            " cannot tell them refuse it"
+        ),
         "logprobs": honoured("up to 20, not only 5"),
-        "max_tokens": honoured("unset goes on to the end, not only for 16 tokens"),
+        "max_tokens": honoured(
+            "unset goes on to the end, not only for 16 tokens; 0 is taken with echo"
+        ),
         "suffix": refused("text cannot be filled in yet", harmless=("",)),
     }
 )

@@ -8,12 +8,12 @@ from msgspec import UNSET
 from stoker.dialect import ResponseContext, ResponseEncoder
 from stoker.events import (
     ChoiceFinished,
+    Echo,
     Event,
     Failed,
     Finished,
     FinishReason,
     Loading,
-    Prefill,
     Queued,
     ReasoningDelta,
     TextDelta,
@@ -34,7 +34,7 @@ from stoker_litestar.dialects.openai.wire.usage import TimingsObject, UsageObjec
 class _Choice:
     """A choice that is being put together."""
 
-    text: list[str]
+    text: list[str] = attrs.field(factory=list)
     logprobs: list[TokenLogprob] = attrs.field(factory=list)
     finish_reason: FinishReason = FinishReason.STOP
 
@@ -44,15 +44,17 @@ class CompletionEncoder(ResponseEncoder):
 
     content_type = "application/json"
 
-    def __init__(self, context: ResponseContext, *, model: str, n: int, echo: str) -> None:
+    def __init__(self, context: ResponseContext, *, model: str, n: int) -> None:
         self._context = context
         self._model = model
-        self._echo = echo
-        self._choices = [_Choice([echo]) for _ in range(n)]
+        self._echo = Echo("")
+        self._choices = [_Choice() for _ in range(n)]
 
     def feed(self, event: Event) -> bytes:
         """Collect; the last event brings everything."""
         match event:
+            case Echo():
+                self._echo = event
             case TextDelta():
                 choice = self._choices[event.index]
                 choice.text.append(event.text)
@@ -84,11 +86,16 @@ class CompletionEncoder(ResponseEncoder):
 
     def _choice(self, index: int) -> CompletionChoice:
         choice = self._choices[index]
-        offsets = OffsetCounter(len(self._echo))
+        echo, logprobs = self._echo, None
+        if choice.logprobs or echo.logprobs:
+            offsets = OffsetCounter()
+            if not echo.logprobs:
+                offsets.skip(echo.text)
+            logprobs = offsets.logprobs(choice.logprobs, prompt=echo.logprobs)
         return CompletionChoice(
-            text="".join(choice.text),
+            text=echo.text + "".join(choice.text),
             index=index,
-            logprobs=offsets.logprobs(choice.logprobs) if choice.logprobs else None,
+            logprobs=logprobs,
             finish_reason=FINISH_REASONS[choice.finish_reason],
         )
 
@@ -99,7 +106,7 @@ class CompletionStreamEncoder(ResponseEncoder):
     content_type = sse.CONTENT_TYPE
 
     def __init__(
-        self, context: ResponseContext, *, model: str, n: int, echo: str, include_usage: bool
+        self, context: ResponseContext, *, model: str, n: int, include_usage: bool
     ) -> None:
         self._empty = Completion(
             id=f"cmpl-{context.id}",
@@ -110,24 +117,23 @@ class CompletionStreamEncoder(ResponseEncoder):
             usage=None if include_usage else UNSET,
         )
         self._frame = ChunkFrame.around(self._empty)
-        self._offsets = [OffsetCounter(len(echo)) for _ in range(n)]
-        self._echo = echo
+        self._offsets = [OffsetCounter() for _ in range(n)]
         self._include_usage = include_usage
 
     def feed(self, event: Event) -> bytes:
-        """Encode the event's chunk; an echoed prompt comes when the request was accepted."""
+        """Encode the event's chunk."""
         match event:
+            case Echo():
+                return self._echo(event)
             case TextDelta():
-                return self._take_echo() + self._text(event)
+                return self._text(event)
             case ReasoningDelta():
                 choice = CompletionChoice(text=event.text, index=event.index)
-                return self._take_echo() + self._frame.event(choice)
+                return self._frame.event(choice)
             case ChoiceFinished():
                 reason = FINISH_REASONS[event.reason]
                 choice = CompletionChoice(text="", index=event.index, finish_reason=reason)
-                return self._take_echo() + self._frame.event(choice)
-            case Prefill():
-                return self._take_echo()
+                return self._frame.event(choice)
             case Finished():
                 return self._end(event)
             case Failed():
@@ -138,14 +144,16 @@ class CompletionStreamEncoder(ResponseEncoder):
             case _:
                 return b""
 
-    def _take_echo(self) -> bytes:
-        if not self._echo:
-            return b""
-        echo, self._echo = self._echo, ""
-        return b"".join(
-            self._frame.event(CompletionChoice(text=echo, index=index))
-            for index in range(len(self._offsets))
-        )
+    def _echo(self, event: Echo) -> bytes:
+        pieces = []
+        for index, offsets in enumerate(self._offsets):
+            logprobs = None
+            if event.logprobs:
+                logprobs = offsets.logprobs((), prompt=event.logprobs)
+            else:
+                offsets.skip(event.text)
+            pieces.append(CompletionChoice(text=event.text, index=index, logprobs=logprobs))
+        return b"".join(map(self._frame.event, pieces))
 
     def _text(self, event: TextDelta) -> bytes:
         logprobs = None

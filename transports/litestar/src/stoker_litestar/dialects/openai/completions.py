@@ -30,6 +30,10 @@ def decode_completion(body: bytes) -> Call:
     wire = decode_body(_DECODER, body)
     COMPLETION_FIELDS.check(wire)
     prompt = _prompt(wire.prompt)
+    if wire.echo and wire.logprobs is not None and (wire.n or 1) > 1:
+        raise UnsupportedFeatureError(
+            "echo: together with logprobs it takes one choice: leave n out.", param="echo"
+        )
     request = GenerateRequest(
         model=wire.model,
         prompt=prompt,
@@ -39,19 +43,18 @@ def decode_completion(body: bytes) -> Call:
         n=1 if wire.n is None else wire.n,
         constraint=wire.constraint(),
         ignore_end=bool(wire.ignore_eos),
+        echo=bool(wire.echo),
     )
     include_usage = wire.include_usage()
-    echo = _echo(wire, prompt)
     if wire.stream:
         encoder: Any = functools.partial(
             CompletionStreamEncoder,
             model=wire.model,
             n=request.n,
-            echo=echo,
             include_usage=include_usage,
         )
     else:
-        encoder = functools.partial(CompletionEncoder, model=wire.model, n=request.n, echo=echo)
+        encoder = functools.partial(CompletionEncoder, model=wire.model, n=request.n)
     return Call(request, stream=bool(wire.stream), encoder=encoder)
 
 
@@ -75,19 +78,3 @@ def _prompt(wire: str | list[Any]) -> TextPrompt | TokenPrompt:
 
 def _tokens(wire: list[Any]) -> TypeGuard[list[int]]:
     return all(isinstance(item, int) for item in wire)
-
-
-def _echo(wire: CompletionRequest, prompt: TextPrompt | TokenPrompt) -> str:
-    """The text to put before every answer."""
-    if not wire.echo:
-        return ""
-    if wire.logprobs is not None:
-        raise UnsupportedFeatureError(
-            "echo: the prompt's log probabilities are not reported: leave out echo or logprobs.",
-            param="echo",
-        )
-    if isinstance(prompt, TokenPrompt):
-        raise UnsupportedFeatureError(
-            "echo: it needs a prompt of text, not of tokens.", param="echo"
-        )
-    return prompt.text

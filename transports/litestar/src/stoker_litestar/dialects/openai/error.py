@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from stoker import errors
+from stoker.dialect import ErrorContext
 from stoker.errors import StokerError
 from stoker_litestar.dialects.openai.wire.encoder import encode
 from stoker_litestar.dialects.openai.wire.error import ErrorBody, ErrorDetail
+
+
+class PreviousResponseNotFoundError(errors.InvalidRequestError):
+    """A request goes on from a response that is not there."""
+
 
 _INVALID = "invalid_request_error"
 _SERVER = "server_error"
@@ -20,6 +26,7 @@ _KINDS: dict[type[StokerError], tuple[str, str | None]] = {
     errors.ContextLengthExceededError: (_INVALID, "context_length_exceeded"),
     errors.UnsupportedFeatureError: (_INVALID, "unsupported_parameter"),
     errors.NotFoundError: (_INVALID, "not_found"),
+    PreviousResponseNotFoundError: (_INVALID, "previous_response_not_found"),
     errors.ModelNotFoundError: (_INVALID, "model_not_found"),
     errors.AccessDeniedError: ("permission_error", "access_denied"),
     errors.UnauthenticatedError: (_INVALID, "invalid_api_key"),
@@ -36,7 +43,7 @@ _KINDS: dict[type[StokerError], tuple[str, str | None]] = {
 _ABOUT_MODEL = (errors.ModelNotFoundError, errors.InvalidReferenceError)
 
 
-def encode_error(error: StokerError, _status: int) -> bytes:
+def encode_error(error: StokerError, _context: ErrorContext) -> bytes:
     """The body of an error response; the type follows from the error, not from the status."""
     return error_object(error)
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from stoker.request import Effort
 from stoker.sampling import MAX_LOGPROBS
 from stoker_litestar.dialects.openai.wire.chat_message import ChatMessage
 from stoker_litestar.dialects.openai.wire.generation import GenerationFields
@@ -64,12 +65,27 @@ class NamedCustomChoice(
     custom: Any
 
 
+class AllowedTool(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="function"
+):
+    """A tool that may be called."""
+
+    function: FunctionName
+
+
+class AllowedTools(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Some of the tools, and whether one of them must be called."""
+
+    mode: Literal["auto", "required"]
+    tools: Annotated[list[AllowedTool], msgspec.Meta(min_length=1)]
+
+
 class AllowedToolsChoice(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="allowed_tools"
 ):
-    """A choice among some of the tools; always refused."""
+    """A choice among some of the tools."""
 
-    allowed_tools: Any
+    allowed_tools: AllowedTools
 
 
 class JsonSchemaFormat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -103,6 +119,15 @@ class JsonSchemaResponse(
     json_schema: JsonSchemaFormat
 
 
+class ReasoningObject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`reasoning`, as OpenRouter and Ollama have it in chats."""
+
+    effort: Effort | None = None
+    max_tokens: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    summary: str | None = None
+    """A no-op: the reasoning is told whole."""
+
+
 class ChatRequest(GenerationFields, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that a chat completions request may say."""
 
@@ -121,7 +146,7 @@ class ChatRequest(GenerationFields, frozen=True, kw_only=True, forbid_unknown_fi
     prompt_cache_key: str | None = None
     prompt_cache_options: dict[str, Any] | None = None
     prompt_cache_retention: str | None = None
-    reasoning_effort: str | None = None
+    reasoning_effort: Effort | None = None
     response_format: TextResponse | JsonObjectResponse | JsonSchemaResponse | None = None
     safety_identifier: str | None = None
     service_tier: str | None = None
@@ -141,3 +166,9 @@ class ChatRequest(GenerationFields, frozen=True, kw_only=True, forbid_unknown_fi
     # Extensions, by vLLM's names.
     add_generation_prompt: bool | None = None
     chat_template_kwargs: dict[str, Any] | None = None
+
+    # An extension, by llama-server's name.
+    reasoning_budget_tokens: Annotated[int, msgspec.Meta(ge=0)] | None = None
+
+    # An extension, by OpenRouter's name.
+    reasoning: ReasoningObject | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -15,25 +15,48 @@ class CompletionLogprobs(msgspec.Struct, frozen=True):
     """Tokens with, in the same place of each list, what is known of them."""
 
     tokens: list[str]
-    token_logprobs: list[float]
-    top_logprobs: list[dict[str, float]] | None
+    token_logprobs: list[float | None]
+    """Nothing comes before the first token of an echoed prompt, so it has none."""
+    top_logprobs: list[dict[str, float] | None] | None
     text_offset: list[int]
 
 
 class OffsetCounter:
     """Finds where tokens begin in a choice's text, over pieces of any size."""
 
-    def __init__(self, start: int) -> None:
-        """Start counting.
-
-        Args:
-            start: How many characters of the choice's text come before the first token.
-        """
-        self._offset = start
+    def __init__(self) -> None:
+        self._offset = 0
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
-    def logprobs(self, tokens: Iterable[TokenLogprob]) -> CompletionLogprobs:
-        """Take the next tokens."""
+    def skip(self, text: str) -> None:
+        """Take text whose tokens are not told."""
+        self._offset += len(text)
+
+    def logprobs(
+        self, tokens: Iterable[TokenLogprob], *, prompt: Sequence[TokenLogprob] = ()
+    ) -> CompletionLogprobs:
+        """Take the next tokens.
+
+        Args:
+            tokens: Of the answer.
+            prompt: Of the whole prompt; comes first.
+        """
+        if prompt:
+            echoed = self.logprobs(prompt)
+            answer = self.logprobs(tokens)
+            tops = None
+            if echoed.top_logprobs is not None or answer.top_logprobs is not None:
+                tops = [
+                    None,
+                    *(echoed.top_logprobs or [None] * len(prompt))[1:],
+                    *(answer.top_logprobs or [None] * len(answer.tokens)),
+                ]
+            return CompletionLogprobs(
+                tokens=echoed.tokens + answer.tokens,
+                token_logprobs=[None, *echoed.token_logprobs[1:], *answer.token_logprobs],
+                top_logprobs=tops,
+                text_offset=echoed.text_offset + answer.text_offset,
+            )
         taken = tuple(tokens)
         offsets = []
         for token in taken:
@@ -47,7 +70,7 @@ class OffsetCounter:
         )
 
 
-def _alternatives(tokens: tuple[TokenLogprob, ...]) -> list[dict[str, float]] | None:
+def _alternatives(tokens: tuple[TokenLogprob, ...]) -> list[dict[str, float] | None] | None:
     if not any(token.top for token in tokens):
         return None
     return [{_token_name(other): finite(other.logprob) for other in token.top} for token in tokens]

@@ -11,7 +11,8 @@ from stoker.request import Constraint, ConstraintKind
 from stoker.sampling import SamplingParams
 from stoker_litestar.dialects.json_body import field_error
 
-TokenId = Annotated[int, msgspec.Meta(ge=0)]
+# Engines count them with 32 bits.
+TokenId = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Stop = str | list[str]
 

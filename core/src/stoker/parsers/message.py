@@ -1,0 +1,62 @@
+"""The common form of an answer: reasoning, then text with calls in it that begin with a marker."""
+
+from __future__ import annotations
+
+import abc
+
+from stoker.parser import ParsingContext, ReasoningMarks
+from stoker.parsers.json_reader import JsonParser
+from stoker.parsers.reader import Reading
+
+THINK = ReasoningMarks("<think>", "\n</think>", "\n\n")
+"""What most models write around their reasoning."""
+
+
+class MessageParser(JsonParser):
+    """A parser of answers of the common form.
+
+    Attributes:
+        markers: Texts that begin a call. None may be the beginning of another one.
+        ignored: Texts between the parts of an answer that belong to none of them.
+    """
+
+    markers: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
+
+    def __init__(self, context: ParsingContext, marks: ReasoningMarks | None) -> None:
+        self.marks = marks
+        super().__init__(context)
+
+    def read(self) -> Reading[None]:
+        """See `ReadingParser.read`."""
+        yield from self.thinking()
+        markers = self.markers if self.context.tools else ()
+        while True:
+            marker = yield from self.until((*markers, *self.ignored), self.answer)
+            if marker is None:
+                return
+            if marker not in self.ignored:
+                yield from self.call(marker)
+
+    @abc.abstractmethod
+    def call(self, marker: str) -> Reading[None]:
+        """Read what follows a marker, up to the end of the call or calls."""
+
+    def thinking(self) -> Reading[None]:
+        """Read the reasoning, if there is any."""
+        marks = self.marks
+        if marks is None:
+            return
+        self.reasoning = marks.begun_in(self.context.prompt)
+        if not self.reasoning:
+            self.record()
+            yield from self.space()
+            self.reasoning = bool((yield from self.starts(marks.start.strip())))
+            before = self.recorded()
+            if not self.reasoning:
+                self.answer(before)
+                return
+        self._thought.trim()
+        yield from self.until((marks.closed_by,), self.thought)
+        self.reasoning = False
+        self.end_thought()

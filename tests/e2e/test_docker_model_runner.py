@@ -1,0 +1,125 @@
+"""Docker Model Runner's API over real HTTP: a real model, a real registry, OpenAI's client."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import openai
+import pytest
+from stoker_process import MODEL, Home, MakeHome, Registry, Server
+
+pytestmark = pytest.mark.model
+
+CHAT: dict[str, Any] = {
+    "model": MODEL,
+    "messages": [
+        {"role": "user", "content": "What is the capital of France? Answer in one sentence."}
+    ],
+    "temperature": 0,
+    "max_tokens": 20,
+}
+
+
+@pytest.fixture
+def http(server: Server) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=server.url, timeout=60) as made:
+        yield made
+
+
+@pytest.fixture
+def own(own_home: Home) -> Iterator[httpx.Client]:
+    """A client of a server of its own, for tests that change what is there."""
+    with own_home.serve() as running, httpx.Client(base_url=running.url, timeout=60) as made:
+        yield made
+
+
+@pytest.mark.parametrize("prefix", ["/engines/v1", "/engines/llama.cpp/v1"])
+def test_openai_clients_find_their_api_below_the_prefixes(server: Server, prefix: str) -> None:
+    """With a backend's name in the path as well."""
+    with openai.OpenAI(base_url=f"{server.url}{prefix}", api_key="none", max_retries=0) as client:
+        answer = client.chat.completions.create(**CHAT)
+        models = [model.id for model in client.models.list()]
+
+    assert "Paris" in (answer.choices[0].message.content or "")
+    assert [MODEL] == models
+
+
+def test_a_backend_that_is_not_there_is_no_fall_back(http: httpx.Client) -> None:
+    """The path pins, and the error says what there is."""
+    response = http.post("/engines/vllm/v1/chat/completions", json=CHAT)
+
+    assert 503 == response.status_code
+    assert "'vllm', which is not installed" in response.json()["error"]["message"]
+
+
+def test_models_are_listed_and_described(http: httpx.Client) -> None:
+    """The id is the digest, and a name finds it again."""
+    (listed,) = http.get("/models").json()
+    found = http.get(f"/models/{MODEL}").json()
+    missing = http.get("/models/ai/none")
+
+    assert listed == found
+    assert [MODEL] == found["tags"]
+    assert found["id"].startswith("sha256:")
+    assert ("gguf", "llama", "Q4_1") == tuple(
+        found["config"][name] for name in ("format", "architecture", "quantization")
+    )
+    assert 404 == missing.status_code
+    assert "stoker pull ai/none" in missing.text
+
+
+def test_engines_tell_what_runs(own: httpx.Client) -> None:
+    """From the first request to the unloading."""
+    before = own.get("/engines/ps").json()
+    own.post("/engines/v1/chat/completions", json=CHAT).raise_for_status()
+    running = own.get("/engines/ps").json()
+    status = own.get("/engines/status").json()
+    usage = own.get("/engines/df").json()
+    unloaded = own.post("/engines/unload", json={"models": [MODEL]}).json()
+
+    assert [] == before
+    assert [
+        {
+            "backend_name": "llama.cpp",
+            "model_name": MODEL,
+            "mode": "completion",
+            "in_use": False,
+            "loading": False,
+        }
+    ] == running
+    assert status["llama.cpp"].startswith("Running: ")
+    assert usage["models_disk_usage"] > 50_000_000
+    assert {"unloaded_runners": 1} == unloaded
+    assert [] == own.get("/engines/ps").json()
+
+
+@pytest.mark.registry
+def test_a_model_is_tagged_pushed_pulled_and_deleted(
+    registry: Registry, own: httpx.Client, make_home: MakeHome
+) -> None:
+    """With a line of progress for every step, and the same digest at both ends."""
+    repository = f"{registry.host}/docker/smollm2"
+    tagged = own.post(f"/models/{MODEL}/tag", params={"repo": repository, "tag": "1"})
+    pushed = own.post(f"/models/{repository}:1/push", headers={"accept": "application/json"})
+    deleted = own.delete(f"/models/{repository}:1")
+    remote = own.get(f"/models/{repository}:1", params={"remote": "true"}).json()
+    with make_home().serve() as running, httpx.Client(base_url=running.url, timeout=60) as other:
+        pulled = other.post("/models/create", json={"from": f"{repository}:1"})
+        here = other.get(f"/models/{repository}:1").json()
+        gone = other.delete(f"/models/{repository}:1", params={"force": "true"}).json()
+        left = other.get("/models").json()
+
+    assert 201 == tagged.status_code
+    assert ["success", "push"] == [
+        json.loads(pushed.text.splitlines()[-1])[name] for name in ("type", "mode")
+    ]
+    assert [{"Untagged": f"{repository}:1"}] == deleted.json()
+    assert pulled.headers["content-type"].startswith("text/plain")
+    assert "&#34;Model pulled successfully&#34;" in pulled.text.splitlines()[-1]
+    assert remote["id"] == here["id"]
+    assert {"Untagged": f"{repository}:1"} in gone
+    assert any("Deleted" in item for item in gone)
+    assert [] == left

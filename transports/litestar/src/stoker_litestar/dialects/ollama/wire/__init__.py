@@ -1,0 +1,3 @@
+"""The JSON bodies of Ollama's API."""
+
+from __future__ import annotations
