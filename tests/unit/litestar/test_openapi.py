@@ -9,11 +9,11 @@ import httpx
 import pytest
 import schemathesis
 from helpful import HelpfulEngine
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from pipeline_host import PipelineInference
-from schemathesis.checks import (
-    not_a_server_error,
-)
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     response_schema_conformance,
@@ -49,28 +49,43 @@ def _engine() -> WishfulEngine:
     return WishfulEngine(lambda _: "Yes.", chat_template=TEMPLATE, context_length=200)
 
 
-text_schema = schemathesis.openapi.from_asgi("/openapi.json", _app(HelpfulEngine))
-token_schema = schemathesis.openapi.from_asgi("/openapi.json", _app(_engine)).include(
-    path_regex="completions$|tokenize|template"
-)
-QUICK = settings(
-    max_examples=10, deadline=None, suppress_health_check=list(HealthCheck), database=None
-)
+def _operations(load: Any) -> list[Any]:
+    schema = schemathesis.openapi.from_asgi("/openapi.json", _app(load))
+    return [found.ok() for found in schema.get_all_operations()]
+
+
+def _cases(load: Any, *leave_out: str) -> list[Any]:
+    """Operations with right requests, and those that have a body with wrong ones."""
+    return [
+        pytest.param(operation, mode, id=f"{operation.label} {mode.value}")
+        for operation in _operations(load)
+        if not operation.path.endswith(leave_out or ("-",))
+        for mode in GenerationMode
+        if operation.method == "post" or mode is GenerationMode.POSITIVE
+    ]
 
 
 @pytest.mark.slow
-@text_schema.parametrize()
-@QUICK
-def test_answers_are_as_described(case: Any) -> None:
+@pytest.mark.parametrize(("operation", "mode"), _cases(HelpfulEngine))
+@settings(max_examples=15, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_answers_are_as_described(
+    operation: Any, mode: GenerationMode, data: st.DataObject
+) -> None:
     """Whatever is sent, no answer is a server's error, and each has the form that it should."""
+    case = data.draw(operation.as_strategy(generation_mode=mode))
     case.call_and_validate(checks=CHECKS)
 
 
 @pytest.mark.slow
-@token_schema.parametrize()
-@QUICK
-def test_answers_of_an_engine_of_tokens_are_as_described(case: Any) -> None:
+@pytest.mark.parametrize(("operation", "mode"), _cases(_engine, "models", "{name}", "embeddings"))
+@settings(max_examples=10, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_answers_of_an_engine_of_tokens_are_as_described(
+    operation: Any, mode: GenerationMode, data: st.DataObject
+) -> None:
     """The same with the whole text pipeline behind it."""
+    case = data.draw(operation.as_strategy(generation_mode=mode))
     case.call_and_validate(checks=CHECKS)
 
 
