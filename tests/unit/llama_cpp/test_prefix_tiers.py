@@ -374,7 +374,6 @@ def test_random_arrivals_with_gemma(load_file: Load, gemma_file: Path) -> None:
         assert all(
             len(player.tokens(job.id)) == job.max_tokens for job in jobs if job.id not in cancelled
         )
-        assert sum(cached(player, job.id) for job in answered) > 50
         assert worst(player, *answered) <= GEMMA_NEAR_TIE
         player.engine._cache.close()
 
