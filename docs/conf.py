@@ -39,7 +39,7 @@ nitpick_ignore_regex = [
     ("py:.*", r"(?!stoker\.).*"),
     # Type variables, and classes behind the contracts that no page describes.
     ("py:.*", r"stoker\.\w+\.\w+T"),
-    ("py:.*", r"stoker\.(text|testing\.contract)\..*"),
+    ("py:.*", r"stoker\.(text|aliases|testing\.(contract|loaded))\..*"),
 ]
 
 _CODE = re.compile(r"(?<!`)`([^`]+)`(?!`)(?=(\w?))")

@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 import tiny_mlx
 
+from stoker.artifact import ModelBundle
+from stoker.backend import BackendSpec
 from stoker.engine import Engine
-from stoker.testing import EngineContract, PoolingContract
+from stoker.testing import BackendContract, EngineContract, PoolingContract
+from stoker_mlx import plugin
 from stoker_mlx.options import MlxOptions
 from stoker_mlx.plugin import load as load_mlx
 
@@ -56,3 +59,16 @@ class TestEmbeddings(PoolingContract):
     def load(self, tmp_path: Path) -> Callable[[], Engine]:
         """The tiny model, made to give embeddings."""
         return loader(tiny_mlx.llama(tmp_path / "tiny"), pooling="mean", context_length=128)
+
+
+class TestBackend(BackendContract):
+    @pytest.fixture
+    def spec(self) -> BackendSpec:
+        """The record of MLX's backend."""
+        (spec,) = plugin.stoker_register_backends()
+        return spec
+
+    @pytest.fixture
+    def bundle(self, tmp_path: Path) -> ModelBundle:
+        """A tiny model."""
+        return tiny_mlx.bundle_of(tiny_mlx.llama(tmp_path / "tiny"))

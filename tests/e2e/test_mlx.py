@@ -193,6 +193,23 @@ def test_stop_strings_and_bias(client: openai.OpenAI) -> None:
     assert whole[: whole.index(stop)] == cut.choices[0].text
 
 
+def test_a_tool_is_called(client: openai.OpenAI) -> None:
+    """A call that is required comes, with arguments of the tool's form."""
+    tool: Any = {"type": "function", "function": {"name": "feed", "parameters": PET}}
+    answer = client.chat.completions.create(
+        model=NAME,
+        messages=[{"role": "user", "content": "Feed a pet."}],
+        tools=[tool],
+        tool_choice="required",
+        max_tokens=400,
+        temperature=0,
+    )
+    (call, *_) = answer.choices[0].message.tool_calls or ()
+
+    assert "feed" == call.function.name  # type: ignore[union-attr]
+    jsonschema.validate(json.loads(call.function.arguments), PET)  # type: ignore[union-attr]
+
+
 def test_who_leaves_stops_the_work(server: Server, client: openai.OpenAI) -> None:
     """A client that goes while its prompt is read frees the engine for others."""
     body = {"model": NAME, "prompt": "the lazy dog " * 400, "max_tokens": 1000, "stream": True}

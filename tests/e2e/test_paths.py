@@ -60,6 +60,9 @@ def test_http_clients_cannot_name_files(make_home: MakeHome, tmp_path: Path) -> 
         for name in (str(weights), f"file:{weights}", "/etc/passwd", f"{weights}.missing"):
             assert 403 == status_of(server, "/api/pull", {"model": name})[0], name
             assert 403 == status_of(server, "/models/create", {"from": name})[0], name
+        for name in (f"file:{weights}", "file:/etc/passwd"):
+            path = f"/models/{quote(name, safe='/:')}?remote=true"
+            assert 403 == status_of(server, path)[0], name
         assert "[]" == "".join(home.ok("list", "--json").split())
         home.ok("pull", "-q", str(weights))
         home.ok("pull", "-q", "hf-cache:org/name")

@@ -10,7 +10,7 @@ from stoker.config.aliases import AliasConfig, AliasParameters
 from stoker.errors import InvalidReferenceError
 from stoker.messages import Author, Message, TextPart
 from stoker.reference import Reference
-from stoker.request import ChatPrompt, GenerateRequest, Prompt, Request
+from stoker.request import ChatPrompt, GenerateRequest, RenderRequest, Request, TokenizeRequest
 
 
 @attrs.frozen
@@ -27,24 +27,28 @@ class Alias:
 
     def apply(self, request: Request) -> Request:
         """The request as the model gets it: for its own name, with the alias's parameters."""
-        if not isinstance(request, GenerateRequest):
-            return attrs.evolve(request, model=self.model)
+        request = attrs.evolve(request, model=self.model)
+        if isinstance(request, RenderRequest):
+            return attrs.evolve(request, prompt=self._with_system(request.prompt))
+        if isinstance(request, TokenizeRequest) and isinstance(request.prompt, ChatPrompt):
+            return attrs.evolve(request, prompt=self._with_system(request.prompt))
+        return self._shaped(request) if isinstance(request, GenerateRequest) else request
+
+    def _shaped(self, request: GenerateRequest) -> GenerateRequest:
         defaults, enforced = self.config.defaults, self.config.enforced
         asked = request.sampling.over(defaults.sampling())
+        prompt = request.prompt
         return attrs.evolve(
             request,
-            model=self.model,
             sampling=enforced.sampling().over(asked),
             max_tokens=_first(enforced.max_tokens, request.max_tokens, defaults.max_tokens),
             stop=_stop(enforced, request, defaults),
-            prompt=self._with_system(request),
+            prompt=self._with_system(prompt) if isinstance(prompt, ChatPrompt) else prompt,
         )
 
-    def _with_system(self, request: GenerateRequest) -> Prompt:
-        prompt, text = request.prompt, self.config.system
-        if text is None or not isinstance(prompt, ChatPrompt):
-            return prompt
-        if any(message.author is Author.SYSTEM for message in prompt.messages):
+    def _with_system(self, prompt: ChatPrompt) -> ChatPrompt:
+        text = self.config.system
+        if text is None or any(message.author is Author.SYSTEM for message in prompt.messages):
             return prompt
         system = Message(Author.SYSTEM, (TextPart(text),))
         return attrs.evolve(prompt, messages=(system, *prompt.messages))

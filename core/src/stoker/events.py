@@ -1,9 +1,9 @@
 """The stream of events that answers a request.
 
-Order: any number of `Queued` and `Loading`, then one `Prefill` or more, then the `Echo` of the
-prompt if it was asked for, then the choices' deltas, interleaved, with one `ChoiceFinished` per
-choice. In their place a request for embeddings gets one `Embedding` per input, in any order, and a
-request to rank gets one `Ranking`. A request that needs the tokenizer only gets one `Tokenized`,
+Order: any number of `Queued` and `Loading`, then one `Prefill` or more, then the choices' deltas,
+interleaved, with one `ChoiceFinished` per choice, and an `Echo` before its first delta if that was
+asked for. In their place a request for embeddings gets one `Embedding` per input, in any order, and
+a request to rank gets one `Ranking`. A request that needs the tokenizer only gets one `Tokenized`,
 `Detokenized` or `Rendered`, and no `Prefill`. The last event is exactly one of `Finished` and
 `Failed`. An error that the caller can mend comes before the first `Prefill`.
 """
@@ -104,12 +104,13 @@ class Prefill:
 
 @attrs.frozen
 class Echo:
-    """The prompt, for a request that wants it back: once, before the answer."""
+    """The prompt, for a request that wants it back: once for each choice, before its text."""
 
     text: str
     logprobs: tuple[TokenLogprob, ...] = ()
     """All of its tokens, when the request asked for log probabilities. Nothing comes before the
     first one, so that has the log probability 0 and no others in its place."""
+    index: int = 0
 
 
 @attrs.frozen

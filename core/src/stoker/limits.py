@@ -37,7 +37,7 @@ def check_limits(request: Request, limits: LimitsConfig) -> None:
     """
     match request:
         case GenerateRequest():
-            _at_most("n", request.n, limits.max_choices, "max_choices", "choices")
+            _at_most("n", request.choices, limits.max_choices, "max_choices", "choices")
             _at_most(
                 "stop", len(request.stop), limits.max_stop_strings, "max_stop_strings", "strings"
             )
@@ -45,6 +45,7 @@ def check_limits(request: Request, limits: LimitsConfig) -> None:
             key = "max_stop_string_chars"
             _at_most("stop", longest, limits.max_stop_string_chars, key, "characters in a string")
             _check_prompt(request.prompt, limits)
+            _check_size("prompt", sum(map(_chars, request.more_prompts)), limits)
         case TokenizeRequest() | RenderRequest():
             _check_prompt(request.prompt, limits)
         case DetokenizeRequest():

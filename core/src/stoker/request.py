@@ -177,11 +177,18 @@ class GenerateRequest(_Routed):
     constraint: Constraint | None = None
     adapters: tuple[str, ...] = ()
     """Names of the model's adapter layers to apply."""
+    more_prompts: tuple[TextPrompt | TokenPrompt, ...] = ()
+    """Further prompts, each of which gets `n` choices as well; they are numbered on."""
     echo: bool = False
     """Tell the prompt's text as well and, with `sampling.logprobs`, what the model thinks of each
     of its tokens. Not for chats; `max_tokens` may be 0 then."""
     ignore_end: bool = False
     """Go on when the model says it has finished (for measurements)."""
+
+    @property
+    def choices(self) -> int:
+        """How many answers there are, of all prompts."""
+        return self.n * (1 + len(self.more_prompts))
 
 
 def _check_count(name: str, value: Sized) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import attrs
 
@@ -49,6 +49,9 @@ from stoker_registry.registries import Registries
 from stoker_registry.registry_logins import RegistryLogins
 from stoker_registry.shared_layout import open_shared
 from stoker_registry.verification import Mend, Verifier
+
+if TYPE_CHECKING:
+    from stoker_registry.packager import Packager
 
 
 class OciStore(
@@ -177,9 +180,7 @@ class OciStore(
         self, reference: Reference, source: PackageSource, progress: ReportProgress
     ) -> Artifact:
         """Make a model from files, under a name."""
-        from stoker_registry.packager import Packager  # noqa: PLC0415 - pulls need not wait for it
-
-        return Packager(self._layout, self._chain.own).package(reference, source, progress)
+        return self._packager().package(reference, source, progress)
 
     def blob_size(self, digest: Digest) -> int:
         """How large a blob is that is here, in a model or waiting."""
@@ -205,7 +206,7 @@ class OciStore(
         progress: ReportProgress,
     ) -> Artifact:
         """Make a model of blobs that are here, under a name. No bytes of them are copied."""
-        return self._packager.make_model(reference, files, licenses, progress)
+        return self._packager().make_model(reference, files, licenses, progress)
 
     def export_layout(
         self, references: Sequence[Reference], target: Path, progress: ReportProgress
@@ -218,6 +219,11 @@ class OciStore(
     ) -> Sequence[Artifact]:
         """Take the models of a layout, under the names that they have in it."""
         return self._exchange().import_layout(source, progress, name=name)
+
+    def _packager(self) -> Packager:
+        from stoker_registry.packager import Packager  # noqa: PLC0415 - pulls need not wait for it
+
+        return Packager(self._layout, self._chain.own)
 
     def _exchange(self) -> LayoutExchange:
         from stoker_registry.layout_exchange import OciExchange  # noqa: PLC0415 - as for packaging

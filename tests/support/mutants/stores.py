@@ -111,7 +111,6 @@ class TestForgetful(Mutant):
 
     caught_by = frozenset(
         {
-            "test_a_model_in_use_stays",
             "test_another_store_on_the_folder_sees_it",
             "test_nothing_is_visible_before_it_is_whole",
         }

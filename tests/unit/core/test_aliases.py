@@ -8,7 +8,14 @@ import pytest
 from stoker.aliases import Alias, find_alias
 from stoker.config.aliases import AliasConfig
 from stoker.messages import Author, Message, TextPart
-from stoker.request import ChatPrompt, EmbedRequest, GenerateRequest, TextPrompt
+from stoker.request import (
+    ChatPrompt,
+    EmbedRequest,
+    GenerateRequest,
+    RenderRequest,
+    TextPrompt,
+    TokenizeRequest,
+)
 from stoker.sampling import SamplingParams
 
 BRIEF = msgspec.convert(
@@ -72,6 +79,18 @@ def test_the_system_message_stands_in_front() -> None:
     made = alias.apply(GenerateRequest("brief", TextPrompt("Hi")))
     assert isinstance(made, GenerateRequest)
     assert TextPrompt("Hi") == made.prompt
+
+
+def test_what_is_counted_is_what_is_asked() -> None:
+    """Tokens and rendered templates are those of the conversation with the system message."""
+    prompt = ChatPrompt((message(Author.USER, "Hi"),))
+    alias = Alias("brief", BRIEF)
+
+    for request in (TokenizeRequest("brief", prompt), RenderRequest("brief", prompt)):
+        made = alias.apply(request)
+        assert isinstance(made, TokenizeRequest | RenderRequest)
+        assert isinstance(made.prompt, ChatPrompt)
+        assert ("ai/smollm2", 2) == (made.model, len(made.prompt.messages))
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ EVENTS: list[Event] = [
     Ranking((Relevance(1, 0.75), Relevance(0, 0.1))),
     Tokenized((1, 2), (b"\xc3", b"")),
     Tokenized(()),
-    Echo("x", (TokenLogprob(5, b"x", 0.0),)),
+    Echo("x", (TokenLogprob(5, b"x", 0.0),), 1),
     Detokenized("\ufffd"),
     Rendered("<|im_start|>"),
     Finished(Usage(1, 2, 3, 4), Timings(0.25, 0.5)),
@@ -77,7 +77,13 @@ EVENTS: list[Event] = [
 REQUESTS: list[Request] = [
     GenerateRequest("m", TextPrompt("x")),
     GenerateRequest(
-        "m", TokenPrompt((1, 2, 3)), ignore_end=True, echo=True, priority=3, backend="b"
+        "m",
+        TokenPrompt((1, 2, 3)),
+        ignore_end=True,
+        more_prompts=(TextPrompt("y"),),
+        echo=True,
+        priority=3,
+        backend="b",
     ),
     GenerateRequest(
         "m",

@@ -247,6 +247,17 @@ async def test_completions_for_the_evaluation_harness(client: openai.AsyncOpenAI
     assert (2, 0) == (answer.usage.prompt_tokens, answer.usage.completion_tokens)
 
 
+async def test_several_prompts(client: openai.AsyncOpenAI, inference: PipelineInference) -> None:
+    """Each has its own choices, in the order of the prompts, and usage counts them all."""
+    script(inference, lambda prompt: prompt.upper())
+    answer = await client.completions.create(model="m", prompt=["ab", "cde"], n=2, echo=True)
+
+    assert ["abAB", "abAB", "cdeCDE", "cdeCDE"] == [choice.text for choice in answer.choices]
+    assert [0, 1, 2, 3] == [choice.index for choice in answer.choices]
+    assert answer.usage is not None
+    assert (5, 10) == (answer.usage.prompt_tokens, answer.usage.completion_tokens)
+
+
 async def test_the_tokenizer_has_routes(client: openai.AsyncOpenAI) -> None:
     """In vLLM's and in llama-server's form, and counting in OpenAI's."""
     root = str(client.base_url).removesuffix("/v1/")

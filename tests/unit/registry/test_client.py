@@ -61,7 +61,8 @@ def test_blob_is_fetched(registry: FakeRegistry, tmp_path: Path) -> None:
     seen: list[Progress] = []
 
     assert BLOB == fetch_blob(make_client(registry), tmp_path, blob(), seen.append)
-    assert Progress("pulling", "blob", len(BLOB), len(BLOB)) == seen[-1]
+    done = Progress("pulling", "blob", len(BLOB), len(BLOB), digest=blob().digest)
+    assert done == seen[-1]
     assert sorted(seen, key=lambda progress: progress.done_bytes) == seen
     assert "identity" == registry.seen[-1].headers["Accept-Encoding"]
     assert [blob().digest.encoded] == files(tmp_path)

@@ -10,8 +10,11 @@ from pathlib import Path
 import pytest
 
 CORE = Path(__file__).parents[3] / "core" / "src"
-# As a word or as part of a dotted or underscored one; prose in docstrings may give examples.
-FORBIDDEN = re.compile(r"(?<![a-z])(?:llama|mlx|litestar|uvicorn|oras)(?![a-z])", re.IGNORECASE)
+# As a word or as part of a dotted or underscored one; prose in docstrings may give examples. Llama 3
+# is a family of models, whose way to call tools the core reads on every engine.
+FORBIDDEN = re.compile(
+    r"(?<![a-z])(?:llama(?!3)|mlx|litestar|uvicorn|oras)(?![a-z])", re.IGNORECASE
+)
 
 
 def _code_words(path: Path) -> Iterator[tuple[int, str]]:

@@ -45,8 +45,8 @@ _FLOAT_BYTES = 4
 
 # Measured: a runner with numpy and llama.cpp loaded; tables of tokens, of which llama.cpp has one,
 # and what prepares masks for constraints the others.
-_PROCESS_BYTES = 58 * _MIB
-_TOKEN_BYTES = 580
+_PROCESS_BYTES = 51 * _MIB
+_TOKEN_BYTES = 430
 # Measured: intermediate numbers of a token, in widths of the model. While llama.cpp computes the
 # feed-forward part it holds its inner numbers three times.
 _WIDTHS = 4.8

@@ -20,8 +20,8 @@ from stoker_mlx.options import MlxOptions
 
 # Measured: a runner with numpy, mlx-lm and what that imports; tables of tokens, of which the
 # tokenizer has some and what prepares masks for constraints the others.
-_PROCESS_BYTES = 230 * MIB
-_TOKEN_BYTES = 900
+_PROCESS_BYTES = 96 * MIB
+_TOKEN_BYTES = 680
 _WIDE_BYTES, _NARROW_BYTES = 4, 2
 # mlx-lm's caches grow by so many tokens at a time.
 _CACHE_STEP = 256

@@ -171,7 +171,6 @@ class GemmaSyntax(Syntax):
             lambda key: (f"{key}:", ""),
             f"}}{self._tags.end}",
             literal,
-            text="/[^<]*/",
             quote=self._tags.quote,
             separator=",",
         )

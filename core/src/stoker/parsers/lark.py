@@ -117,7 +117,6 @@ def tagged_call(
     after: str,
     literal: Literal,
     *,
-    text: str = r"/([^<]|<[^\/])*/",
     quote: str = "",
     separator: str = "",
 ) -> Any:
@@ -129,7 +128,6 @@ def tagged_call(
         parameter: Gives what stands before and behind the value of a parameter.
         after: Stands behind the last parameter.
         literal: Writes fixed texts.
-        text: The pattern of a string value.
         quote: Stands around a string value.
         separator: Stands between parameters.
     """
@@ -147,19 +145,36 @@ def tagged_call(
         for number, (key, schema, needed) in enumerate(properties):
             start, end = parameter(key)
             value = f"{name}_value_{number}"
-            mark = literal(quote) if is_text(schema) else ""
             lead = separator if parts else ""
-            inner = _joined(literal(lead + start), mark, value, mark, literal(end))
+            if not is_text(schema):
+                inner = _joined(literal(lead + start), value, literal(end))
+                rules.append(f"{value}: {json_rule(schema)}")
+            elif "enum" in schema:
+                inner = _joined(literal(lead + start + quote), value, literal(quote + end))
+                rules.append(f"{value}: {' | '.join(map(_quoted, schema['enum']))}")
+            else:
+                closing, rest = (quote, end) if quote else (end, "")
+                rule, after_value = _text(value, closing, literal)
+                inner = _joined(literal(lead + start + quote), value, after_value, literal(rest))
+                rules.append(rule)
             parts.append(inner if needed else f"({inner})?")
-            rules.append(f"{value}: {_value(schema, text)}")
         head = literal(before_name + tool.name + after_name)
         return (f"{name}: {_joined(head, *parts, literal(after))}", *rules)
 
     return call
 
 
-def _value(schema: Any, text: str) -> str:
-    if not is_text(schema):
-        return json_rule(schema)
-    enum = schema.get("enum")
-    return " | ".join(map(json.dumps, enum)) if isinstance(enum, list) else text
+def _text(rule: str, closing: str, literal: Literal) -> tuple[str, str]:
+    """The rule of a string that ends where a text first comes, and what stands behind it."""
+    end = literal(closing)
+    if end != _quoted(closing):
+        # No text spells a control token, so the string cannot run over it.
+        return rf"{rule}: /(?s:.*)/", end
+    # The end must be part of the pattern: a pattern of its own for what stands before takes the
+    # beginning of the end as well, and there is no way back.
+    pattern = "".join(rf"\x{{{ord(character):x}}}" for character in closing)
+    return rf"{rule}[lazy]: /(?s:.*){pattern}/", ""
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)

@@ -23,7 +23,7 @@ from stoker.parsers.qwen3_coder import Qwen3CoderSyntax
 from stoker.parsers.think import ThinkSyntax
 
 
-def _llama(template: str) -> bool:
+def _llama3(template: str) -> bool:
     return PYTHON_TAG in template or (
         "<|start_header_id|>" in template and '"parameters"' in template
     )
@@ -54,7 +54,7 @@ SHIPPED = (
     ParserSpec("command", lambda text: ACTION in text, lambda _: CommandSyntax()),
     ParserSpec("granite", lambda text: GRANITE_CALLS in text, lambda _: GraniteSyntax()),
     ParserSpec("hermes", lambda text: bool(_HERMES_CALL.search(text)), lambda _: HermesSyntax()),
-    ParserSpec("llama3", _llama, lambda _: LlamaSyntax()),
+    ParserSpec("llama3", _llama3, lambda _: LlamaSyntax()),
 )
 
 THINK = ParserSpec("think", lambda text: "</think>" in text, lambda _: ThinkSyntax())

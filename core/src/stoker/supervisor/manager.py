@@ -99,13 +99,15 @@ class Manager:
         Raises:
             AccessDeniedError: That is what the command would do.
         """
-        if not isinstance(command, PullModel) or caller is LOCAL:
-            return
+        match command:
+            case PullModel(name) | FindModel(name, remote=True) if caller is not LOCAL:
+                pass
+            case _:
+                return
         stores = self.application.stores
-        if stores.names_files(stores.parse(command.name)):
+        if stores.names_files(stores.parse(name)):
             raise AccessDeniedError(
-                "Files of the server's machine are taken on that machine:"
-                f" `stoker pull {command.name}`."
+                f"Files of the server's machine are taken on that machine: `stoker pull {name}`."
             )
 
     async def blob_size(self, digest: Digest, caller: Caller) -> int:

@@ -50,7 +50,7 @@ def places_of(request: Request) -> int:
     """
     match request:
         case GenerateRequest():
-            return request.n
+            return request.choices
         case EmbedRequest() | RerankRequest():
             return 1
         case _:
@@ -61,7 +61,7 @@ def cost_of(request: Request) -> int:
     """How much of its caller's share a request takes."""
     match request:
         case GenerateRequest():
-            return request.n
+            return request.choices
         case EmbedRequest():
             return len(request.input)
         case RerankRequest():

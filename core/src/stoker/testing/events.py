@@ -39,7 +39,8 @@ def check_events(events: Sequence[Event], *, n: int = 1) -> None:
     assert events, "There are no events: the last must be Finished or Failed."
     *before, last = events
     assert isinstance(last, Finished | Failed), f"The last event is {last!r}."
-    accepted = begun = False
+    accepted = False
+    begun: set[int] = set()
     finished: set[int] = set()
     for position, event in enumerate(before):
         where = f"Event {position}, {event!r},"
@@ -52,16 +53,14 @@ def check_events(events: Sequence[Event], *, n: int = 1) -> None:
             assert 0 <= event.cached <= event.done <= event.total, f"{where} does not add up."
             continue
         assert accepted, f"{where} comes before the first Prefill."
-        if isinstance(event, Echo):
-            assert not begun, f"{where} comes after the answer's beginning."
-            begun = True
-            continue
-        begun = True
         assert not isinstance(event, Embedding | Ranking | Tokenized | Detokenized | Rendered), (
             f"{where} answers no such request."
         )
         assert 0 <= event.index < n, f"{where} belongs to no choice."
         assert event.index not in finished, f"{where} comes after its choice was finished."
+        if isinstance(event, Echo):
+            assert event.index not in begun, f"{where} comes after its choice's beginning."
+        begun.add(event.index)
         if isinstance(event, ChoiceFinished):
             finished.add(event.index)
     _check_tool_calls(before)

@@ -62,10 +62,8 @@ def check_features(request: GenerateRequest, modalities: AbstractSet[Modality] =
         raise UnsupportedFeatureError("Adapters are not supported.", param="adapters")
     if request.echo and isinstance(request.prompt, ChatPrompt):
         raise InvalidRequestError("A conversation cannot be echoed.", param="echo")
-    if request.echo and request.sampling.logprobs is not None and request.n > 1:
-        raise UnsupportedFeatureError(
-            "echo with logprobs takes one choice: leave out n, or one of them.", param="n"
-        )
+    if request.more_prompts and isinstance(request.prompt, ChatPrompt):
+        raise InvalidRequestError("A conversation has no further prompts.", param="prompt")
     if isinstance(request.prompt, ChatPrompt):
         _check_chat(request.prompt, modalities)
 

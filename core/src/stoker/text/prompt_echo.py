@@ -12,7 +12,7 @@ from stoker.text.logprob import token_logprob
 
 
 class PromptEcho:
-    """The prompt of one request, until it is told.
+    """The prompt of one choice, until it is told.
 
     Attributes:
         alone: Whether no answer is wanted.
@@ -21,6 +21,7 @@ class PromptEcho:
     def __init__(
         self,
         request: GenerateRequest,
+        index: int,
         prompt: Sequence[int],
         info: EngineInfo,
         token_bytes: Callable[[int], bytes],
@@ -37,12 +38,14 @@ class PromptEcho:
                 " logprobs.",
                 param="echo",
             )
+        self._index = index
         self.alone = request.max_tokens == 0
         self._token_bytes = token_bytes
         first = TokenLogprob(prompt[0], token_bytes(prompt[0]), 0.0)
         self._logprobs: list[TokenLogprob] | None = [first] if scores else None
-        if isinstance(request.prompt, TextPrompt):
-            self._text = request.prompt.text
+        asked = (request.prompt, *request.more_prompts)[index // request.n]
+        if isinstance(asked, TextPrompt):
+            self._text = asked.text
         else:
             self._text = b"".join(map(token_bytes, prompt)).decode("utf-8", "replace")
 
@@ -53,4 +56,4 @@ class PromptEcho:
 
     def event(self) -> Echo:
         """All of it."""
-        return Echo(self._text, tuple(self._logprobs or ()))
+        return Echo(self._text, tuple(self._logprobs or ()), self._index)

@@ -116,21 +116,7 @@ class TextSession(Session):
             # Whatever the engine says of itself: its contract has no more than text.
             check_mode(request, {Mode.GENERATE})
             return
-        check_features(request, self._engine.info.modalities)
-        if isinstance(request.prompt, ChatPrompt):
-            self._check_tools(request.prompt)
-        if request.constraint is not None:
-            raise UnsupportedFeatureError(
-                "This model's engine cannot constrain its answers.", param=request.constraint.param
-            )
-        if request.echo:
-            raise UnsupportedFeatureError(
-                "This model's engine does not echo the prompt.", param="echo"
-            )
-        if request.sampling.logprobs is not None:
-            raise UnsupportedFeatureError(
-                "This model's engine gives no log probabilities.", param="logprobs"
-            )
+        self._check(request)
         active = _TextRequest(request_id, request.max_tokens)
         for index in range(request.n):
             try:
@@ -141,6 +127,28 @@ class TextSession(Session):
             matcher = StopMatcher(request.stop) if request.stop else None
             active.running.append(_TextChoice(index, pieces, matcher))
         self._requests[request_id] = active
+
+    def _check(self, request: GenerateRequest) -> None:
+        """Refuse what an engine of text cannot do."""
+        check_features(request, self._engine.info.modalities)
+        if isinstance(request.prompt, ChatPrompt):
+            self._check_tools(request.prompt)
+        if request.constraint is not None:
+            raise UnsupportedFeatureError(
+                "This model's engine cannot constrain its answers.", param=request.constraint.param
+            )
+        if request.more_prompts:
+            raise UnsupportedFeatureError(
+                "This model's engine takes one prompt in a request.", param="prompt"
+            )
+        if request.echo:
+            raise UnsupportedFeatureError(
+                "This model's engine does not echo the prompt.", param="echo"
+            )
+        if request.sampling.logprobs is not None:
+            raise UnsupportedFeatureError(
+                "This model's engine gives no log probabilities.", param="logprobs"
+            )
 
     def _check_tools(self, prompt: ChatPrompt) -> None:
         wants = prompt.tools and prompt.tool_choice.mode is not ToolChoiceMode.NONE

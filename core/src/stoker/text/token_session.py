@@ -60,7 +60,8 @@ class _Prepared:
     """A request whose prompt is read, with what that says of its answer."""
 
     request: GenerateRequest
-    prompt: tuple[int, ...]
+    prompts: tuple[tuple[int, ...], ...]
+    """Each gets as many choices as the request says."""
     submitted_s: float
     text: str = ""
     """A chat's prompt as the template wrote it."""
@@ -85,18 +86,23 @@ class _ActiveRequest:
         "completion_tokens",
         "decoding",
         "draft_tokens",
-        "echo",
+        "echoes",
         "first_token_s",
         "id",
+        "n",
         "preemptions",
         "prompt_tokens",
+        "read",
         "reasoning_tokens",
         "running",
         "submitted_s",
     )
 
-    def __init__(self, request_id: int, prompt_tokens: int, submitted_s: float) -> None:
+    def __init__(self, request_id: int, n: int, prompt_tokens: int, submitted_s: float) -> None:
         self.id = request_id
+        self.n = n
+        # How many tokens of each prompt are in memory, by its first choice.
+        self.read: dict[int, int] = {}
         self.prompt_tokens = prompt_tokens
         self.submitted_s = submitted_s
         self.first_token_s: float | None = None
@@ -106,8 +112,8 @@ class _ActiveRequest:
         self.draft_tokens = 0
         self.accepted_draft_tokens = 0
         self.preemptions = 0
-        # What is told of the prompt, until it is told.
-        self.echo: PromptEcho | None = None
+        # What is told of the prompt, by choice, until it is told.
+        self.echoes: dict[int, PromptEcho] = {}
         # The sequences that have not ended yet.
         self.running: set[int] = set()
         # Whether a choice has begun, after which no prefill is reported any more.
@@ -117,7 +123,8 @@ class _ActiveRequest:
 class TokenSession(Session):
     """Answers requests with an `Engine`.
 
-    Each of a request's `n` choices is a sequence of its own over the same prompt. With a seed,
+    Each of a request's `n` choices is a sequence of its own over the same prompt, and further
+    prompts have as many. With a seed,
     choice `i` gets `seed + i`, so that the choices differ and the whole can be repeated.
 
     Usage counts the prompt once, and every token that the engine sampled up to the end of its
@@ -187,13 +194,14 @@ class TokenSession(Session):
         submitted_s = time.perf_counter()
         check_features(request, self._info.modalities)
         prepared = self._prepared(request, submitted_s)
-        if len(prepared.prompt) >= self._info.context_length:
+        longest = max(map(len, prepared.prompts))
+        if longest >= self._info.context_length:
             raise ContextLengthExceededError(
-                prompt_tokens=len(prepared.prompt), context_length=self._info.context_length
+                prompt_tokens=longest, context_length=self._info.context_length
             )
         wanted = prepared.constraint
         if wanted is None and prepared.thinking is None:
-            self._start(request_id, prepared, [None] * request.n)
+            self._start(request_id, prepared, [None] * request.choices)
             return
         # To control thinking, the engine must be able to apply masks; this shows whether it is.
         grammar = self._constraints.compile(wanted or _MASKS)
@@ -202,12 +210,12 @@ class TokenSession(Session):
     def _prepared(self, request: GenerateRequest, submitted_s: float) -> _Prepared:
         prompt = request.prompt
         if not isinstance(prompt, ChatPrompt):
-            tokens = self._prompts.encode(prompt)
-            return _Prepared(request, tokens, submitted_s, constraint=request.constraint)
+            prompts = tuple(map(self._prompts.encode, (prompt, *request.more_prompts)))
+            return _Prepared(request, prompts, submitted_s, constraint=request.constraint)
         chat = self._prompts.encode_chat(prompt)
         constraint = self._syntax.constraint(prompt, request.constraint)
         thinking = self._syntax.thinking(prompt, chat.text, constrained=constraint is not None)
-        return _Prepared(request, chat.tokens, submitted_s, chat.text, constraint, thinking)
+        return _Prepared(request, (chat.tokens,), submitted_s, chat.text, constraint, thinking)
 
     def cancel(self, request_id: int) -> None:
         """Forget a request; an unknown id is a no-op."""
@@ -276,7 +284,7 @@ class TokenSession(Session):
         """
         prepared = waiting.prepared
         grammar = waiting.grammar.result()
-        constraints = [_begun(prepared, grammar) for _ in range(prepared.request.n)]
+        constraints = [_begun(prepared, grammar) for _ in range(prepared.request.choices)]
         self._start(request_id, prepared, constraints)
 
     def _start(
@@ -286,18 +294,20 @@ class TokenSession(Session):
         constraints: Sequence[TokenConstraint | None],
     ) -> None:
         """Give a request's sequences to the engine, all or none of them."""
-        request, prompt = prepared.request, prepared.prompt
-        active = _ActiveRequest(request_id, len(prompt), prepared.submitted_s)
-        if request.echo:
-            active.echo = PromptEcho(request, prompt, self._info, self._token_bytes)
-        room = self._info.context_length - len(prompt)
-        wanted = room if request.max_tokens is None else max(request.max_tokens, 1)
+        request, prompts = prepared.request, prepared.prompts
+        active = _ActiveRequest(request_id, request.n, sum(map(len, prompts)), prepared.submitted_s)
         sampling = request.sampling.over(DEFAULT_SAMPLING)
         for index, constraint in enumerate(constraints):
+            prompt = prompts[index // request.n]
+            room = self._info.context_length - len(prompt)
+            wanted = room if request.max_tokens is None else max(request.max_tokens, 1)
+            if request.echo:
+                echo = PromptEcho(request, index, prompt, self._info, self._token_bytes)
+                active.echoes[index] = echo
             job = SequenceJob(
                 id=next(self._sequence_ids),
                 prompt=prompt,
-                sampling=_for_choice(sampling, index),
+                sampling=_for_choice(sampling, index % request.n),
                 max_tokens=min(wanted, room),
                 ignore_end=request.ignore_end,
                 priority=request.priority,
@@ -340,7 +350,8 @@ class TokenSession(Session):
         active.preemptions += output.preemptions
         if output.prefilled is not None:
             self._prefill(active, choice, output, events)
-        if active.echo is not None and self._tell_echo(active, active.echo, output, events):
+        echo = active.echoes.get(choice.index)
+        if echo is not None and self._tell_echo(active, echo, output, events):
             return
         if output.tokens:
             if not active.decoding:
@@ -376,8 +387,9 @@ class TokenSession(Session):
         echo.take(output.prompt_logprobs)
         if not output.tokens and output.finish is None:
             return False
-        active.echo = None
-        events.append((active.id, echo.event()))
+        told = echo.event()
+        del active.echoes[told.index]
+        events.append((active.id, told))
         if echo.alone:
             self._engine.cancel(output.id)
             self._end_choice(output.id, FinishReason.LENGTH, events)
@@ -390,12 +402,14 @@ class TokenSession(Session):
         output: SequenceOutput,
         events: list[tuple[int, Event]],
     ) -> None:
-        if choice.index != 0:
+        # The first choice of each prompt tells how far that is read.
+        if choice.index % active.n:
             return
-        active.cached_tokens = max(active.cached_tokens, output.cached)
+        active.cached_tokens += output.cached
+        active.read[choice.index] = output.prefilled or 0
         # Another choice may have begun while the first one's prompt was still read.
         if not active.decoding:
-            done = output.prefilled or 0
+            done = sum(active.read.values())
             events.append((active.id, Prefill(done, active.prompt_tokens, active.cached_tokens)))
 
     def _end_choice(

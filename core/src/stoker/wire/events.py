@@ -146,6 +146,7 @@ class EchoWire(_Wire, frozen=True, tag=15):
 
     text: str
     logprobs: tuple[LogprobWire, ...] = ()
+    index: int = 0
 
 
 EventWire = (
@@ -196,8 +197,8 @@ def event_to_wire(event: events.Event) -> EventWire:  # noqa: C901, PLR0912 - a 
             return EmbeddingWire(vector, index)
         case events.Ranking(results):
             return RankingWire(tuple((item.index, item.score) for item in results))
-        case events.Echo(text, logprobs):
-            return EchoWire(text, tuple(map(LogprobWire.from_domain, logprobs)))
+        case events.Echo(text, logprobs, index):
+            return EchoWire(text, tuple(map(LogprobWire.from_domain, logprobs)), index)
         case events.Tokenized(tokens, pieces):
             return TokenizedWire(tokens, pieces)
         case events.Detokenized(text):
@@ -251,7 +252,9 @@ def event_to_domain(wire: EventWire) -> events.Event:  # noqa: C901, PLR0912 - a
                 tuple(events.Relevance(index, score) for index, score in wire.results)
             )
         case EchoWire():
-            return events.Echo(wire.text, tuple(item.to_domain() for item in wire.logprobs))
+            return events.Echo(
+                wire.text, tuple(item.to_domain() for item in wire.logprobs), wire.index
+            )
         case TokenizedWire():
             return events.Tokenized(wire.tokens, wire.pieces)
         case DetokenizedWire():

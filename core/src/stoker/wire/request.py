@@ -248,6 +248,7 @@ class GenerateRequestWire(_Wire, frozen=True, tag="generate"):
     constraint_param: str = ""
     adapters: tuple[str, ...] = ()
     ignore_end: bool = False
+    more_prompts: tuple[InputWire, ...] = ()
     echo: bool = False
     backend: str | None = None
     priority: int = 0
@@ -270,6 +271,7 @@ class GenerateRequestWire(_Wire, frozen=True, tag="generate"):
             constraint_param=item.constraint.param if item.constraint else "",
             adapters=item.adapters,
             ignore_end=item.ignore_end,
+            more_prompts=tuple(map(_input_to_wire, item.more_prompts)),
             echo=item.echo,
             backend=item.backend,
             priority=item.priority,
@@ -297,6 +299,7 @@ class GenerateRequestWire(_Wire, frozen=True, tag="generate"):
             constraint=constraint,
             adapters=self.adapters,
             ignore_end=self.ignore_end,
+            more_prompts=tuple(map(_input_to_domain, self.more_prompts)),
             echo=self.echo,
             backend=self.backend,
             priority=self.priority,

@@ -100,14 +100,14 @@ def test_usage_comes_last_when_asked_for() -> None:
 
 def test_an_echo_comes_first_and_once() -> None:
     """Every choice begins with the prompt when that was asked for."""
-    events = [HELLO[0], Echo("Say "), *HELLO[1:]]
+    events = [HELLO[0], Echo("Say "), Echo("Say ", index=1), *HELLO[1:]]
     texts = [
         (chunk["choices"][0]["index"], chunk["choices"][0]["text"])
         for chunk in chunks(stream(events, n=2))
     ]
 
     assert [(0, "Say "), (1, "Say "), (0, "Hel"), (0, "lo"), (0, "")] == texts
-    assert "Say Hello" == whole(events)["choices"][0]["text"]
+    assert "Say Hello" == whole(events, n=2)["choices"][0]["text"]
 
 
 def test_an_echo_with_logprobs() -> None:

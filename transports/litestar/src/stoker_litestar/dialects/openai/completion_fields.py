@@ -8,11 +8,11 @@ from stoker_litestar.dialects.openai.generation_fields import SHARED_RULES
 COMPLETION_FIELDS = FieldTable(
     {
         **SHARED_RULES,
-        "prompt": honoured("one prompt; several in one request are refused"),
+        "prompt": honoured("each of several prompts gets n choices, numbered on"),
         "best_of": refused("use n and choose yourself", harmless=(1,)),
         "echo": honoured(
-            "with logprobs those of the prompt's tokens are told, too, for one choice; engines that"
-            " cannot tell them refuse it"
+            "with logprobs those of the prompt's tokens are told, too; engines that cannot do that"
+            " refuse it"
         ),
         "logprobs": honoured("up to 20, not only 5"),
         "max_tokens": honoured(

@@ -47,14 +47,14 @@ class CompletionEncoder(ResponseEncoder):
     def __init__(self, context: ResponseContext, *, model: str, n: int) -> None:
         self._context = context
         self._model = model
-        self._echo = Echo("")
+        self._echoes = [Echo("")] * n
         self._choices = [_Choice() for _ in range(n)]
 
     def feed(self, event: Event) -> bytes:
         """Collect; the last event brings everything."""
         match event:
             case Echo():
-                self._echo = event
+                self._echoes[event.index] = event
             case TextDelta():
                 choice = self._choices[event.index]
                 choice.text.append(event.text)
@@ -86,7 +86,7 @@ class CompletionEncoder(ResponseEncoder):
 
     def _choice(self, index: int) -> CompletionChoice:
         choice = self._choices[index]
-        echo, logprobs = self._echo, None
+        echo, logprobs = self._echoes[index], None
         if choice.logprobs or echo.logprobs:
             offsets = OffsetCounter()
             if not echo.logprobs:
@@ -145,15 +145,13 @@ class CompletionStreamEncoder(ResponseEncoder):
                 return b""
 
     def _echo(self, event: Echo) -> bytes:
-        pieces = []
-        for index, offsets in enumerate(self._offsets):
-            logprobs = None
-            if event.logprobs:
-                logprobs = offsets.logprobs((), prompt=event.logprobs)
-            else:
-                offsets.skip(event.text)
-            pieces.append(CompletionChoice(text=event.text, index=index, logprobs=logprobs))
-        return b"".join(map(self._frame.event, pieces))
+        offsets, logprobs = self._offsets[event.index], None
+        if event.logprobs:
+            logprobs = offsets.logprobs((), prompt=event.logprobs)
+        else:
+            offsets.skip(event.text)
+        choice = CompletionChoice(text=event.text, index=event.index, logprobs=logprobs)
+        return self._frame.event(choice)
 
     def _text(self, event: TextDelta) -> bytes:
         logprobs = None

@@ -8,7 +8,6 @@ from typing import Any, TypeGuard
 import msgspec
 
 from stoker.dialect import Call
-from stoker.errors import UnsupportedFeatureError
 from stoker.request import GenerateRequest, TextPrompt, TokenPrompt
 from stoker_litestar.dialects.json_body import decode_body, field_error
 from stoker_litestar.dialects.openai.completion_fields import COMPLETION_FIELDS
@@ -29,11 +28,7 @@ def decode_completion(body: bytes) -> Call:
     """
     wire = decode_body(_DECODER, body)
     COMPLETION_FIELDS.check(wire)
-    prompt = _prompt(wire.prompt)
-    if wire.echo and wire.logprobs is not None and (wire.n or 1) > 1:
-        raise UnsupportedFeatureError(
-            "echo: together with logprobs it takes one choice: leave n out.", param="echo"
-        )
+    prompt, *more = _prompts(wire.prompt)
     request = GenerateRequest(
         model=wire.model,
         prompt=prompt,
@@ -43,6 +38,7 @@ def decode_completion(body: bytes) -> Call:
         n=1 if wire.n is None else wire.n,
         constraint=wire.constraint(),
         ignore_end=bool(wire.ignore_eos),
+        more_prompts=tuple(more),
         echo=bool(wire.echo),
     )
     include_usage = wire.include_usage()
@@ -50,30 +46,30 @@ def decode_completion(body: bytes) -> Call:
         encoder: Any = functools.partial(
             CompletionStreamEncoder,
             model=wire.model,
-            n=request.n,
+            n=request.choices,
             include_usage=include_usage,
         )
     else:
-        encoder = functools.partial(CompletionEncoder, model=wire.model, n=request.n)
+        encoder = functools.partial(CompletionEncoder, model=wire.model, n=request.choices)
     return Call(request, stream=bool(wire.stream), encoder=encoder)
 
 
-def _prompt(wire: str | list[Any]) -> TextPrompt | TokenPrompt:
+def _prompts(wire: str | list[Any]) -> list[TextPrompt | TokenPrompt]:
     """Read the four forms: a text, texts, tokens, lists of tokens."""
     if isinstance(wire, str):
-        return TextPrompt(wire)
+        return [TextPrompt(wire)]
     if not wire:
         raise field_error("prompt", "it is empty")
     if _tokens(wire):
-        return TokenPrompt(tuple(wire))
+        return [TokenPrompt(tuple(wire))]
     if any(type(item) is not type(wire[0]) for item in wire):
         raise field_error("prompt", "expected a text, texts, tokens or lists of tokens")
-    if len(wire) > 1:
-        raise UnsupportedFeatureError(
-            "prompt: several prompts in one request are not taken: send one request for each.",
-            param="prompt",
-        )
-    return _prompt(wire[0])
+    for i, item in enumerate(wire):
+        if not item and isinstance(item, list):
+            raise field_error(f"prompt[{i}]", "it is empty")
+    return [
+        TextPrompt(each) if isinstance(each, str) else TokenPrompt(tuple(each)) for each in wire
+    ]
 
 
 def _tokens(wire: list[Any]) -> TypeGuard[list[int]]:
