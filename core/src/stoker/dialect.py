@@ -206,6 +206,7 @@ class RecordRoute:
     path: str
     encode: Callable[[RecordQuery], bytes]
     """Raises `InvalidRequestError` that names a wrong part of the query."""
+    description: RouteDescription | None = None
 
 
 @attrs.frozen

@@ -58,6 +58,8 @@ def openapi_handler(dialects: Sequence[Dialect], version: str) -> HTTPRouteHandl
 def document(dialects: Sequence[Dialect], version: str) -> dict[str, Any]:
     """Describe all routes of some dialects, as OpenAPI 3.1."""
     routes = [(dialect, route) for dialect in dialects for route in dialect.routes]
+    # Of routes that share a path, the one that asks for no header is what most clients get.
+    routes.sort(key=lambda pair: getattr(pair[1], "header", None) is not None)
     kinds = [kind for dialect, route in routes for kind in _types(dialect, route)]
     # In the order of their first mention, so that the document is always the same.
     unique = list(dict.fromkeys(kinds))
@@ -96,7 +98,7 @@ def _types(dialect: Dialect, route: Route) -> Iterator[Any]:
 
 
 def _description(route: Route) -> RouteDescription:
-    if isinstance(route, AnswerRoute | CommandRoute | ModelsRoute | ModelRoute):
+    if not isinstance(route, BlobRoute):
         return route.description or _PLAIN
     return _PLAIN
 
@@ -120,7 +122,7 @@ def _operation(dialect: Dialect, route: Route, path: str, found: dict[Any, Any])
     described = _description(route)
     anything = {"type": "object"}
     content: dict[str, Any] = {}
-    if described.response is not None or isinstance(route, AnswerRoute | ModelsRoute | ModelRoute):
+    if described.response is not None or not isinstance(route, BlobRoute | CommandRoute):
         content[_JSON] = {"schema": found.get(described.response, {})}
     if described.chunk is not None:
         chunk = found[described.chunk]

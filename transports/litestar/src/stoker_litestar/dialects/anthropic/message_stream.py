@@ -35,6 +35,8 @@ from stoker_litestar.dialects.anthropic.wire.response import (
     MessageDelta,
     MessageObject,
     MessageStart,
+    MessageStop,
+    Ping,
     SignaturePiece,
     StopDelta,
     TextObject,
@@ -44,9 +46,6 @@ from stoker_litestar.dialects.anthropic.wire.response import (
     ToolUseObject,
 )
 from stoker_litestar.dialects.anthropic.wire.usage import DeltaUsage, UsageObject
-
-_PING = sse.named_event("ping", b'{"type":"ping"}')
-_STOP = sse.named_event("message_stop", b'{"type":"message_stop"}')
 
 
 class MessageStreamEncoder(ResponseEncoder):
@@ -146,3 +145,7 @@ def _empty(block: AnswerBlock) -> BlockObject:
 
 def _event(event: msgspec.Struct) -> bytes:
     return sse.named_event(str(event.__struct_config__.tag), encode(event))
+
+
+_PING = _event(Ping())
+_STOP = _event(MessageStop())

@@ -23,10 +23,9 @@ class ErrorDetail(msgspec.Struct, frozen=True):
     details: UnsupportedThread | UnsetType = UNSET
 
 
-class ErrorBody(msgspec.Struct, frozen=True, kw_only=True):
+class ErrorBody(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="error"):
     """The object around it."""
 
-    type: Literal["error"] = "error"
     error: ErrorDetail
     request_id: str | UnsetType = UNSET
     """In responses; inside a stream there is none."""

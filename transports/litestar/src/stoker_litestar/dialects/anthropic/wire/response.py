@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from stoker_litestar.dialects.anthropic.wire.error import ErrorBody
 from stoker_litestar.dialects.anthropic.wire.usage import DeltaUsage, UsageObject
 
 UNSIGNED = "unsigned"
@@ -115,8 +116,29 @@ class StopDelta(msgspec.Struct, frozen=True, kw_only=True):
     container: None = None
 
 
+class Ping(msgspec.Struct, frozen=True, tag_field="type", tag="ping"):
+    """The request still waits, or its prompt is still read."""
+
+
+class MessageStop(msgspec.Struct, frozen=True, tag_field="type", tag="message_stop"):
+    """The last event of a stream."""
+
+
 class MessageDelta(msgspec.Struct, frozen=True, tag_field="type", tag="message_delta"):
     """The last event but one of a stream."""
 
     delta: StopDelta
     usage: DeltaUsage
+
+
+StreamEvent = (
+    Ping
+    | MessageStart
+    | BlockStart
+    | BlockDelta
+    | BlockStop
+    | MessageDelta
+    | MessageStop
+    | ErrorBody
+)
+"""Everything that a stream is made of."""
