@@ -149,7 +149,7 @@ def _checked_keep_alive(_instance: object, _attribute: object, value: float | No
 
 
 @attrs.frozen(kw_only=True)
-class _Routed:
+class Routed:
     """What every request may say of where and when it runs."""
 
     backend: str | None = None
@@ -161,7 +161,7 @@ class _Routed:
 
 
 @attrs.frozen
-class GenerateRequest(_Routed):
+class GenerateRequest(Routed):
     """One request for text. None means "unset" throughout."""
 
     model: str
@@ -204,7 +204,7 @@ def _at_least_one(_instance: object, attribute: attrs.Attribute[Any], value: int
 
 
 @attrs.frozen
-class EmbedRequest(_Routed):
+class EmbedRequest(Routed):
     """One request for embeddings: a vector for each input."""
 
     model: str
@@ -220,7 +220,7 @@ class EmbedRequest(_Routed):
 
 
 @attrs.frozen
-class RerankRequest(_Routed):
+class RerankRequest(Routed):
     """One request to rank documents by how well they answer a query."""
 
     model: str
@@ -244,7 +244,7 @@ class RerankRequest(_Routed):
 
 
 @attrs.frozen
-class TokenizeRequest(_Routed):
+class TokenizeRequest(Routed):
     """One request for the tokens of a prompt; nothing is generated.
 
     With the defaults these are the tokens that a `GenerateRequest` with the prompt is read as, and
@@ -262,7 +262,7 @@ class TokenizeRequest(_Routed):
 
 
 @attrs.frozen
-class DetokenizeRequest(_Routed):
+class DetokenizeRequest(Routed):
     """One request for the text that tokens stand for."""
 
     model: str
@@ -270,7 +270,7 @@ class DetokenizeRequest(_Routed):
 
 
 @attrs.frozen
-class RenderRequest(_Routed):
+class RenderRequest(Routed):
     """One request for a conversation as the model's chat template writes it."""
 
     model: str
