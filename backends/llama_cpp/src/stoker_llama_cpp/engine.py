@@ -19,8 +19,9 @@ from stoker.engine import (
     TokenConstraint,
     Vocabulary,
 )
-from stoker.errors import InvalidRequestError, StokerError, UnavailableError
+from stoker.errors import StokerError, UnavailableError
 from stoker.events import FinishReason
+from stoker.job_checks import check_sequence
 from stoker.logits import sampler
 from stoker.logits.logprobs import with_logprobs
 from stoker.logits.mask import Mask
@@ -120,22 +121,8 @@ class LlamaCppEngine(Engine):
             InvalidRequestError: It has tokens that do not exist, does not fit into the context,
                 or has sampling parameters that cannot be computed.
         """
-        if job.id in self._sequences:
-            raise InvalidRequestError(f"The sequence id {job.id} is in use.")
-        size = len(self._vocabulary)
-        # llama.cpp would refuse the whole batch for one such token, and all sequences with it.
-        if not job.prompt or min(job.prompt) < 0 or max(job.prompt) >= size:
-            raise InvalidRequestError(
-                f"A prompt must have tokens, and all of them between 0 and {size - 1}.",
-                param="prompt",
-            )
-        if job.max_tokens < 1 or len(job.prompt) + job.max_tokens > self._info.context_length:
-            raise InvalidRequestError(
-                f"{len(job.prompt)} tokens of prompt and {job.max_tokens} of answer do not fit into"
-                f" the context of {self._info.context_length}.",
-                param="max_tokens",
-            )
-        sampler.check(job.sampling, vocabulary_size=size)
+        check_sequence(job, self._info, self._sequences)
+        sampler.check(job.sampling, vocabulary_size=self._info.vocabulary_size)
         sequence = self._sequences[job.id] = Sequence(job, order=self._submitted)
         if not sampler.takes_best(job.sampling):
             sequence.sampler = Sampler(job.sampling, prompt=job.prompt)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 import math
 from collections.abc import Sequence
 
@@ -10,13 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from stoker.engine import Engine, EngineInfo, Mode, PoolingJob, SequenceJob, SequenceOutput
-from stoker.errors import InvalidRequestError, StokerError, UnsupportedFeatureError
+from stoker.errors import StokerError, UnsupportedFeatureError
+from stoker.pooling_queue import PoolingQueue
 from stoker_llama_cpp.model import Model
 from stoker_llama_cpp.pair import PairEncoder
 from stoker_llama_cpp.pooling_context import PoolingContext
-
-_Place = tuple[int, int, int, PoolingJob]
-"""A job behind what it is sorted by; the third number is unique."""
 
 
 class LlamaCppPoolingEngine(Engine):
@@ -31,10 +28,7 @@ class LlamaCppPoolingEngine(Engine):
         self._context = context
         self._info = info
         self._pairs = PairEncoder(model)
-        self._jobs: dict[int, PoolingJob] = {}
-        # May hold jobs that were cancelled: they are left out when they come up.
-        self._queue: list[_Place] = []
-        self._submitted = 0
+        self._waiting = PoolingQueue(info)
 
     @property
     def info(self) -> EngineInfo:
@@ -44,7 +38,7 @@ class LlamaCppPoolingEngine(Engine):
     @property
     def idle(self) -> bool:
         """Whether a `step` would do nothing."""
-        return not self._jobs
+        return not self._waiting
 
     def encode(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
         """Turn text into tokens.
@@ -88,29 +82,11 @@ class LlamaCppPoolingEngine(Engine):
             InvalidRequestError: It has tokens that do not exist, or too many; or it is for a mode
                 that the model does not have.
         """
-        if job.id in self._jobs:
-            raise InvalidRequestError(f"The id {job.id} is in use.")
-        if job.mode not in self._info.modes:
-            raise UnsupportedFeatureError(f"This model does not {job.mode}.", param="model")
-        size, limit = self._info.vocabulary_size, self._info.context_length
-        # llama.cpp would refuse the whole batch for one such token.
-        if not job.tokens or min(job.tokens) < 0 or max(job.tokens) >= size:
-            raise InvalidRequestError(
-                f"A text must have tokens, and all of them between 0 and {size - 1}."
-            )
-        if len(job.tokens) > limit:
-            raise InvalidRequestError(
-                f"{len(job.tokens)} tokens do not fit into the context of {limit}."
-            )
-        self._jobs[job.id] = job
-        heapq.heappush(self._queue, (-job.priority, job.turn, self._submitted, job))
-        self._submitted += 1
+        self._waiting.add(job)
 
     def cancel(self, sequence_id: int) -> None:
         """Forget a text that no step has computed yet."""
-        self._jobs.pop(sequence_id, None)
-        if not self._jobs:
-            self._queue.clear()
+        self._waiting.cancel(sequence_id)
 
     def step(self) -> Sequence[SequenceOutput]:
         """Compute the next texts."""
@@ -129,19 +105,12 @@ class LlamaCppPoolingEngine(Engine):
         self._model.close()
 
     def _next(self) -> list[PoolingJob]:
-        """Take the texts of the next batch out of the queue, at least one if there is any."""
-        taken: list[PoolingJob] = []
-        tokens = 0
-        while self._queue and len(taken) < self._context.max_texts:
-            job = self._queue[0][-1]
-            # The id of a cancelled job may be in use again.
-            if self._jobs.get(job.id) is job:
-                tokens += len(job.tokens)
-                if taken and tokens > self._context.batch_size:
-                    break
-                taken.append(self._jobs.pop(job.id))
-            heapq.heappop(self._queue)
-        return taken
+        """Take the texts of the next batch."""
+
+        def fits(jobs: Sequence[PoolingJob]) -> bool:
+            return sum(len(job.tokens) for job in jobs) <= self._context.batch_size
+
+        return self._waiting.take(self._context.max_texts, fits)
 
     def _output(self, job: PoolingJob, result: npt.NDArray[np.float32]) -> SequenceOutput:
         if not np.isfinite(result).all():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,12 +11,12 @@ import numpy.typing as npt
 
 from stoker.engine import Engine, EngineInfo, PoolingJob, SequenceJob, SequenceOutput
 from stoker.errors import (
-    InvalidRequestError,
     LoadError,
     StokerError,
     UnavailableError,
     UnsupportedFeatureError,
 )
+from stoker.pooling_queue import PoolingQueue
 from stoker_mlx.memory import Memory
 from stoker_mlx.options import Pooling
 from stoker_mlx.tokenizer import Tokenizer
@@ -26,9 +25,6 @@ MOST_TEXTS = 64
 """In one step: what arrives waits for its end."""
 _BODIES = ("model", "transformer", "backbone")
 """Names that mlx-lm's models give to what computes the vectors of tokens."""
-
-_Place = tuple[int, int, int, PoolingJob]
-"""A job behind what it is sorted by; the third number is unique."""
 
 
 class MlxPoolingEngine(Engine):
@@ -67,10 +63,7 @@ class MlxPoolingEngine(Engine):
         self._mean = pooling == "mean"
         self._batch_tokens = batch_tokens
         self._body = _body(model, info.embedding_length)
-        self._jobs: dict[int, PoolingJob] = {}
-        # May hold jobs that were cancelled: they are left out when they come up.
-        self._queue: list[_Place] = []
-        self._submitted = 0
+        self._waiting = PoolingQueue(info)
 
     @property
     def info(self) -> EngineInfo:
@@ -80,7 +73,7 @@ class MlxPoolingEngine(Engine):
     @property
     def idle(self) -> bool:
         """Whether a `step` would do nothing."""
-        return not self._jobs
+        return not self._waiting
 
     def encode(self, text: str, *, add_special: bool, parse_special: bool) -> list[int]:
         """Turn text into tokens.
@@ -114,28 +107,11 @@ class MlxPoolingEngine(Engine):
             InvalidRequestError: It has tokens that do not exist, or too many; or it is for a mode
                 that the model does not have.
         """
-        if job.id in self._jobs:
-            raise InvalidRequestError(f"The id {job.id} is in use.")
-        if job.mode not in self._info.modes:
-            raise UnsupportedFeatureError(f"This model does not {job.mode}.", param="model")
-        size, limit = self._info.vocabulary_size, self._info.context_length
-        if not job.tokens or min(job.tokens) < 0 or max(job.tokens) >= size:
-            raise InvalidRequestError(
-                f"A text must have tokens, and all of them between 0 and {size - 1}."
-            )
-        if len(job.tokens) > limit:
-            raise InvalidRequestError(
-                f"{len(job.tokens)} tokens do not fit into the context of {limit}."
-            )
-        self._jobs[job.id] = job
-        heapq.heappush(self._queue, (-job.priority, job.turn, self._submitted, job))
-        self._submitted += 1
+        self._waiting.add(job)
 
     def cancel(self, sequence_id: int) -> None:
         """Forget a text that no step has computed yet."""
-        self._jobs.pop(sequence_id, None)
-        if not self._jobs:
-            self._queue.clear()
+        self._waiting.cancel(sequence_id)
 
     def step(self) -> Sequence[SequenceOutput]:
         """Compute the next texts."""
@@ -167,19 +143,12 @@ class MlxPoolingEngine(Engine):
         return np.array(pooled)
 
     def _next(self) -> list[PoolingJob]:
-        """Take the texts of the next batch out of the queue, at least one if there is any."""
-        taken: list[PoolingJob] = []
-        longest = 0
-        while self._queue and len(taken) < MOST_TEXTS:
-            job = self._queue[0][-1]
-            # The id of a cancelled job may be in use again.
-            if self._jobs.get(job.id) is job:
-                longest = max(longest, len(job.tokens))
-                if taken and longest * (len(taken) + 1) > self._batch_tokens:
-                    break
-                taken.append(self._jobs.pop(job.id))
-            heapq.heappop(self._queue)
-        return taken
+        """Take the texts of the next batch, which are padded to the longest."""
+
+        def fits(jobs: Sequence[PoolingJob]) -> bool:
+            return max(len(job.tokens) for job in jobs) * len(jobs) <= self._batch_tokens
+
+        return self._waiting.take(MOST_TEXTS, fits)
 
 
 def _body(model: Any, width: int | None) -> Any:
