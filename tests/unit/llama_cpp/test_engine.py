@@ -73,7 +73,7 @@ def test_prompts_are_read_between_tokens(player: Any) -> None:
     """While a long prompt is read in pieces, a running stream has a token in every step."""
     player.submit(1, "Once upon a time", max_tokens=200)
     player.run(until=lambda: player.tokens(1))
-    long = player.submit(2, "All work and no play makes a dull day. " * 20, max_tokens=8)
+    long = player.submit(2, "All work and no play makes a dull day. " * 10, max_tokens=8)
     steps = []
     while not player.tokens(2):
         steps.append({item.id: len(item.tokens) for item in player.step()})
