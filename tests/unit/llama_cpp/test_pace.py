@@ -42,6 +42,26 @@ def test_reading_lengthens_steps_by_a_limit() -> None:
     assert pytest.approx(1 + SLOWER, rel=0.15) == processor(4 + reads) / processor(4)
 
 
+def test_a_crowd_that_waits_has_longer_steps() -> None:
+    """Where more wait for a first token than for a next one, steps are as long as without those."""
+    pace = learned(processor)
+    reads = pace.beside(4, crowded=True)
+
+    assert reads > 5 * pace.beside(4)
+    assert pytest.approx(LONGEST_READ_S, rel=0.15) == processor(4 + reads) - processor(4)
+
+
+def test_large_pieces_are_read_where_there_is_time_for_one() -> None:
+    """A token of 64 takes a fifth of one of a few: so many are read, or few."""
+    pace = learned(processor)
+    for _ in range(20):
+        pace.observe(0, 64, 64 * 0.0004)
+        pace.observe(4, 8, processor(4) + 8 * 0.002)
+
+    assert pace.beside(4) < 10
+    assert pytest.approx(LONGEST_READ_S / 0.0004, rel=0.15) == pace.beside(4, crowded=True)
+
+
 def test_more_is_read_where_it_costs_little() -> None:
     """A GPU reads many tokens in the time that the same share allows."""
     assert learned(gpu).beside(4) > 20 * learned(processor).beside(4)

@@ -46,7 +46,7 @@ class FixedPace:
     def __init__(self, *, beside: int = 10**6, alone: int = 10**6) -> None:
         self._beside, self._alone = beside, alone
 
-    def beside(self, answers: int) -> int:
+    def beside(self, answers: int, *, crowded: bool) -> int:
         """Beside answers."""
         return self._beside
 

@@ -43,7 +43,8 @@ class Pace:
     is a fifth to a half of that time, and on a GPU next to nothing. Time and price are learned
     from the steps without prompts, as a line through the latest of them. What a token of a prompt
     takes is another matter, because it looks at all tokens before it: that is learned from the
-    steps in which prompts are read.
+    steps in which prompts are read, apart for small pieces and for large ones, of which a token
+    takes less.
 
     Attributes:
         token_s: The time of a step with one token.
@@ -59,6 +60,7 @@ class Pace:
         self._variance = 0.0
         self._covariance = 0.0
         self._read_token_s = 0.0
+        self._block_token_s = 0.0
         self._reads = FIRST_READ_TOKENS
         self._mixed = 0
 
@@ -66,11 +68,24 @@ class Pace:
         """What a step of few tokens takes, in times of a step with one."""
         return 1 + self.price * (tokens - 1)
 
-    def beside(self, answers: int) -> int:
-        """How many tokens of prompts a step may have beside those of answers; now and then none."""
+    def beside(self, answers: int, *, crowded: bool = False) -> int:
+        """How many tokens of prompts a step may have beside those of answers; now and then none.
+
+        Args:
+            answers: Tokens of answers in the step.
+            crowded: Whether more sequences read a prompt than answer. Then a step may take as long
+                as one without answers: the most wait for their first token, and large pieces are
+                read in half of the time.
+        """
         if self._mixed == STEPS_BETWEEN_PLAIN_ONES:
             return 0
-        return max(LEAST_TOKENS, int(self._longer(answers) / self._read_price))
+        longer = self._longer(answers, crowded=crowded)
+        tokens = longer / self._read_price
+        if self._block_token_s:
+            block = longer * self.token_s / self._block_token_s
+            if answers + block >= FIRST_READ_TOKENS:
+                tokens = max(tokens, block)
+        return max(LEAST_TOKENS, int(tokens))
 
     def guesses(self, answers: int, reads: int) -> int:
         """How many guesses a step may have that others wait for as well.
@@ -103,35 +118,37 @@ class Pace:
             if answers <= _FEW_TOKENS:
                 self._learn(answers, duration_s)
             self._mixed = 0
-        elif answers:
+            return
+        if answers:
             self._mixed += 1
-            if self.token_s:
-                self._learn_reading(duration_s - self.cost(answers) * self.token_s, reads)
         else:
-            if reads >= LEAST_READ_TOKENS:
-                self._learn_reading(duration_s, reads)
             self._resize(reads, duration_s)
+        if answers and not self.token_s:
+            return
+        reading_s = duration_s - (self.cost(answers) * self.token_s if answers else 0.0)
+        if answers + reads >= FIRST_READ_TOKENS:
+            self._block_token_s = _blended(self._block_token_s, reading_s / reads)
+        elif answers or reads >= LEAST_READ_TOKENS:
+            known_s = self._read_token_s or self.price * self.token_s
+            self._read_token_s = _blended(known_s, reading_s / reads)
 
-    def _longer(self, answers: int) -> float:
+    def _longer(self, answers: int, *, crowded: bool = False) -> float:
         """By how much a step may be lengthened, in times of a step with one token."""
-        longer = SLOWER * self.cost(answers)
-        return max(longer, UNNOTICED_S / self.token_s) if self.token_s else longer
+        cost = self.cost(answers)
+        longer = SLOWER * cost
+        if not self.token_s:
+            return longer
+        longest_s = LONGEST_READ_S if crowded else 0.0
+        return max(longer, longest_s / self.token_s, UNNOTICED_S / self.token_s)
 
     @property
     def _read_price(self) -> float:
         """What a token of a prompt costs, as a part of `token_s`."""
         if self.token_s and self._read_token_s:
             return self._read_token_s / self.token_s
+        if self.token_s and self._block_token_s:
+            return max(self.price, self._block_token_s / self.token_s)
         return self.price
-
-    def _learn_reading(self, duration_s: float, reads: int) -> None:
-        seen_s = duration_s / reads
-        known_s = self._read_token_s or self.price * self.token_s
-        if not known_s:
-            self._read_token_s = seen_s
-            return
-        seen_s = min(max(seen_s, known_s / _OUTLIER), known_s * _OUTLIER)
-        self._read_token_s = known_s + _READ_WEIGHT * (seen_s - known_s)
 
     def _learn(self, tokens: int, duration_s: float) -> None:
         # The first steps are averaged: one of them alone may be far off.
@@ -167,6 +184,14 @@ class Pace:
             self._reads = max(LEAST_READ_TOKENS, self._reads // 2)
         elif duration_s < _longest_s(2 * self._reads) / 3:
             self._reads *= 2
+
+
+def _blended(known_s: float, seen_s: float) -> float:
+    """What is known of a token's time, after it was seen once more; 0 is nothing."""
+    if not known_s:
+        return seen_s
+    seen_s = min(max(seen_s, known_s / _OUTLIER), known_s * _OUTLIER)
+    return known_s + _READ_WEIGHT * (seen_s - known_s)
 
 
 def _longest_s(reads: int) -> float:

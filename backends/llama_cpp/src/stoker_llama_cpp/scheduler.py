@@ -47,8 +47,8 @@ class Chunk:
 class ReadingPace(Protocol):
     """Tells how many tokens of prompts a step may have; see `stoker_llama_cpp.pace`."""
 
-    def beside(self, answers: int) -> int:
-        """How many beside tokens of answers."""
+    def beside(self, answers: int, *, crowded: bool) -> int:
+        """How many beside tokens of answers, and whether more sequences read than answer."""
 
     def alone(self) -> int:
         """How many when nobody waits for an answer."""
@@ -129,7 +129,8 @@ class Scheduler:
             # The shortest takes first, and leaves what it does not need to the others.
             reading.sort(key=_pending)
             answers = sum(chunk.count for chunk in plan)
-            budget = pace.beside(answers) if plan else pace.alone()
+            crowded = len(reading) > len(plan)
+            budget = pace.beside(answers, crowded=crowded) if plan else pace.alone()
             budget = min(budget, self._batch_size - answers)
             # Every running sequence may need a row for the token that it samples.
             spare = self._rows - len(self._running)
