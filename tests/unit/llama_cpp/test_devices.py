@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from stoker import device_query
 from stoker.errors import BackendUnavailableError
 from stoker_llama_cpp import devices, plugin
 
@@ -38,7 +39,7 @@ def test_a_crash_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_hang_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A driver that hangs gives an error in time."""
     _python(tmp_path, monkeypatch, "exec sleep 60")
-    monkeypatch.setattr(devices, "_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(device_query, "TIMEOUT_S", 0.2)
 
     with pytest.raises(BackendUnavailableError, match="within"):
         devices.ask_devices()

@@ -7,18 +7,12 @@ are asked for where the engine must not be loaded: a GPU driver that crashes tak
 from __future__ import annotations
 
 import ctypes
-import subprocess
-import sys
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
-
+from stoker import device_query
 from stoker.backend import Device
-from stoker.errors import BackendUnavailableError
 from stoker_llama_cpp import binding
-
-_TIMEOUT_S = 30.0
 
 # enum ggml_backend_dev_type of ggml/include/ggml-backend.h; others are helpers of these.
 _CPU = 0
@@ -27,38 +21,13 @@ _GPUS = (1, 2)
 _KINDS = {"mtl": "metal"}
 
 
-class _WireDevice(msgspec.Struct, frozen=True):
-    name: str
-    kind: str
-    description: str
-    memory_bytes: int | None
-
-
 def ask_devices() -> Sequence[Device]:
     """Ask a process of its own for the devices.
 
     Raises:
         BackendUnavailableError: It failed, or did not answer in time.
     """
-    command = [sys.executable, "-m", "stoker_llama_cpp.devices"]
-    try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, check=True, timeout=_TIMEOUT_S
-        )
-        wire = msgspec.json.decode(done.stdout, type=list[_WireDevice])
-    except subprocess.TimeoutExpired as exc:
-        raise BackendUnavailableError(
-            f"llama.cpp did not list its devices within {_TIMEOUT_S:g} s: a driver may hang."
-        ) from exc
-    except subprocess.CalledProcessError as exc:
-        last = exc.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-        how = f"signal {-exc.returncode}" if exc.returncode < 0 else f"status {exc.returncode}"
-        raise BackendUnavailableError(
-            f"llama.cpp could not list its devices, its process ended with {how}: {last}"
-        ) from exc
-    except (OSError, msgspec.DecodeError) as exc:
-        raise BackendUnavailableError(f"llama.cpp could not list its devices: {exc}.") from exc
-    return [Device(item.name, item.kind, item.description, item.memory_bytes) for item in wire]
+    return device_query.ask_devices("stoker_llama_cpp.devices", "llama.cpp")
 
 
 def native_devices(*, gpus_only: bool = False) -> list[Device]:
@@ -115,11 +84,7 @@ def _ggml(native: Any) -> Any:
 def main() -> None:
     """Write the devices to standard output."""
     binding.load()
-    wire = [
-        _WireDevice(item.name, item.kind, item.description, item.memory_bytes)
-        for item in native_devices()
-    ]
-    sys.stdout.buffer.write(msgspec.json.encode(wire))
+    device_query.write_devices(native_devices())
 
 
 if __name__ == "__main__":

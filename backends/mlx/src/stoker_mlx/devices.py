@@ -6,24 +6,11 @@ for where the engine must not be loaded.
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
-
+from stoker import device_query
 from stoker.backend import Device
-from stoker.errors import BackendUnavailableError
-
-_TIMEOUT_S = 30.0
-
-
-class _WireDevice(msgspec.Struct, frozen=True):
-    name: str
-    kind: str
-    description: str
-    memory_bytes: int | None
 
 
 def ask_devices() -> Sequence[Device]:
@@ -32,25 +19,7 @@ def ask_devices() -> Sequence[Device]:
     Raises:
         BackendUnavailableError: It failed, or did not answer in time.
     """
-    command = [sys.executable, "-m", "stoker_mlx.devices"]
-    try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, check=True, timeout=_TIMEOUT_S
-        )
-        wire = msgspec.json.decode(done.stdout, type=list[_WireDevice])
-    except subprocess.TimeoutExpired as exc:
-        raise BackendUnavailableError(
-            f"MLX did not list its devices within {_TIMEOUT_S:g} s: a driver may hang."
-        ) from exc
-    except subprocess.CalledProcessError as exc:
-        last = exc.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-        how = f"signal {-exc.returncode}" if exc.returncode < 0 else f"status {exc.returncode}"
-        raise BackendUnavailableError(
-            f"MLX could not list its devices, its process ended with {how}: {last}"
-        ) from exc
-    except (OSError, msgspec.DecodeError) as exc:
-        raise BackendUnavailableError(f"MLX could not list its devices: {exc}.") from exc
-    return [Device(item.name, item.kind, item.description, item.memory_bytes) for item in wire]
+    return device_query.ask_devices("stoker_mlx.devices", "MLX")
 
 
 def native_devices() -> list[Device]:
@@ -84,11 +53,7 @@ def _device(device: Any) -> Device:
 
 def main() -> None:
     """Write the devices to standard output."""
-    wire = [
-        _WireDevice(item.name, item.kind, item.description, item.memory_bytes)
-        for item in native_devices()
-    ]
-    sys.stdout.buffer.write(msgspec.json.encode(wire))
+    device_query.write_devices(native_devices())
 
 
 if __name__ == "__main__":
