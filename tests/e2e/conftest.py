@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -13,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from programs import need
 from stoker_process import ACTOR, MODEL, Home, MakeHome, Registry, Server, acting_home
 
 
@@ -62,12 +61,8 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     """Debian's `docker-registry` on a free port."""
-    missing = [name for name in ("docker-registry", "skopeo") if shutil.which(name) is None]
-    if missing:
-        reason = f"{' and '.join(missing)} not installed (Debian packages)"
-        if os.environ.get("STOKER_REQUIRE_REGISTRY") == "1":
-            pytest.fail(reason)
-        pytest.skip(reason)
+    for program in ("docker-registry", "skopeo"):
+        need(program)
     folder = tmp_path_factory.mktemp("registry")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -13,6 +13,7 @@ import attrs
 import httpx
 import pytest
 from gguf_file import gguf_bytes
+from programs import need
 from stoker_process import Home, Server
 
 from stoker.digest import Digest
@@ -96,8 +97,7 @@ def test_a_login_is_checked(writable: Writable, home: Home) -> None:
 @pytest.mark.registry
 def test_skopeo_pushes_to_stoker(writable: Writable, home: Home, tmp_path: Path) -> None:
     """Skopeo copies a model over with a key as its password, and the digest stays."""
-    if shutil.which("skopeo") is None:
-        pytest.skip("skopeo is not installed (a Debian package)")
+    need("skopeo")
     source = f"oci:{home.path / 'stores' / 'oci'}:{writable.server.registry}/{NAME}"
     target = f"docker://{writable.server.registry}/team/from-skopeo:v2"
     copy = ["skopeo", "copy", "--dest-tls-verify=false", source, target]
@@ -125,7 +125,7 @@ def test_skopeo_pushes_to_stoker(writable: Writable, home: Home, tmp_path: Path)
 def test_oras_pushes_to_stoker(writable: Writable, home: Home, tmp_path: Path) -> None:
     """The oras tool, too: what it made of a file is a model."""
     if shutil.which("oras") is None:
-        pytest.skip("oras is not installed (a Debian package)")
+        pytest.skip("oras is not installed (a package of Debian 13 and later)")
     (tmp_path / "config.json").write_text('{"config":{"format":"gguf"}}')
     config_type = "application/vnd.docker.ai.model.config.v0.1+json"
     done = subprocess.run(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import tiny_mlx
-from mlx_player import Player
+from player import Player
 
 from stoker.artifact import ModelBundle
 from stoker_mlx import plugin

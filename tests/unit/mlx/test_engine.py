@@ -13,7 +13,7 @@ import pytest
 import tiny_mlx
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mlx_player import Player
+from player import Player
 
 from stoker.engine import SequenceJob
 from stoker.errors import InvalidRequestError, UnavailableError

@@ -9,7 +9,7 @@ from typing import Any
 import mlx.core as mx
 import pytest
 import tiny_mlx
-from mlx_player import Player
+from player import Player
 
 from stoker.errors import InvalidArtifactError, InvalidInputError
 from stoker.estimate import HOST

@@ -13,7 +13,7 @@ import mlx.core as mx
 import numpy as np
 import pytest
 import tiny_mlx
-from mlx_player import Player
+from player import Player
 from safetensors.numpy import load_file, save_file
 
 from stoker.artifact import ModelBundle

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import tiny_mlx
 from gguf_to_mlx import convert
-from mlx_player import Player
+from player import Player
 
 from stoker.artifact import BundleFile, ModelBundle
 from stoker.digest import Digest

@@ -9,7 +9,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from mlx_player import Player
+from player import Player
 
 from stoker.constraints.compiler import ConstraintCompiler
 from stoker.errors import InvalidRequestError

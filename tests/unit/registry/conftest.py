@@ -7,7 +7,6 @@ import json
 import math
 import os
 import re
-import shutil
 import socket
 import ssl
 import subprocess
@@ -23,6 +22,7 @@ import pytest
 import trustme
 from debian_registry import debian_registry
 from gguf_file import gguf_bytes
+from programs import need
 from token_server import TokenServer
 
 from stoker.digest import Digest
@@ -482,17 +482,6 @@ def other_registry() -> Iterator[FakeRegistry]:
 
 
 # Debian's registry --------------------------------------------------------------------------
-
-
-def need(binary: str) -> str:
-    """The path of a program; without it the test is skipped, or fails where CI demands it."""
-    path = shutil.which(binary)
-    if path is None:
-        message = f"{binary} is not installed: apt-get install docker-registry openssl skopeo"
-        if os.environ.get("STOKER_REQUIRE_REGISTRY") == "1":
-            pytest.fail(message)
-        pytest.skip(message)
-    return path
 
 
 def serve_registry(

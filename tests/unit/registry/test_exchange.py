@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from programs import need
 
 from stoker.digest import Digest
 from stoker.errors import (
@@ -29,7 +30,7 @@ from stoker.reference import Reference
 from stoker.store import PackageSource, Progress
 from stoker_registry.store import OciStore
 
-from .conftest import MakeStore, ignore, need
+from .conftest import MakeStore, ignore
 
 NAME = Reference.parse("reg.example:5000/team/tiny:v1")
 OTHER = Reference.parse("ai/other")

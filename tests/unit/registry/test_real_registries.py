@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from debian_registry import debian_registry, free_port
+from programs import need
 from slow_link import Link
 
 from stoker.digest import Digest
@@ -19,7 +20,7 @@ from stoker.reference import Reference
 from stoker.store import PackageSource, Progress
 from stoker_registry.store import OciStore
 
-from .conftest import MakeStore, ignore, need
+from .conftest import MakeStore, ignore
 
 pytestmark = pytest.mark.registry
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 
+from encoded import feed
+
 from stoker.errors import RunnerCrashedError
 from stoker.events import Failed, Finished, Tokenized, Usage
 from stoker_litestar.dialects.anthropic.count_tokens import CountEncoder, decode_count
 from stoker_litestar.dialects.anthropic.messages import decode_message
 
-from .conftest import CONTEXT, feed
+from .conftest import CONTEXT
 
 BODY = {
     "model": "m",

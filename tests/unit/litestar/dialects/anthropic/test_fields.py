@@ -18,6 +18,7 @@ from anthropic.types import (
 )
 from anthropic.types.beta import message_count_tokens_params as beta_count_params
 from anthropic.types.beta import message_create_params as beta_create_params
+from treatments import check_treatment
 
 from stoker.dialect import Call
 from stoker.errors import UnsupportedFeatureError
@@ -125,16 +126,7 @@ def test_fields_do_what_the_table_says(
         made = decode(json.dumps(body | fields).encode())
         return made.request, made.stream, getattr(made.encoder, "keywords", None)
 
-    beside = {key: value for key, value in values.items() if key != name}
-    match table[name].treatment:
-        case Treatment.HONOURED:
-            assert call(values) != call(beside)
-        case Treatment.NO_OP:
-            assert call(values) == call(beside)
-        case Treatment.REFUSED:
-            with pytest.raises(UnsupportedFeatureError, match=f"^{name}: ") as caught:
-                call(values)
-            assert name == caught.value.param
+    check_treatment(call, table, name, values)
 
 
 def test_every_field_is_tried() -> None:

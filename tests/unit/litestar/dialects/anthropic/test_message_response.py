@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from encoded import feed
 
 from stoker.errors import RunnerCrashedError, StokerError
 from stoker.events import (
@@ -20,7 +21,7 @@ from stoker.events import (
 )
 from stoker_litestar.dialects.anthropic.message_response import MessageEncoder
 
-from .conftest import CONTEXT, USAGE, feed
+from .conftest import CONTEXT, USAGE
 
 
 def encoder(*, hides_thinking: bool = False) -> MessageEncoder:

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from block_answers import answers
+from encoded import feed, sse_events
 from hypothesis import given
 
 from stoker.errors import OverloadedError, RunnerCrashedError
@@ -25,7 +26,7 @@ from stoker.events import (
 from stoker_litestar.dialects.anthropic.message_response import MessageEncoder
 from stoker_litestar.dialects.anthropic.message_stream import MessageStreamEncoder
 
-from .conftest import CONTEXT, USAGE, feed, sse_events
+from .conftest import CONTEXT, USAGE
 
 
 def stream_encoder(*, hides_thinking: bool = False, max_tokens: int = 9) -> MessageStreamEncoder:

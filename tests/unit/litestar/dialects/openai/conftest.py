@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from typing import Any
 
 from hypothesis import strategies as st
 
-from stoker.dialect import ResponseContext, ResponseEncoder
+from stoker.dialect import ResponseContext
 from stoker.events import (
     ChoiceFinished,
     Event,
@@ -25,11 +24,6 @@ from stoker.events import (
 CONTEXT = ResponseContext(id="abc", created_s=1234)
 USAGE = Usage(prompt_tokens=5, completion_tokens=4, cached_tokens=3, reasoning_tokens=1)
 N = 2
-
-
-def feed(encoder: ResponseEncoder, events: Iterable[Event]) -> bytes:
-    """All bytes that an encoder makes of events."""
-    return b"".join(encoder.feed(event) for event in events)
 
 
 def sse_data(stream: bytes) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from encoded import feed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -33,7 +34,6 @@ from .conftest import (
     N,
     answers,
     chunks,
-    feed,
     reasoning_deltas,
     sse_data,
     text_deltas,

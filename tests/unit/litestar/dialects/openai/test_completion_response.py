@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from encoded import feed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -26,17 +27,7 @@ from stoker_litestar.dialects.openai.completion_response import (
     CompletionStreamEncoder,
 )
 
-from .conftest import (
-    CONTEXT,
-    USAGE,
-    N,
-    answers,
-    chunks,
-    feed,
-    reasoning_deltas,
-    sse_data,
-    text_deltas,
-)
+from .conftest import CONTEXT, USAGE, N, answers, chunks, reasoning_deltas, sse_data, text_deltas
 
 HELLO: list[Event] = [
     Prefill(5, 5),

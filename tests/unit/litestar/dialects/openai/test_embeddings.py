@@ -8,13 +8,14 @@ import struct
 from typing import Any
 
 import pytest
+from encoded import feed
 
 from stoker.errors import InvalidRequestError
 from stoker.events import Embedding, Finished, Prefill, Usage
 from stoker.request import MAX_INPUTS, EmbedRequest, TextPrompt, TokenPrompt
 from stoker_litestar.dialects.openai.embeddings import decode_embeddings
 
-from .conftest import CONTEXT, feed
+from .conftest import CONTEXT
 
 EVENTS = [
     Prefill(0, 5),

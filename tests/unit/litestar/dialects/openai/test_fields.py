@@ -13,9 +13,9 @@ from openai.types import completion_create_params as sdk_completion
 from openai.types import embedding_create_params as sdk_embedding
 from openai.types.chat import chat_completion_content_part_param as sdk_part
 from openai.types.chat import completion_create_params as sdk_chat_completion
+from treatments import check_treatment
 
 from stoker.dialect import Call
-from stoker.errors import UnsupportedFeatureError
 from stoker_litestar.dialects.fields import FieldTable, Treatment
 from stoker_litestar.dialects.openai.chat import decode_chat
 from stoker_litestar.dialects.openai.chat_fields import CHAT_FIELDS
@@ -162,16 +162,7 @@ def test_fields_do_what_the_table_says(
         made = decode(json.dumps(body | fields).encode())
         return made.request, made.stream, getattr(made.encoder, "keywords", None)
 
-    beside = {key: value for key, value in values.items() if key != name}
-    match table[name].treatment:
-        case Treatment.HONOURED:
-            assert call(values) != call(beside)
-        case Treatment.NO_OP:
-            assert call(values) == call(beside)
-        case Treatment.REFUSED:
-            with pytest.raises(UnsupportedFeatureError, match=f"^{name}: ") as caught:
-                call(values)
-            assert name == caught.value.param
+    check_treatment(call, table, name, values)
 
 
 @pytest.mark.parametrize(("decode", "body", "table", "name", "values"), FIELDS)

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import pytest
+from encoded import feed
 
 from stoker.archive import Record
 from stoker.dialect import Call, Continuation
@@ -17,7 +18,7 @@ from stoker.request import ChatPrompt, GenerateRequest
 from stoker_litestar.dialects.openai.error import PreviousResponseNotFoundError
 from stoker_litestar.dialects.responses.responses import decode_response
 
-from .conftest import CONTEXT, USAGE, feed
+from .conftest import CONTEXT, USAGE
 
 URL = "data:image/png;base64," + base64.b64encode(b"png").decode()
 CALL = {"type": "function_call", "call_id": "c1", "name": "add", "arguments": "{}"}

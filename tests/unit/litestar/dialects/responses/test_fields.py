@@ -16,6 +16,7 @@ from openai.types.responses import (
     response_input_item_param,
     response_input_message_content_list_param,
 )
+from treatments import check_treatment
 
 from stoker.dialect import Call, Continuation
 from stoker.errors import InvalidRequestError, UnsupportedFeatureError
@@ -132,16 +133,7 @@ def test_fields_do_what_the_table_says(
             return made.record_id
         return made.request, made.stream, getattr(made.encoder, "keywords", None)
 
-    beside = {key: value for key, value in values.items() if key != name}
-    match table[name].treatment:
-        case Treatment.HONOURED:
-            assert call(values) != call(beside)
-        case Treatment.NO_OP:
-            assert call(values) == call(beside)
-        case Treatment.REFUSED:
-            with pytest.raises(UnsupportedFeatureError, match=f"^{name}: ") as caught:
-                call(values)
-            assert name == caught.value.param
+    check_treatment(call, table, name, values)
 
 
 @pytest.mark.parametrize(("decode", "table", "name", "values"), FIELDS)

@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 from block_answers import answers
+from encoded import feed, sse_events
 from hypothesis import given
 
 from stoker.dialect import Call, ResponseContext, ResponseEncoder
@@ -33,7 +34,7 @@ from stoker.events import (
 )
 from stoker_litestar.dialects.responses.responses import decode_response
 
-from .conftest import CONTEXT, USAGE, feed, sse_events
+from .conftest import CONTEXT, USAGE
 
 TOOL = {"type": "function", "name": "add", "parameters": {"type": "object"}}
 STOP = ChoiceFinished(FinishReason.STOP)
