@@ -43,7 +43,7 @@ def test_reading_lengthens_steps_by_a_limit() -> None:
 
 
 def test_a_crowd_that_waits_has_larger_steps() -> None:
-    """Where more wait for a first token than for a next one, steps are as large as without these."""
+    """Where more wait for a first token than for a next one, a step is as large as alone."""
     pace = learned(processor)
 
     assert FIRST_READ_TOKENS - 4 == pace.beside(4, crowded=True) > 5 * pace.beside(4)
