@@ -16,6 +16,7 @@ from stoker.engine import Engine, EngineInfo
 from stoker.errors import InvalidArtifactError, InvalidRequestError, UnsupportedFeatureError
 from stoker.messages import Author, Message, TextPart, ToolChoiceMode
 from stoker.request import ChatPrompt, Prompt, Reasoning, TextPrompt
+from stoker.text.begun_answer import begun_answer
 from stoker.text.chat_template import MAX_SOURCE_CHARS, ChatTemplate
 from stoker.text.tool_words import with_calls, with_results, with_tools
 
@@ -86,10 +87,7 @@ class PromptEncoder:
         if isinstance(prompt, ChatPrompt):
             return self.encode_chat(prompt).tokens
         if isinstance(prompt, TextPrompt):
-            # Whoever writes a whole prompt may write control tokens: that is what it is for.
-            tokens = self._begun(
-                self._engine.encode(prompt.text, add_special=False, parse_special=True)
-            )
+            tokens = self._begun(self._filling(prompt) if prompt.suffix else self._whole(prompt))
             param = "prompt"
         else:
             tokens = prompt.tokens
@@ -98,6 +96,28 @@ class PromptEncoder:
         if not tokens:
             raise InvalidRequestError("The prompt is empty.", param=param)
         return tokens
+
+    def _whole(self, prompt: TextPrompt) -> list[int]:
+        # Whoever writes a whole prompt may write control tokens: that is what it is for.
+        return self._engine.encode(prompt.text, add_special=False, parse_special=True)
+
+    def _filling(self, prompt: TextPrompt) -> list[int]:
+        """The text before a gap and the text behind it, in the order that models were trained on.
+
+        Both are somebody's document, which may well spell control tokens.
+        """
+        marks = self._engine.info.infill
+        if marks is None:
+            raise UnsupportedFeatureError(
+                "suffix: this model was not trained to fill a text in: leave it out, or choose"
+                " another model.",
+                param="suffix",
+            )
+        before, behind = (
+            self._engine.encode(text, add_special=False, parse_special=False)
+            for text in (prompt.text, prompt.suffix)
+        )
+        return [marks.prefix, *before, marks.suffix, *behind, marks.middle]
 
     def encode_chat(self, prompt: ChatPrompt) -> EncodedChat:
         """Turn a conversation into tokens, and tell its text as well.
@@ -143,11 +163,14 @@ class PromptEncoder:
             messages = with_results(messages)
         if shown and not template.writes_tools:
             messages, shown = with_tools(messages, shown), ()
+        arguments = {**_reasoning_arguments(prompt.reasoning), **prompt.template_arguments}
+        if prompt.continue_final_message:
+            return begun_answer(template, messages, tools=shown, arguments=arguments)
         return template.render(
             messages,
             tools=shown,
             add_generation_prompt=prompt.add_generation_prompt,
-            arguments={**_reasoning_arguments(prompt.reasoning), **prompt.template_arguments},
+            arguments=arguments,
         )
 
     def _encode_chat(self, prompt: ChatPrompt, text: str) -> list[int]:

@@ -177,7 +177,7 @@ def test_a_form_that_knows_one_call_forces_one() -> None:
     """A template that writes one call only shows nothing of a second one."""
     rules = _choose(SINGLE).calls(ForcedCalls(TOOLS, parallel=True), json.dumps)
 
-    assert "calls: call" == rules.splitlines()[0]
+    assert ")*" not in rules.splitlines()[0]
 
 
 def _choose(source: str, plugins: dict[str, ParserSpec] | None = None, name: Any = None) -> Any:

@@ -310,6 +310,37 @@ def test_tools_are_told_in_words_to_models_that_know_none() -> None:
     assert any(isinstance(event, ToolCallDelta) for event in events)
 
 
+def _begun(**fields: Any) -> ChatPrompt:
+    messages = (
+        Message(Author.USER, (TextPart("-"),)),
+        Message(Author.ASSISTANT, (TextPart("One,"),)),
+    )
+    return ChatPrompt(messages, continue_final_message=True, **fields)
+
+
+def test_a_begun_answer_is_not_thought_about() -> None:
+    """What follows it is told, its space in front included, whatever the budget for thinking."""
+    said = _said(" two.", _begun(reasoning=Reasoning(budget_tokens=0)))
+
+    assert (" two.", "") == (said.text, said.reasoning)
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"constraint": Constraint(ConstraintKind.JSON_OBJECT, param="format")}, "format"),
+        ({"prompt": {"tool_choice": ToolChoice(ToolChoiceMode.REQUIRED)}}, "tool_choice"),
+    ],
+)
+def test_a_begun_answer_has_no_form(fields: dict[str, Any], param: str) -> None:
+    """A form is that of a whole answer."""
+    prompt = _begun(tools=(CLOCK,), **fields.pop("prompt", {}))
+    with pytest.raises(InvalidRequestError, match="begun") as caught:
+        _said("-", prompt, **fields)
+
+    assert param == caught.value.param
+
+
 def test_harmony_channels() -> None:
     """Control tokens that the syntax needs reach the parser, and nobody else."""
     script = (
