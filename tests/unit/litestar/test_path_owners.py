@@ -28,7 +28,7 @@ def owners() -> tuple[PathOwners, dict[int, str]]:
         ("/v1/responses/x", "responses"),
         ("/v1/nothing", None),
         ("/nothing", None),
-        ("", None),
+        ("/", "ollama"),
     ],
 )
 def test_a_path_has_an_owner(
