@@ -6,7 +6,7 @@ import abc
 
 from stoker.parser import ParsingContext, ReasoningMarks
 from stoker.parsers.json_reader import JsonParser
-from stoker.parsers.reader import Reading
+from stoker.parsers.reader import Reading, drop
 
 _MAX_READ_AGAIN_CHARS = 1024
 THINK = ReasoningMarks("<think>", "\n</think>", "\n\n")
@@ -36,7 +36,9 @@ class MessageParser(JsonParser):
         yield from self.thinking()
         markers = self.markers if self.context.tools else ()
         while True:
-            marker = yield from self.until((*markers, *self.ignored), self.answer)
+            # A mark that breaks off behind a call would have been that of another one.
+            cut = drop if self.call_count else self.answer
+            marker = yield from self.until((*markers, *self.ignored), self.answer, cut=cut)
             if marker is None:
                 return
             if marker not in self.ignored:

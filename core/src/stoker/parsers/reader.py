@@ -196,10 +196,15 @@ class ReadingParser(OutputParser):
             if not (yield from self.more()):
                 return None
 
-    def until(self, markers: Sequence[str], sink: Sink) -> Reading[str | None]:
+    def until(
+        self, markers: Sequence[str], sink: Sink, *, cut: Sink | None = None
+    ) -> Reading[str | None]:
         """Hand text over up to the first marker, which is taken too.
 
-        No marker may be the beginning of another one.
+        Args:
+            markers: None may be the beginning of another one.
+            sink: Takes the text.
+            cut: Takes what the text ends with and a marker begins with; None hands it to `sink`.
 
         Returns:
             The marker; None when the text has ended without one.
@@ -209,13 +214,14 @@ class ReadingParser(OutputParser):
                 ((place, marker) for marker in markers if (place := self._text.find(marker)) >= 0),
                 default=None,
             )
-            held = len(self._text) if self._ended else self._uncertain(markers)
+            sure = self._ended and found is not None
+            held = len(self._text) if sure else self._uncertain(markers)
             if found is not None and found[0] <= held:
                 sink(self.take(found[0]))
                 return self.take(len(found[1]))
             sink(self.take(held))
             if not (yield from self.more()):
-                sink(self.take(len(self._text)))
+                (cut or sink)(self.take(len(self._text)))
                 return None
 
     def _uncertain(self, markers: Sequence[str]) -> int:

@@ -229,6 +229,13 @@ ANSWERS = (
         Said('<tool_call>{"a":', calls=(_CLOCK,)),
     ),
     Answer(
+        "hermes-cut-off",
+        HermesSyntax(),
+        '<tool_call>{"name": "clock", "arguments": {}}</tool_call>\n<tool_c',
+        Said(calls=(_CLOCK,)),
+    ),
+    Answer("hermes-cut-off-at-once", HermesSyntax(), "So: <tool_c", Said("So: <tool_c")),
+    Answer(
         "hermes-no-name",
         HermesSyntax(),
         '<tool_call>{"name": "not a name", "arguments": {}}</tool_call>',
