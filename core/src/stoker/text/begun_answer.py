@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ import attrs
 from stoker.errors import InvalidRequestError
 from stoker.messages import Author, Message, TextPart, Tool
 from stoker.text.chat_template import ChatTemplate
+from stoker.text.marks import Marks
 
 
 def begun_answer(
@@ -30,15 +30,14 @@ def begun_answer(
             the conversation, or it rewrites the message.
         UnsupportedFeatureError: The conversation has parts that are not text.
     """
-    last = messages[-1]
-    if last.author is not Author.ASSISTANT or last.tool_calls or not last.text:
+    last = messages[-1] if messages else None
+    if last is None or last.author is not Author.ASSISTANT or last.tool_calls or not last.text:
         raise InvalidRequestError(
             "An answer can only be continued that is the last message, and the assistant's, with"
             " a text and no tool calls.",
             param="messages",
         )
-    # Unicode noncharacters: no template takes them for white space or letters.
-    mark = f"\ufdd0{secrets.token_hex(8)}\ufdd1"
+    mark = Marks.fresh().end
     marked = attrs.evolve(last, parts=(TextPart(last.text + mark),))
     text = template.render(
         [*messages[:-1], marked], tools=tools, add_generation_prompt=False, arguments=arguments

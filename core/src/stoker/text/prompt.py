@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import functools
 import operator
-import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +13,12 @@ import attrs
 from stoker.artifact import ModelBundle
 from stoker.engine import Engine, EngineInfo
 from stoker.errors import InvalidArtifactError, InvalidRequestError, UnsupportedFeatureError
-from stoker.messages import Author, Message, TextPart, ToolChoiceMode
+from stoker.messages import Author, Message, ToolChoiceMode
 from stoker.request import ChatPrompt, Prompt, Reasoning, TextPrompt
 from stoker.text.begun_answer import begun_answer
 from stoker.text.chat_template import MAX_SOURCE_CHARS, ChatTemplate
+from stoker.text.marks import UNTRUSTED, Marks
 from stoker.text.tool_words import with_calls, with_results, with_tools
-
-_UNTRUSTED = (Author.USER, Author.TOOL)
-"""Whose words come from outside the application, often."""
 
 
 def template_source(info: EngineInfo, bundle: ModelBundle) -> str | None:
@@ -176,7 +173,7 @@ class PromptEncoder:
     def _encode_chat(self, prompt: ChatPrompt, text: str) -> list[int]:
         if not any(map(self._spells_control, prompt.messages)):
             return self._engine.encode(text, add_special=False, parse_special=True)
-        marks = _Marks.fresh()
+        marks = Marks.fresh()
         messages = [marks.around(message) for message in prompt.messages]
         marked = self.rendered(attrs.evolve(prompt, messages=tuple(messages)))
         pieces = list(marks.split(marked))
@@ -197,7 +194,7 @@ class PromptEncoder:
         ]
 
     def _spells_control(self, message: Message) -> bool:
-        if message.author not in _UNTRUSTED:
+        if message.author not in UNTRUSTED:
             return False
         encode = self._engine.encode
         text = message.text
@@ -245,39 +242,3 @@ def _reasoning_arguments(reasoning: Reasoning) -> dict[str, Any]:
         # Qwen's name, which most have taken over, and DeepSeek's and Granite's.
         arguments["enable_thinking"] = arguments["thinking"] = reasoning.enabled
     return arguments
-
-
-@attrs.frozen
-class _Marks:
-    """A pair of texts to put around words, which nobody could have foreseen."""
-
-    begin: str
-    end: str
-
-    @classmethod
-    def fresh(cls) -> _Marks:
-        nonce = secrets.token_hex(8)
-        # Unicode noncharacters: no template treats them as white space, quotes or letters.
-        return cls(f"\ufdd0{nonce}\ufdd1", f"\ufdd1{nonce}\ufdd0")
-
-    def around(self, message: Message) -> Message:
-        """Put marks around an untrusted message's words, inside of the space that is trimmed."""
-        text = message.text
-        words = text.strip()
-        if message.author not in _UNTRUSTED or not words:
-            return message
-        before, _, after = text.partition(words)
-        text = f"{before}{self.begin}{words}{self.end}{after}"
-        return attrs.evolve(message, parts=(TextPart(text),))
-
-    def split(self, text: str) -> Iterator[tuple[str, bool]]:
-        """Cut a text into pieces, each with whether it stands outside marks.
-
-        Marks without a partner stay in the text.
-        """
-        outside, *rest = text.split(self.begin)
-        yield outside, True
-        for piece in rest:
-            inside, mark, outside = piece.partition(self.end)
-            yield (inside, False) if mark else (self.begin + inside, True)
-            yield outside, True

@@ -187,6 +187,7 @@ def test_a_forger_changes_nothing_of_a_begun_answer(scripted_engine: Any) -> Non
     [
         (_begun(), None),
         (_begun(""), None),
+        (ChatPrompt((), continue_final_message=True), None),
         (_begun("One"), "{% for m in messages %}{{ m.content | length }}{% endfor %}"),
     ],
 )
