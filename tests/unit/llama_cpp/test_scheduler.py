@@ -244,10 +244,16 @@ def test_those_who_wait_for_a_prefix_count() -> None:
     assert {0: 1, 1: 1, 2: 5} == shares(made.step(pace))
     made.add(sequence(4, PROMPT))
     assert {0: 1, 1: 1, 2: 50} == shares(made.step(pace))
-    # Those that wait for a place have nothing of what is read.
-    made.scheduler.remove(made.scheduler.sequences[-1])
-    made.add(*(sequence(order, 10) for order in range(5, 20)))
-    assert 8 == len(shares(made.step(pace)))
+
+
+def test_those_who_wait_for_a_slot_do_not_count() -> None:
+    """They have nothing of it when a prompt is read in large pieces."""
+    made = Machine(max_sequences=3, batch_size=80)
+    made.add(*(sequence(order, 10) for order in range(2)))
+    made.step()
+    made.add(*(sequence(order, 100) for order in range(2, 8)))
+
+    assert {0: 1, 1: 1, 2: 5} == shares(made.step(FixedPace(beside=5, crowded=50)))
 
 
 def test_the_pace_limits_prompts_beside_answers() -> None:
