@@ -1,7 +1,8 @@
 """`GET /metrics`: how the server does, for Prometheus.
 
 Requests and models are counted when the telemetry tells of their end, never per token. What is so
-at the moment (memory, sequences, who waits) is looked up when somebody asks.
+at the moment (memory, sequences, who waits) is looked up when somebody asks, and so is what plugins
+measure.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from stoker.host import Host, RunnerStatus
 from stoker.telemetry import LoadRecord, Record, RequestRecord, UnloadRecord
 from stoker_litestar.authentication import NEEDS, any_key
 from stoker_litestar.error_response import status_of
+from stoker_litestar.measured import Measured
 from stoker_litestar.route_table import READS
 
 _CLIENT_LEFT = "499"
@@ -40,6 +42,8 @@ class Metrics:
         self._registry = CollectorRegistry()
         self._now = _Now()
         self._registry.register(self._now)
+        self._measured = Measured()
+        self._registry.register(self._measured)
         model = ("model",)
         self._requests = self._counter("requests", "Requests", ("model", "status"))
         self._prompt = self._counter("prompt_tokens", "Tokens of prompts", model)
@@ -63,6 +67,8 @@ class Metrics:
     async def text(self) -> bytes:
         """All series, in the format of Prometheus."""
         self._now.runners = await self._host.status.runners()
+        if self._host.metrics is not None:
+            self._measured.families = await self._host.metrics.families()
         return generate_latest(self._registry)
 
     def _counter(self, name: str, text: str, labels: Sequence[str]) -> Counter:
