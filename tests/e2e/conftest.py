@@ -11,8 +11,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from bert import write_tiny
 from programs import need
-from stoker_process import ACTOR, MODEL, Home, MakeHome, Registry, Server, acting_home
+from stoker_process import (
+    ACTING_MODEL,
+    ACTOR,
+    MODEL,
+    Home,
+    MakeHome,
+    Registry,
+    Server,
+    acting_home,
+)
 
 
 @pytest.fixture
@@ -55,6 +65,20 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with a scripted model that calls tools, sees images and thinks."""
     home = Home(tmp_path_factory.mktemp("stage"), {"PYTHONPATH": str(ACTOR)})
     with acting_home(home, tmp_path_factory.mktemp("actor")).serve() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def client_models(tmp_path_factory: pytest.TempPathFactory, model_file: Path) -> Iterator[Server]:
+    """A server with a model of each kind: `test/player` is scripted, `ai/tiny` embeds."""
+    folder = tmp_path_factory.mktemp("client-models")
+    home = Home(tmp_path_factory.mktemp("client-home"), {"PYTHONPATH": str(ACTOR)})
+    # The scripted model's own name has words by which clients know models of other makers.
+    acting_home(home, folder).ok("tag", ACTING_MODEL, "test/player")
+    home.ok("package", MODEL, "--weights", str(model_file))
+    write_tiny(folder / "tiny.gguf")
+    home.ok("package", "ai/tiny", "--weights", str(folder / "tiny.gguf"))
+    with home.serve() as running:
         yield running
 
 

@@ -138,6 +138,7 @@ def host(scripted: ScriptedHost, catalog: FakeCatalog, archive: SqliteArchive) -
         scripted,
         telemetry=scripted.telemetry,
         archive=archive,
+        metrics=scripted,
     )
 
 
