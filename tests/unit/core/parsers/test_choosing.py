@@ -6,6 +6,7 @@ from typing import Any
 
 import attrs
 import pytest
+from family_answers import INVOKES, LISTED, NUMBERED
 from wishful import WishfulEngine
 
 from stoker.errors import UnavailableError
@@ -18,8 +19,6 @@ from stoker.parsers.template import TemplateSyntax
 from stoker.request import ChatPrompt, GenerateRequest
 from stoker.testing.pipeline import answer
 from stoker.text.chat_template import ChatTemplate
-
-from .answers import INVOKES, LISTED, NUMBERED
 
 PLAIN = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}assistant:"
 END = "<|im_end|>"
