@@ -101,7 +101,7 @@ class EstimateContract(Contract):
     def test_it_repeats(self, backend: BackendSpec, bundle: ModelBundle) -> None:
         """The same files and options have the same estimate.
 
-        To mend it: estimate from the files and the options alone, and keep nothing between two calls.
+        To mend it: estimate from the files and the options alone; keep nothing between calls.
         """
         (length, *_) = _lengths(_estimate(backend, bundle))
         first, second = (_estimate(backend, bundle).needs(length) for _ in range(2))
