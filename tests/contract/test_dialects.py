@@ -27,6 +27,7 @@ BODIES: dict[str, dict[str, Any]] = {
 NO_TEXT = {
     *("/embeddings", "/api/embeddings", "/api/embed", "/rerank", "/score"),
     *("/tokenize", "/detokenize", "/apply-template", "/input_tokens", "/count_tokens"),
+    "/responses/compact",
 }
 """Ends of the paths of routes that make none."""
 

@@ -24,7 +24,7 @@ from stoker.dialect import (
     Route,
 )
 from stoker.digest import Digest
-from stoker.errors import InvalidRequestError, OverloadedError, StokerError
+from stoker.errors import OverloadedError, StokerError
 from stoker.events import (
     ChoiceFinished,
     Event,
@@ -120,6 +120,8 @@ class DialectContract(Contract):
 
     def test_garbage_is_a_bad_request(self, dialect: Dialect) -> None:
         """What is no request is an `InvalidRequestError` with a sentence, or harmless.
+
+        A route that refuses everything may do so by another error of the core.
 
         To mend it: decode with a type (`msgspec.json.Decoder`), and convert its error and those
         of the types of the domain.
@@ -255,14 +257,14 @@ def _key(route: Route) -> tuple[str, str, str]:
     return str(method), path, str(getattr(route, "header", None))
 
 
-def _refusal(route: Route, body: bytes) -> InvalidRequestError | None:
+def _refusal(route: Route, body: bytes) -> StokerError | None:
     """Why a body is refused; None when it is not, or nobody would look at it."""
     try:
         if isinstance(route, AnswerRoute):
             route.decode(body)
         elif isinstance(route, CommandRoute) and route.method != "GET":
             route.decode(CommandQuery(name="test/model", body=body))
-    except InvalidRequestError as exc:
+    except StokerError as exc:
         return exc
     return None
 
