@@ -10,7 +10,6 @@ from stoker.metrics import MetricFamily, MetricKind, MetricSource, Sample
 from stoker.telemetry import Record, RequestRecord
 from stoker_recorder.recorder import outcome_of
 
-
 NO_KEY = "no key"
 """Stands for everybody who is known by an address only: there may be any number of those."""
 
