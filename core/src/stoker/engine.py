@@ -50,6 +50,18 @@ TEXT_ONLY = frozenset({Modality.TEXT})
 
 
 @attrs.frozen
+class InfillTokens:
+    """The control tokens by which a model is told to fill a text in."""
+
+    prefix: int
+    """Stands before the text in front of the gap."""
+    suffix: int
+    """Stands before the text behind it."""
+    middle: int
+    """Stands before what fills it."""
+
+
+@attrs.frozen
 class EngineInfo:
     """What a loaded model is; fixed from load to close."""
 
@@ -80,6 +92,8 @@ class EngineInfo:
     """What the model can be shown."""
     prompt_logprobs: bool = False
     """Whether the engine honours `SequenceJob.prompt_logprobs`."""
+    infill: InfillTokens | None = None
+    """None for models that were not trained to fill a text in."""
 
 
 @attrs.frozen

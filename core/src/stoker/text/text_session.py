@@ -8,7 +8,7 @@ from stoker.engine import EngineInfo, Mode, TextEngine
 from stoker.errors import InvalidRequestError, StokerError, UnsupportedFeatureError
 from stoker.events import Event, Failed, Finished, Prefill, Timings, Usage
 from stoker.messages import ToolChoiceMode
-from stoker.request import ChatPrompt, GenerateRequest, Request, TokenRequest
+from stoker.request import ChatPrompt, GenerateRequest, Request, TextPrompt, TokenRequest
 from stoker.text.admission import check_features, check_mode
 from stoker.text.session import Session
 from stoker.text.stop import StopMatcher
@@ -113,10 +113,14 @@ class TextSession(Session):
         """Refuse what an engine of text cannot do."""
         check_features(request, self._engine.info.modalities)
         if isinstance(request.prompt, ChatPrompt):
-            self._check_tools(request.prompt)
+            self._check_chat(request.prompt)
         if request.constraint is not None:
             raise UnsupportedFeatureError(
                 "This model's engine cannot constrain its answers.", param=request.constraint.param
+            )
+        if isinstance(request.prompt, TextPrompt) and request.prompt.suffix:
+            raise UnsupportedFeatureError(
+                "This model's engine cannot fill a text in: leave suffix out.", param="suffix"
             )
         if request.more_prompts:
             raise UnsupportedFeatureError(
@@ -131,7 +135,13 @@ class TextSession(Session):
                 "This model's engine gives no log probabilities.", param="logprobs"
             )
 
-    def _check_tools(self, prompt: ChatPrompt) -> None:
+    def _check_chat(self, prompt: ChatPrompt) -> None:
+        if prompt.continue_final_message:
+            raise UnsupportedFeatureError(
+                "This model's engine cannot go on with an answer that is begun: end with a message"
+                " of the user.",
+                param="messages",
+            )
         wants = prompt.tools and prompt.tool_choice.mode is not ToolChoiceMode.NONE
         if wants and not self._engine.calls_tools:
             raise UnsupportedFeatureError(
