@@ -257,4 +257,4 @@ def test_format_rules_are_in_the_table(installed: Installed) -> None:
 
     (plugin,) = installed.load().plugins
 
-    assert (("stoker_register_formats",), ("1 format rules",)) == (plugin.hooks, plugin.provides)
+    assert (("stoker_register_formats",), ("1 format rule",)) == (plugin.hooks, plugin.provides)
