@@ -116,7 +116,7 @@ async def _settled(pid: int) -> int:
 
 
 async def _measure(plan: LoadPlan) -> tuple[int, int, str]:
-    """What the runner takes, what the engine says that it has set aside, and how it was measured."""
+    """What the runner takes, what the engine says that it set aside, and how it was measured."""
     runner = await Runner.start(plan, timeout_s=LOAD_TIMEOUT_S, report=_ignore)
     try:
         length = plan.memory.context_length or 0

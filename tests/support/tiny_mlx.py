@@ -29,7 +29,7 @@ TEMPLATE = (
 )
 _SENTENCE = ("It", " is", " Paris", ",", " of", " course", ".", "<|im_end|>")
 _FACTS = "".join(_SENTENCE[:-1]) + ' "Paris" {"name": "get_weather", "arguments": "city", "unit"}'
-_CLEAR = 0.6
+_CLEAR = 1.0
 _LIKED = {'"': 0.5, "Paris": 0.3, "}": 0.25, "]": 0.2, "null": 0.15, ",": 0.1}
 _WORDS = "the quick brown fox jumps over the lazy dog and runs away from a cat"
 
