@@ -66,6 +66,7 @@ def load_engine(bundle: ModelBundle, options: MlxOptions, progress: LoadProgress
             embedding_length=None if pooling is None else shape.width,
             matryoshka=pooling is not None and options.matryoshka,
             max_sequences=options.max_sequences if pooling is None else None,
+            infill=tokenizer.infill if pooling is None else None,
             prompt_logprobs=pooling is None,
         )
         progress("warming up", None)
