@@ -111,7 +111,9 @@ def test_all_forms_of_an_input_mean_the_same(
     served: Server, client: openai.OpenAI, embedder: str
 ) -> None:
     """A text, a list of it, its tokens, and a list of those; and what the client asks by itself."""
-    status, answer = ask(served, "/tokenize", {"model": embedder, "prompt": "a man"})
+    status, answer = ask(
+        served, "/tokenize", {"model": embedder, "prompt": "a man", "add_special_tokens": True}
+    )
     tokens = answer["tokens"]
     forms: list[Any] = ["a man", ["a man"], tokens, [tokens]]
 

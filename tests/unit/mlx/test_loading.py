@@ -123,7 +123,7 @@ def test_missing_tensors_are_told_in_a_line(copy: Path) -> None:
     few = {name: value for name, value in tensors.items() if ".layers." not in name}
     save_file(few, copy / "model.safetensors")
 
-    with pytest.raises(LoadError, match="Missing 19 parameters: .*, model") as caught:
+    with pytest.raises(LoadError, match=r"Missing 19 parameters: .*, model") as caught:
         plugin.load(tiny_mlx.bundle_of(copy), MlxOptions(), ignore)
     assert len(caught.value.message) < 300
     assert "\n" not in caught.value.message

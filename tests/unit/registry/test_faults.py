@@ -287,9 +287,7 @@ def test_a_manifest_that_trickles(make_store: MakeStore, registry: FakeRegistry)
         store.pull(registry.reference(), ignore)
 
 
-@pytest.mark.parametrize(
-    "started", [b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nX-Part: "]
-)
+@pytest.mark.parametrize("started", [b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nX-Part: "])
 def test_headers_that_trickle(
     make_store: MakeStore, registry: FakeRegistry, started: bytes
 ) -> None:
