@@ -69,8 +69,6 @@ class _PromptResponse(http.client.HTTPResponse):
 
     def begin(self) -> None:
         """Read the headers."""
-        if self.headers is not None:
-            return
         head = _Head(self.fp, self._sock)
         self.fp = head
         try:
