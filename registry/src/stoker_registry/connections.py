@@ -132,14 +132,16 @@ class Connections:
             offset += len(chunk)
             before_s = time.monotonic()
             if is_news or piece.blocks_done > blocks_before:
-                self._note(waited_s, before_s - noted_s, is_news=is_news)
+                self._note(piece.blob, waited_s, before_s - noted_s, is_news=is_news)
                 noted_s, waited_s = before_s, 0.0
         return offset - stream.start
 
-    def _note(self, waited_s: float, taken_s: float, *, is_news: bool) -> None:
+    def _note(self, blob: IncomingBlob, waited_s: float, taken_s: float, *, is_news: bool) -> None:
         """Tell others what is new, and see whether more connections would help."""
         with self._crew.changed:
-            are_more_wanted = self._plan.note_wait(waited_s, taken_s)
+            are_more_wanted = self._plan.note_wait(
+                waited_s, taken_s, is_hash_behind=blob.is_hash_behind
+            )
             if is_news or are_more_wanted:
                 self._crew.changed.notify_all()
         if are_more_wanted:

@@ -71,7 +71,12 @@ class IncomingBlob:
         return sum(end - start for start, end in self._pending)
 
     @property
-    def _is_behind(self) -> bool:
+    def is_hash_behind(self) -> bool:
+        """Whether a whole block waits to be hashed."""
+        return not self.hash.is_done and self.partial.has_block(self.hash.done_bytes // BLOCK_BYTES)
+
+    @property
+    def _is_far_behind(self) -> bool:
         """Whether hashing is far behind, not counting what an earlier attempt had left."""
         if self.is_starved or self.hash.done_bytes < self.partial.resumed_bytes:
             return False
@@ -80,7 +85,7 @@ class IncomingBlob:
     def take(self, range_bytes: int) -> Piece | None:
         """A range to fetch. The first one shows whether the registry knows ranges."""
         is_closed = self._ranges in {_Ranges.ASKED, _Ranges.REFUSED}
-        if not self._pending or is_closed or self._is_behind:
+        if not self._pending or is_closed or self._is_far_behind:
             return None
         if self._ranges is _Ranges.UNKNOWN:
             self._ranges = _Ranges.ASKED

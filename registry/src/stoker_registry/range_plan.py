@@ -1,8 +1,8 @@
 """How many connections are worth having, and how long the ranges are that they ask for.
 
 A connection that hardly waits for the network keeps a core busy with what it brings. More of them
-would only take each other's time, as over loopback or in a machine room. Where they wait for most
-of the time, each further one brings more.
+would only take each other's time, as over loopback or in a machine room, and bring out of order
+what has to be hashed in order. Where they wait for most of the time, each further one brings more.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ _WAITS_PER_RANGE = 20
 
 Longer ones are worse, because hashing goes in order: it would stand still meanwhile.
 """
-_MUCH, _LITTLE = 0.6, 0.3
-"""Which part of their time connections have to wait for more of them to be opened, or fewer."""
-_MEMORY = 0.5
-"""How much of what was noted before still counts after the next note."""
+_MUCH = 0.6
+"""Which part of their time connections have to wait for more of them to be opened."""
+_WINDOW_S = 0.1
+"""Over how much of their time, for single waits tell little."""
 
 
 class RangePlan:
@@ -55,17 +55,25 @@ class RangePlan:
         middle = (self._range_bytes + min(int(fitting), _MAX_RANGE_BYTES)) // 2
         self._range_bytes = max(middle, self._min_range_bytes)
 
-    def note_wait(self, waited_s: float, taken_s: float) -> bool:
-        """Fit the number of connections to how much one of them waited of the time it took.
+    def note_wait(self, waited_s: float, taken_s: float, *, is_hash_behind: bool) -> bool:
+        """Fit the number of connections to what limits: the network, or the processor.
+
+        Args:
+            waited_s: How long one of them has waited for the network.
+            taken_s: How long it took for that and for all else.
+            is_hash_behind: Whether there is more than was hashed.
 
         Returns:
             Whether more are worth having than before.
         """
-        self._waited_s = self._waited_s * _MEMORY + waited_s
-        self._taken_s = self._taken_s * _MEMORY + taken_s
+        self._waited_s += waited_s
+        self._taken_s += taken_s
+        if self._taken_s < _WINDOW_S:
+            return False
         before = self.connections
-        if self._waited_s > self._taken_s * _MUCH:
-            self.connections = min(before * 2, self._max_connections)
-        elif self._waited_s < self._taken_s * _LITTLE:
+        if is_hash_behind:
             self.connections = max(before - 1, 1)
+        elif self._waited_s > self._taken_s * _MUCH:
+            self.connections = min(before * 2, self._max_connections)
+        self._waited_s = self._taken_s = 0.0
         return self.connections > before

@@ -205,6 +205,6 @@ def test_a_distant_registry_does_not_lead_here(
 
 def _redirected(registry: FakeRegistry) -> object:
     def send(client: object, _method: str, url: str, **_options: object) -> None:
-        client._address.check(f"http://{registry.host}/v2/")  # type: ignore[attr-defined]
+        client._gate.address.check(f"http://{registry.host}/v2/")  # type: ignore[attr-defined]
 
     return send

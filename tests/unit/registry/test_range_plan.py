@@ -12,33 +12,45 @@ def plan(max_connections: int = 8) -> RangePlan:
     return RangePlan(max_connections=max_connections, min_range_bytes=4 * MIB)
 
 
+def note(learning: RangePlan, waited_s: float, *, is_hash_behind: bool = False) -> int:
+    """Note a second of which so much was waited; returns how many connections there should be."""
+    before = learning.connections
+    are_more = learning.note_wait(waited_s, 1.0, is_hash_behind=is_hash_behind)
+    assert are_more == (learning.connections > before)
+    return learning.connections
+
+
 def test_connections_that_wait_are_joined_by_more() -> None:
     """Their number doubles while they wait for most of their time, up to what is allowed."""
     learning = plan(6)
-    grown = [(learning.note_wait(0.9, 1.0), learning.connections) for _ in range(4)]
 
-    assert [(True, 2), (True, 4), (True, 6), (False, 6)] == grown
+    assert [2, 4, 6, 6] == [note(learning, 0.9) for _ in range(4)]
 
 
 def test_a_connection_that_is_busy_stays_alone() -> None:
     """Where the processor is what limits, a second one would only take its time."""
     learning = plan()
-    for _ in range(10):
-        assert not learning.note_wait(0.4, 1.0)
+
+    assert [1] * 5 == [note(learning, 0.4) for _ in range(5)]
+
+
+def test_a_single_wait_tells_nothing() -> None:
+    """Short notes are added up before anything follows from them."""
+    learning = plan()
+    for _ in range(9):
+        assert not learning.note_wait(0.01, 0.01, is_hash_behind=False)
+    for _ in range(9):
+        assert not learning.note_wait(0.0, 0.01, is_hash_behind=False)
 
     assert 1 == learning.connections
 
 
-def test_connections_become_fewer_when_none_of_them_waits() -> None:
-    """One after the other goes, and one remains."""
+def test_connections_become_fewer_when_hashing_is_behind() -> None:
+    """However much they wait, one after the other goes, and one remains."""
     learning = plan(4)
-    learning.note_wait(1.0, 1.0)
-    learning.note_wait(1.0, 1.0)
-    grown = learning.connections
-    for _ in range(10):
-        learning.note_wait(0.0, 1.0)
 
-    assert (4, 1) == (grown, learning.connections)
+    assert [2, 4] == [note(learning, 1.0) for _ in range(2)]
+    assert [3, 2, 1, 1] == [note(learning, 1.0, is_hash_behind=True) for _ in range(4)]
 
 
 def test_ranges_are_shorter_at_the_end() -> None:
