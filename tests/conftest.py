@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
+import slow_tests
 
 ROOT = Path(__file__).parents[1]
 
@@ -15,11 +16,39 @@ ROOT = Path(__file__).parents[1]
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """See `slow_tests`."""
+    slow_tests.add_option(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """See `slow_tests`."""
+    slow_tests.load_profile(config)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """See `slow_tests`."""
+    slow_tests.leave_out(config, items)
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """See `slow_tests`."""
+    slow_tests.report(terminalreporter, config)
+
+
 def _model(variable: str, name: str) -> Path:
     path = Path(os.environ.get(variable, ROOT / ".cache" / "models" / name))
     if not path.is_file():
         pytest.fail(f"{path} is missing: `make test` fetches it, {variable} names another")
     return path
+
+
+@pytest.fixture(scope="session")
+def thorough(pytestconfig: pytest.Config) -> bool:
+    """Whether time does not matter: tests may repeat what they do as often as is worth it."""
+    return bool(pytestconfig.option.all)
 
 
 @pytest.fixture(scope="session")

@@ -22,9 +22,30 @@ _EPSILON = 1e-5
 Random = Callable[..., "np.ndarray[tuple[int, ...], np.dtype[np.float32]]"]
 
 
-def mamba(path: Path) -> None:
-    """Write a model of recurrent layers only."""
+def plain(path: Path) -> None:
+    """Write a model of layers of attention that see all tokens, as Qwen 3 has them."""
+    writer, random = _begun(path, "qwen3", layers=2)
+    writer.add_key_length(WIDTH // 2)
+    writer.add_value_length(WIDTH // 2)
+    _add_attention(writer, [2, 2])
+    _add(writer, "output_norm.weight", random(WIDTH, mean=1))
+    for i in range(2):
+        _add(writer, f"blk.{i}.attn_norm.weight", random(WIDTH, mean=1))
+        _add_layer_of_attention(writer, random, i)
+        _add_feed_forward(writer, random, i)
+    _write(writer)
+
+
+def mamba(path: Path, *, infill: tuple[int, int, int] | None = None) -> None:
+    """Write a model of recurrent layers only.
+
+    Args:
+        path: Of the file.
+        infill: The tokens by which texts are filled in; None names none.
+    """
     writer, random = _begun(path, "mamba", layers=2)
+    for name, token in zip(("pre", "suf", "mid"), infill or (), strict=False):
+        writer.add_uint32(f"tokenizer.ggml.fim_{name}_token_id", token)
     writer.add_ssm_conv_kernel(_KERNEL)
     writer.add_ssm_inner_size(2 * WIDTH)
     writer.add_ssm_state_size(_STATE)
@@ -115,10 +136,12 @@ def _add_attention(writer: gguf.GGUFWriter, heads_kv: list[int]) -> None:
 
 
 def _add_layer_of_attention(writer: gguf.GGUFWriter, random: Random, i: int) -> None:
-    for name in ("q", "k", "v", "output"):
+    for name in ("q", "k", "v"):
         _add(writer, f"blk.{i}.attn_{name}.weight", random(WIDTH, WIDTH))
+    # Attention that looks at few tokens and counts for much, or the past would change nothing.
+    _add(writer, f"blk.{i}.attn_output.weight", 4 * random(WIDTH, WIDTH))
     for name in ("q", "k"):
-        _add(writer, f"blk.{i}.attn_{name}_norm.weight", random(WIDTH // 2, mean=1))
+        _add(writer, f"blk.{i}.attn_{name}_norm.weight", random(WIDTH // 2, mean=2))
 
 
 def _add_feed_forward(writer: gguf.GGUFWriter, random: Random, i: int) -> None:

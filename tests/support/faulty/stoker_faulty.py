@@ -108,6 +108,7 @@ def _misbehave(prompt: str) -> None:
             os.write(1, b"garbage on stdout\n" * 100_000)
             os.write(2, b"x" * 1_000_000)
         case "hang":
+            print("hangs now", file=sys.stderr, flush=True)
             time.sleep(600)
 
 
@@ -150,7 +151,7 @@ def load(bundle: ModelBundle, options: Any, progress: LoadProgress) -> FaultyEng
         case "slow":
             for number in range(20):
                 progress("stirring", number / 20)
-                time.sleep(0.05)
+                time.sleep(0.02)
     return FaultyEngine(Path(bundle.weights[0]).read_text(), options)
 
 

@@ -27,6 +27,8 @@ OTHERS = [
 QUESTIONS = [" Where are the atlases?", " Who wrote Faust?", " Is it open today?"]
 TOKEN_BYTES = 23_040
 """What a token of the tests' model takes: 30 layers, 3 heads of 64 numbers, keys and values."""
+TINY_TOKEN_BYTES = 256
+"""What a token of the plain tiny model takes: 2 layers, 2 heads of 16 numbers, keys and values."""
 TINY_NEAR_TIE = 0.02
 """How much worse than the best a greedy token of the tiny models may score."""
 GEMMA_NEAR_TIE = 1.0
@@ -207,29 +209,36 @@ def test_files_need_memory(load: Load) -> None:
         load(context_length=256, prefix_disk_bytes=2**30, prefix_ram_bytes=0)
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_random_arrivals_with_tiny_tiers(load: Load, seed: int) -> None:
-    """With saving and restoring all the time, each greedy token is the best but for near-ties."""
+def play_with_tiny_tiers(load: Load, seed: int, token_bytes: int) -> tuple[Any, list[Any]]:
+    """Save and restore all the time; the player, and the jobs that were answered at all."""
     dice = random.Random(seed)
     player = load(
         context_length=256,
         max_sequences=3,
         batch_size=64,
         kept_tokens=dice.choice([0, 64]),
-        prefix_ram_bytes=dice.choice([300, 600]) * TOKEN_BYTES,
-        prefix_disk_bytes=dice.choice([0, 2000 * TOKEN_BYTES]),
+        prefix_ram_bytes=dice.choice([300, 600]) * token_bytes,
+        prefix_disk_bytes=dice.choice([0, 2000 * token_bytes]),
     )
     loads: list[int] = []
     load_state = player.engine._context.load
     player.engine._context.load = lambda slot, state: loads.append(slot) or load_state(slot, state)
     parts = [SYSTEM + QUESTIONS[0], SYSTEM + QUESTIONS[1], *OTHERS]
     jobs, cancelled = play_at_random(player, dice, parts, jobs=20, shortest=60, longest=190)
-    answered = [job for job in jobs if player.tokens(job.id)]
 
     assert all(
         len(player.tokens(job.id)) == job.max_tokens for job in jobs if job.id not in cancelled
     )
     assert len(loads) > 3
+    return player, [job for job in jobs if player.tokens(job.id)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
+def test_random_arrivals_with_tiny_tiers(load: Load, seed: int) -> None:
+    """With saving and restoring all the time, each greedy token is the best but for near-ties."""
+    player, answered = play_with_tiny_tiers(load, seed, TOKEN_BYTES)
+
     assert worst(player, *answered) <= NEAR_TIE
 
 
@@ -264,6 +273,16 @@ def load_file(bundle_of: Any, player_type: Callable[[Any], Any]) -> Iterator[Loa
     yield make
     for player in players:
         player.engine.close()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_random_arrivals_with_tiny_tiers_of_a_tiny_model(load_tiny: Load, seed: int) -> None:
+    """The same, with many seeds in a moment."""
+    player, answered = play_with_tiny_tiers(
+        lambda **options: load_tiny(tiny_models.plain, **options), seed, TINY_TOKEN_BYTES
+    )
+
+    assert worst(player, *answered) <= TINY_NEAR_TIE
 
 
 @pytest.mark.parametrize("model", MODELS)

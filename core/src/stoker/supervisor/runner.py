@@ -46,6 +46,9 @@ from stoker.wire.request import request_to_wire
 
 _CHUNK = 256 * 1024
 CLOSE_TIMEOUT_S = 5.0
+LOAD_CLOSE_TIMEOUT_S = 1.0
+"""The same during a load, which hears of the end whenever it reports progress, and has not
+computed anything yet that would be lost."""
 _KILL_TIMEOUT_S = 10.0
 _END_OF_FRAMES_TIMEOUT_S = 2.0
 """How long frames may still come when the process is gone: what was in the socket, no more."""
@@ -186,7 +189,8 @@ class Runner:
         """End the process, gently first; returns when it is gone. Requests inside fail."""
         self._closing = True
         self._send(Shutdown())
-        if not await in_time(self.ended.wait(), CLOSE_TIMEOUT_S):
+        timeout_s = LOAD_CLOSE_TIMEOUT_S if self.info is None else CLOSE_TIMEOUT_S
+        if not await in_time(self.ended.wait(), timeout_s):
             self._process.kill()
             await in_time(self.ended.wait(), _KILL_TIMEOUT_S)
 
