@@ -13,6 +13,9 @@ from pathlib import Path
 import msgspec
 import psutil
 
+DISTRIBUTIONS = ("stoker", "llama-cpp-python", "mlx-lm", "mlx")
+"""Those whose versions decide about figures."""
+
 Figures = Mapping[str, float]
 
 
@@ -67,7 +70,7 @@ def new_run(
         memory_gib=round(psutil.virtual_memory().total / 2**30, 1),
         threads=threads,
         base=base,
-        versions={name: version(name) for name in ("stoker", "llama-cpp-python")},
+        versions={name: version(name) for name in DISTRIBUTIONS},
         workloads=list(workloads),
     )
 

@@ -24,6 +24,8 @@ from comparison.peer import Peer, PeerError, Serving, Session
 START_LIMIT_S = 120
 STOP_LIMIT_S = 30
 POLL_S = 0.005
+_BAN = -100.0
+"""A bias so low that a token is never taken."""
 
 
 class ServerPeer(Peer):
@@ -45,10 +47,15 @@ class ServerPeer(Peer):
         """What requests call the model."""
         return serving.model.reference
 
-    def go_on(self, model_ends: Sequence[int]) -> dict[str, Any]:
+    def go_on(self, generation: Generation, model_ends: Sequence[int]) -> dict[str, Any]:
         """The fields that make an answer go on when the model ends it."""
-        del model_ends
+        del generation, model_ends
         return {"ignore_eos": True}
+
+    @staticmethod
+    def banned(tokens: Sequence[int]) -> dict[str, Any]:
+        """The fields that keep tokens out of an answer."""
+        return {"logit_bias": {str(token): _BAN for token in tokens}}
 
     @abc.abstractmethod
     def constrain(self, schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -112,7 +119,7 @@ class ServerSession(Session):
         if generation.seed is not None:
             body |= {"temperature": 1, "seed": generation.seed}
         if generation.schema is None:
-            return body | self.peer.go_on(self.serving.model.end_tokens)
+            return body | self.peer.go_on(generation, self.serving.model.end_tokens)
         return body | self.peer.constrain(generation.schema)
 
     async def _record(self, arrival: Arrival) -> Recording:

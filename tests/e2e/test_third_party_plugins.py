@@ -97,6 +97,13 @@ def test_an_editor_starts_the_server_itself(parrot: Home) -> None:
     assert 0 == process.returncode
 
 
+def metrics(url: str) -> list[str]:
+    """The lines of a server's metrics."""
+    with urllib.request.urlopen(f"{url}/metrics", timeout=60) as response:
+        text: str = response.read().decode()
+    return text.splitlines()
+
+
 @pytest.fixture
 def recorded(parrot: Home) -> Home:
     """The parrot's home, after some requests to a server."""
@@ -104,6 +111,17 @@ def recorded(parrot: Home) -> Home:
         for text in ("one", "two"):
             chat(server.url, "test/polly", text)
     return parrot
+
+
+def test_a_plugins_metrics_stand_beside_the_servers(parrot: Home) -> None:
+    """What a plugin counts is in the same page, and whether it answered at all."""
+    with parrot.serve() as server:
+        chat(server.url, "test/polly", "one")
+        lines = metrics(server.url)
+
+    assert 'recorder_requests_total{caller="local",outcome="ok"} 1.0' in lines
+    assert 'stoker_metric_source_up{source="recorder"} 1.0' in lines
+    assert 'stoker_requests_total{model="test/polly",status="200"} 1.0' in lines
 
 
 def test_what_was_asked_is_recorded(recorded: Home) -> None:

@@ -10,15 +10,20 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+WAIT_S = 20.0
+
 
 class OpenAiServer(ThreadingHTTPServer):
-    """Repeats what it is told, word by word.
+    """Repeats what it is told, word by word, and counts words as tokens.
 
     Attributes:
         bodies: What came, in order.
         headers_seen: The headers that came with it.
         status: What it answers; an error unless 200.
-        breaks: Whether it hangs up after the first word.
+        script: Events to send in place of what it was told; bytes go out as they are.
+        delay_s: How long it thinks before each word.
+        gates: What is waited for before the word that is the key.
+        running: How many answers are under way.
         left: How many clients hung up before the end.
     """
 
@@ -29,9 +34,13 @@ class OpenAiServer(ThreadingHTTPServer):
         self.bodies: list[dict[str, Any]] = []
         self.headers_seen: list[dict[str, str]] = []
         self.status = 200
-        self.breaks = False
+        self.script: list[dict[str, Any] | bytes] | None = None
         self.delay_s = 0.0
+        self.gates: dict[str, threading.Event] = {}
+        self.running = 0
+        self.most_running = 0
         self.left = 0
+        self.lock = threading.Lock()
         self.url = f"http://127.0.0.1:{self.server_port}/v1"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -50,23 +59,40 @@ class _Handler(BaseHTTPRequestHandler):
         if self.server.status != 200:
             self.wfile.write(b'{"error": {"message": "No luck today."}}')
             return
-        is_chat = self.path.endswith("/chat/completions")
-        said = body["messages"][-1]["content"] if is_chat else body["prompt"]
+        with self.server.lock:
+            self.server.running += 1
+            self.server.most_running = max(self.server.most_running, self.server.running)
         try:
-            for word in said.split():
-                time.sleep(self.server.delay_s)
-                choice = {"delta": {"content": f"{word} "}} if is_chat else {"text": f"{word} "}
-                self._send({"choices": [choice]})
-                if self.server.breaks:
-                    self._send({"error": {"message": "It broke."}})
-                    return
-            self._send({"choices": [{"delta": {}, "finish_reason": "stop"}]})
-            self.wfile.write(b"data: [DONE]\n\n")
+            for item in self.server.script or self._answer(body):
+                self._send(item)
         except OSError:
             self.server.left += 1
+        finally:
+            with self.server.lock:
+                self.server.running -= 1
 
-    def _send(self, chunk: dict[str, Any]) -> None:
-        self.wfile.write(f": keep going\n\ndata: {json.dumps(chunk)}\n\n".encode())
+    def _answer(self, body: dict[str, Any]) -> Iterator[dict[str, Any] | bytes]:
+        is_chat = self.path.endswith("/chat/completions")
+        said = body["messages"][-1]["content"] if is_chat else body["prompt"]
+        words = said.split()
+        answer = words[: body.get("max_tokens")]
+        for word in answer:
+            time.sleep(self.server.delay_s)
+            if word in self.server.gates:
+                self.server.gates[word].wait(WAIT_S)
+            yield {
+                "choices": [{"delta": {"content": f"{word} "}} if is_chat else {"text": f"{word} "}]
+            }
+        reason = "stop" if answer == words else "length"
+        yield {"choices": [{"delta": {}, "finish_reason": reason}]}
+        if body.get("stream_options", {}).get("include_usage"):
+            usage = {"prompt_tokens": len(words), "completion_tokens": len(answer)}
+            yield {"choices": [], "usage": {**usage, "prompt_tokens_details": {"cached_tokens": 1}}}
+        yield b"data: [DONE]\n\n"
+
+    def _send(self, item: dict[str, Any] | bytes) -> None:
+        data = item if isinstance(item, bytes) else f"data: {json.dumps(item)}\n\n".encode()
+        self.wfile.write(b": keep going\n\n" + data)
 
     def log_message(self, *_arguments: object) -> None:
         """Say nothing."""
@@ -81,5 +107,7 @@ def openai_server() -> Iterator[OpenAiServer]:
         try:
             yield server
         finally:
+            for gate in server.gates.values():
+                gate.set()
             server.shutdown()
             thread.join(5)

@@ -9,7 +9,13 @@ from stoker.engine import SequenceJob, SequenceOutput
 from stoker.events import FinishReason
 from stoker.sampling import DEFAULT_SAMPLING, SamplingParams
 
-JOB_FIELDS = {"max_tokens": 16, "ignore_end": True, "priority": 0, "constraint": None}
+JOB_FIELDS = {
+    "max_tokens": 16,
+    "ignore_end": True,
+    "priority": 0,
+    "constraint": None,
+    "prompt_logprobs": None,
+}
 
 
 class Player:

@@ -36,9 +36,16 @@ def plain(path: Path) -> None:
     _write(writer)
 
 
-def mamba(path: Path) -> None:
-    """Write a model of recurrent layers only."""
+def mamba(path: Path, *, infill: tuple[int, int, int] | None = None) -> None:
+    """Write a model of recurrent layers only.
+
+    Args:
+        path: Of the file.
+        infill: The tokens by which texts are filled in; None names none.
+    """
     writer, random = _begun(path, "mamba", layers=2)
+    for name, token in zip(("pre", "suf", "mid"), infill or (), strict=False):
+        writer.add_uint32(f"tokenizer.ggml.fim_{name}_token_id", token)
     writer.add_ssm_conv_kernel(_KERNEL)
     writer.add_ssm_inner_size(2 * WIDTH)
     writer.add_ssm_state_size(_STATE)

@@ -12,7 +12,12 @@ from stoker_litestar.dialects.fields import FieldTable, Treatment
 
 
 def check_treatment(
-    call: Callable[[dict[str, Any]], object], table: FieldTable, name: str, values: dict[str, Any]
+    call: Callable[[dict[str, Any]], object],
+    table: FieldTable,
+    name: str,
+    values: dict[str, Any],
+    *,
+    path: str = "",
 ) -> None:
     """Honoured fields change the call, refused ones are named errors, no-ops change nothing.
 
@@ -21,6 +26,7 @@ def check_treatment(
         table: The fields of the route.
         name: The field.
         values: A value for it, and for fields that it needs beside.
+        path: Where the fields stand in the body, with a dot at the end.
     """
     beside = {key: value for key, value in values.items() if key != name}
     match table[name].treatment:
@@ -29,6 +35,6 @@ def check_treatment(
         case Treatment.NO_OP:
             assert call(values) == call(beside)
         case Treatment.REFUSED:
-            with pytest.raises(UnsupportedFeatureError, match=f"^{name}: ") as caught:
+            with pytest.raises(UnsupportedFeatureError, match=f"^{path}{name}: ") as caught:
                 call(values)
-            assert name == caught.value.param
+            assert path + name == caught.value.param

@@ -10,13 +10,11 @@ from typing import Any
 from llama_cpp.llama_grammar import json_schema_to_gbnf
 
 from comparison.engine_source import source
+from comparison.generation import Generation
 from comparison.model import BenchModel
 from comparison.peer import Serving
 from comparison.peer_environment import peers_python
 from comparison.server_peer import ServerPeer
-
-BAN = -100.0
-"""The bias that bans a token. Neither server knows `ignore_eos`."""
 
 
 class _BindingServer(ServerPeer):
@@ -26,9 +24,10 @@ class _BindingServer(ServerPeer):
         peers_python()
         source()
 
-    def go_on(self, model_ends: Sequence[int]) -> dict[str, Any]:
-        """Ban the tokens that end an answer."""
-        return {"logit_bias": {str(token): BAN for token in model_ends}}
+    def go_on(self, generation: Generation, model_ends: Sequence[int]) -> dict[str, Any]:
+        """Ban the tokens that end an answer: neither server knows `ignore_eos`."""
+        del generation
+        return self.banned(model_ends)
 
     def constrain(self, schema: Mapping[str, Any]) -> dict[str, Any]:
         """A grammar, made by the binding."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from gguf_to_mlx import convert
 
+from comparison.generation import Generation
 from comparison.model import BenchModel
 from comparison.peer import PeerError, Serving
 from comparison.peers.stoker import Stoker
@@ -83,10 +84,9 @@ class MlxLmServer(ServerPeer):
             *flags,
         ]
 
-    def go_on(self, model_ends: Sequence[int]) -> dict[str, Any]:
-        """It has no such field, and a bias would slow it down; answers are short."""
-        del model_ends
-        return {}
+    def go_on(self, generation: Generation, model_ends: Sequence[int]) -> dict[str, Any]:
+        """It has only a bias, which costs it time; the short answers end only when drawn."""
+        return {} if generation.seed is None else self.banned(model_ends)
 
     def constrain(self, schema: Mapping[str, Any]) -> dict[str, Any]:
         """The field of OpenAI's, which it does not read."""

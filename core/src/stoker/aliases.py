@@ -54,21 +54,35 @@ class Alias:
         return attrs.evolve(prompt, messages=(system, *prompt.messages))
 
 
-def find_alias(
-    name: str, aliases: Mapping[str, AliasConfig], schemes: Collection[str]
-) -> Alias | None:
-    """The alias that a name means, in any spelling (`brief`, `brief:latest`), or None."""
-    if not aliases:
-        return None
-    try:
-        wanted = Reference.parse(name, schemes=schemes)
-    except InvalidReferenceError:
-        # Whoever needs a model will say what is wrong with it.
-        return None
-    for alias, config in aliases.items():
-        if Reference.parse(alias, schemes=schemes) == wanted:
-            return Alias(alias, config)
-    return None
+class AliasTable:
+    """All aliases of a configuration, by the models' names that they take."""
+
+    def __init__(self, aliases: Mapping[str, AliasConfig], schemes: Collection[str]) -> None:
+        """Read the names once: every request looks whether it means an alias.
+
+        Args:
+            aliases: As they stand in the config.
+            schemes: Of the installed stores.
+
+        Raises:
+            InvalidReferenceError: An alias's name follows no grammar.
+        """
+        self._schemes = schemes
+        self._aliases: dict[Reference, Alias] = {}
+        for name, config in aliases.items():
+            reference = Reference.parse(name, schemes=schemes)
+            self._aliases.setdefault(reference, Alias(name, config))
+
+    def find(self, name: str) -> Alias | None:
+        """The alias that a name means, in any spelling (`brief`, `brief:latest`), or None."""
+        if not self._aliases:
+            return None
+        try:
+            wanted = Reference.parse(name, schemes=self._schemes)
+        except InvalidReferenceError:
+            # Whoever needs a model will say what is wrong with it.
+            return None
+        return self._aliases.get(wanted)
 
 
 def _first(*values: int | None) -> int | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import attrs
 import msgspec
 
-from stoker.aliases import Alias, find_alias
+from stoker.aliases import Alias, AliasTable
 from stoker.artifact import Artifact, ModelBundle
 from stoker.backend import BackendSpec
 from stoker.config import Settings, load_settings
@@ -52,6 +52,7 @@ class Application:
         self.settings = settings
         self.plugins = plugins
         self.stores = Stores(plugins, settings)
+        self._aliases = AliasTable(settings.config.aliases, self.stores.schemes)
         self._planner = MemoryPlanner(settings.config.memory)
 
     @classmethod
@@ -83,7 +84,7 @@ class Application:
 
     def alias(self, name: str) -> Alias | None:
         """The alias that a name means; None when it is a model's own name, or none."""
-        return find_alias(name, self.settings.config.aliases, self.stores.schemes)
+        return self._aliases.find(name)
 
     def resolve(self, name: str) -> Artifact:
         """Look up a model that is here, by its name or by an alias.
@@ -115,6 +116,7 @@ class Application:
         self._planner = MemoryPlanner(new.memory)
         if (old.stores, old.defaults.store) != (new.stores, new.defaults.store):
             self.stores = Stores(self.plugins, settings)
+        self._aliases = AliasTable(new.aliases, self.stores.schemes)
 
     def with_settings(self, settings: Settings) -> Application:
         """The same plugins with other settings; what is loaded does not change."""

@@ -130,6 +130,8 @@ class RouteDescription:
     """What a stream is made of; None when the route has no streams of such."""
     chunk_type: str = "text/event-stream"
     """Of a stream: server-sent events with chunks as their data, or another type of chunks."""
+    other_types: tuple[str, ...] = ()
+    """In which the same is told to clients that do not ask for JSON."""
     notes: Mapping[str, str] = attrs.field(factory=dict, hash=False)
     """What is to be known of single fields of the request."""
     refused: frozenset[str] = frozenset()

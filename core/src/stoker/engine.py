@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import abc
 import enum
+import time
 from collections.abc import Iterator, Mapping, Sequence
 
 import attrs
@@ -49,6 +50,18 @@ TEXT_ONLY = frozenset({Modality.TEXT})
 
 
 @attrs.frozen
+class InfillTokens:
+    """The control tokens by which a model is told to fill a text in."""
+
+    prefix: int
+    """Stands before the text in front of the gap."""
+    suffix: int
+    """Stands before the text behind it."""
+    middle: int
+    """Stands before what fills it."""
+
+
+@attrs.frozen
 class EngineInfo:
     """What a loaded model is; fixed from load to close."""
 
@@ -79,6 +92,8 @@ class EngineInfo:
     """What the model can be shown."""
     prompt_logprobs: bool = False
     """Whether the engine honours `SequenceJob.prompt_logprobs`."""
+    infill: InfillTokens | None = None
+    """None for models that were not trained to fill a text in."""
 
 
 @attrs.frozen
@@ -360,8 +375,38 @@ class Engine(abc.ABC):
         """Free everything. Called once, also with sequences running; nothing follows."""
 
 
-Piece = str | ReasoningDelta | ToolCallDelta
-"""The next piece of a text engine's answer: of its text, of reasoning, or of a tool call."""
+@attrs.frozen
+class AnswerEnd:
+    """The last piece of an answer, of engines that know more than that it is over."""
+
+    reason: FinishReason = FinishReason.STOP
+    prompt_tokens: int | None = None
+    """None where nobody has counted."""
+    completion_tokens: int | None = None
+    """Of this answer; None counts its pieces."""
+    cached_tokens: int = 0
+    reasoning_tokens: int | None = None
+
+
+Piece = str | ReasoningDelta | ToolCallDelta | AnswerEnd
+"""The next piece of a text engine's answer: of its text, of reasoning, of a tool call, or its end,
+after which nothing is asked for."""
+
+
+class PieceStream(abc.ABC, Iterator[Piece]):
+    """An answer that somebody else writes, in their own time.
+
+    The core asks it for a piece when it is ready, so that a slow one holds up no other. When no
+    answer is ready, the core lets the engine wait (`TextEngine.wait`).
+    """
+
+    @abc.abstractmethod
+    def ready(self) -> bool:
+        """Whether `next` returns, or raises, at once. Returns at once itself."""
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Free what the answer takes: it is over, or nobody wants the rest. May come twice."""
 
 
 class TextEngine(abc.ABC):
@@ -373,9 +418,13 @@ class TextEngine(abc.ABC):
     Attributes:
         calls_tools: Whether the engine honours `tools` and `tool_choice`. Requests with tools are
             refused where it does not.
+        counts_tokens: Whether the engine honours `max_tokens` and ends each answer by an
+            `AnswerEnd` with the reason and what it has counted. Where it does not, a piece counts
+            as a token, and nobody knows how many the prompt has.
     """
 
     calls_tools: bool = False
+    counts_tokens: bool = False
 
     @property
     @abc.abstractmethod
@@ -384,21 +433,30 @@ class TextEngine(abc.ABC):
 
     @abc.abstractmethod
     def generate(self, request: GenerateRequest, *, index: int) -> Iterator[Piece]:
-        """Answer a request, piece by piece; a piece counts as one token.
+        """Answer a request, piece by piece. Returns at once.
 
         Deltas of reasoning and of tool calls may have any index: the core knows the choice. The
         first delta of each call has its id and its name.
 
         Called from the loading thread; so is every `next` of the iterator, which should not
-        block long, because the other requests wait meanwhile.
+        block long, because the other requests wait meanwhile. What waits for somebody else, such
+        as a server, comes as a `PieceStream`.
 
         Args:
             request: What was asked for.
             index: Which of the request's `n` choices this is.
 
         Raises:
-            InvalidRequestError: The engine cannot honour the request.
+            InvalidRequestError: The engine cannot honour the request. What is found out later is
+                raised by the first `next`, which refuses the request as well.
         """
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait until a `PieceStream` may be ready, for so long at most: new requests wait, too.
+
+        Called when there are answers under way and none is ready.
+        """
+        time.sleep(timeout_s)
 
     @abc.abstractmethod
     def close(self) -> None:

@@ -41,6 +41,7 @@ from stoker.command import CommandSpec
 from stoker.dialect import DialectSpec
 from stoker.formats import FormatRule
 from stoker.listener import ListenerSpec
+from stoker.metrics import MetricSpec
 from stoker.parser import ParserSpec
 from stoker.store import StoreSpec
 from stoker.transport import TransportSpec
@@ -127,6 +128,16 @@ def stoker_register_listeners() -> Iterable[ListenerSpec]:
 
 
 @hookspec
+def stoker_register_metrics() -> Iterable[MetricSpec]:
+    """Offer to measure, for whoever scrapes the server.
+
+    Returns:
+        One record per source. Names are unique among all plugins.
+    """
+    return ()
+
+
+@hookspec
 def stoker_register_commands() -> Iterable[CommandSpec]:
     """Offer commands of the command line.
 
@@ -145,6 +156,7 @@ HOOK_RECORDS: dict[str, type] = {
     "stoker_register_dialects": DialectSpec,
     "stoker_register_parsers": ParserSpec,
     "stoker_register_listeners": ListenerSpec,
+    "stoker_register_metrics": MetricSpec,
     "stoker_register_commands": CommandSpec,
 }
 """The type of record that each hook returns."""

@@ -20,6 +20,7 @@ from stoker.digest import Digest
 from stoker.engine import Mode
 from stoker.events import Event
 from stoker.media_types import MediaType
+from stoker.metrics import MetricFamily
 from stoker.request import Request
 from stoker.store import StoredManifest
 from stoker.telemetry import Telemetry
@@ -235,6 +236,16 @@ class Status(Protocol):
         """
 
 
+class Metrics(Protocol):
+    """What is measured, besides what a transport counts itself."""
+
+    async def families(self) -> Sequence[MetricFamily]:
+        """Ask all sources, each for a short while only; names are unique.
+
+        Families whose names begin with `stoker.metrics.RESERVED_PREFIX` are the core's own.
+        """
+
+
 @attrs.frozen
 class Host:
     """What a transport is given."""
@@ -246,6 +257,8 @@ class Host:
     management: Management
     telemetry: Telemetry = attrs.field(factory=Telemetry)
     """Tells of requests and models, each at its end."""
+    metrics: Metrics | None = None
+    """None where nobody measures."""
     intake: Intake | None = None
     """None where nobody may push anything."""
     archive: Archive | None = None

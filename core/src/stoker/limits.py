@@ -83,8 +83,8 @@ def _at_most(param: str, count: int, limit: int, key: str, what: str) -> None:
 def _chars(prompt: Prompt) -> int:
     """How long a prompt is; a token counts as a character."""
     match prompt:
-        case TextPrompt(text):
-            return len(text)
+        case TextPrompt(text, suffix):
+            return len(text) + len(suffix)
         case ChatPrompt(messages=messages):
             return sum(
                 len(part.text)

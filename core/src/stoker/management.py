@@ -162,6 +162,8 @@ class Capability(enum.StrEnum):
     """Its chat template knows tools."""
     THINKING = "thinking"
     """Its chat template knows a thinking that can be switched or is marked."""
+    INSERT = "insert"
+    """Its tokenizer has the tokens by which a text is filled in."""
 
 
 @attrs.frozen

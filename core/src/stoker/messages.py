@@ -99,3 +99,8 @@ class ToolChoice:
 
     mode: ToolChoiceMode = ToolChoiceMode.AUTO
     name: str | None = None
+
+    @property
+    def forced(self) -> bool:
+        """Whether the answer must be a call."""
+        return self.mode is ToolChoiceMode.REQUIRED or self.name is not None

@@ -19,6 +19,8 @@ _MAX_TEXT_BYTES = 4 * 1024 * 1024
 _TEMPLATE_KEY = "tokenizer.chat_template"
 _ALWAYS_LONG = (_TEMPLATE_KEY,)
 _MAX_SHOWN_CHARS = 4096
+# Older files have the second names: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
+_INFILL = (("fim_pre", "fim_suf", "fim_mid"), ("prefix", "suffix", "middle"))
 _THINKING = ("enable_thinking", "<think>", "reasoning_content", "thinking")
 
 
@@ -67,6 +69,11 @@ def _capabilities(header: GgufHeader | None, template: str | None) -> frozenset[
     if header is not None and header.number(f"{header.architecture}.pooling_type") is not None:
         return frozenset({Capability.EMBEDDING})
     found = {Capability.COMPLETION}
+    if header is not None and any(
+        all(header.number(f"tokenizer.ggml.{name}_token_id") is not None for name in names)
+        for names in _INFILL
+    ):
+        found.add(Capability.INSERT)
     if template is not None:
         if "tools" in template:
             found.add(Capability.TOOLS)

@@ -27,6 +27,7 @@ from stoker.errors import ConflictError
 from stoker.formats import FormatRule, FormatTable
 from stoker.hookspecs import HOOK_RECORDS, PROJECT_NAME
 from stoker.listener import ListenerSpec
+from stoker.metrics import MetricSpec
 from stoker.parser import ParserSpec
 from stoker.plugin import Phase, Plugin, PluginFailureError, PluginStatus, Problem
 from stoker.plugin_discovery import (
@@ -40,7 +41,14 @@ from stoker.store import StoreSpec
 from stoker.transport import TransportSpec
 
 Record = (
-    BackendSpec | StoreSpec | TransportSpec | DialectSpec | ParserSpec | ListenerSpec | CommandSpec
+    BackendSpec
+    | StoreSpec
+    | TransportSpec
+    | DialectSpec
+    | ParserSpec
+    | ListenerSpec
+    | MetricSpec
+    | CommandSpec
 )
 """The records that have a name; format rules have none."""
 
@@ -76,6 +84,7 @@ class PluginManager:
         self.dialects: dict[str, DialectSpec] = {}
         self.parsers: dict[str, ParserSpec] = {}
         self.listeners: dict[str, ListenerSpec] = {}
+        self.metrics: dict[str, MetricSpec] = {}
         self.commands: dict[str, CommandSpec] = {}
         self.formats = FormatTable.of()
         self.plugins: tuple[Plugin, ...] = ()
@@ -86,6 +95,7 @@ class PluginManager:
             DialectSpec: self.dialects,
             ParserSpec: self.parsers,
             ListenerSpec: self.listeners,
+            MetricSpec: self.metrics,
             CommandSpec: self.commands,
         }
         self._timeout_s = import_timeout_s

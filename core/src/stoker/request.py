@@ -63,6 +63,9 @@ class ChatPrompt:
     tool_choice: ToolChoice = ToolChoice()
     parallel_tool_calls: bool = True
     add_generation_prompt: bool = True
+    """Begin the assistant's next message."""
+    continue_final_message: bool = False
+    """Go on with the last message, which is the assistant's, and begin none."""
     template_arguments: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
     """Further variables for the template (JSON values)."""
     reasoning: Reasoning = Reasoning()
@@ -73,6 +76,9 @@ class TextPrompt:
     """Plain text to continue; no template is applied."""
 
     text: str
+    suffix: str = ""
+    """What stands behind the text that is wanted: that fills the gap. Only for models that were
+    trained to fill in."""
 
 
 @attrs.frozen

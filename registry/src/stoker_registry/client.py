@@ -18,7 +18,6 @@ from typing import Any, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 import requests
-import requests.adapters
 
 from stoker.digest import Digest
 from stoker.errors import (
@@ -42,6 +41,7 @@ from stoker_registry.blob_stream import BlobStream
 from stoker_registry.credentials import CredentialSource, find_credentials
 from stoker_registry.options import OciOptions
 from stoker_registry.pace import Pace
+from stoker_registry.prompt_adapter import PromptAdapter
 from stoker_registry.repository_urls import RepositoryUrls
 from stoker_registry.transfer_errors import check_status, foreign_errors
 from stoker_registry.upload_session import UploadSession, with_query
@@ -101,7 +101,7 @@ class RepositoryClient:
         self._authorization = Authorization(self._address, self._send, find)
         self._logging_in = threading.Lock()
         # Otherwise connections beyond the tenth would be closed after each request.
-        adapter = requests.adapters.HTTPAdapter(pool_maxsize=options.connections)
+        adapter = PromptAdapter(pool_maxsize=options.connections)
         self._session = requests.Session()
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)

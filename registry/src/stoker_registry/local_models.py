@@ -23,6 +23,7 @@ from stoker_registry.bundles import Bundle, BundleDirectory
 from stoker_registry.facts_cache import FactsCache
 from stoker_registry.model_config import MAX_CONFIG_BYTES, knows_config, read_config
 from stoker_registry.names import Entry, NameIndex
+from stoker_registry.remembered import Remembered, mark_of
 
 NAME = "oci"
 """Of the store, as users write it."""
@@ -32,7 +33,7 @@ _log = logging.getLogger(__name__)
 
 @attrs.frozen
 class LocalModels:
-    """The models of one layout. It holds no state of its own."""
+    """The models of one layout. All state is in its files."""
 
     place: Path
     """The layout's folder."""
@@ -41,6 +42,9 @@ class LocalModels:
     bundles: BundleDirectory
     facts: FactsCache
     formats: FormatTable
+    _read: Remembered[Artifact] = attrs.field(
+        factory=Remembered, init=False, eq=False, repr=False
+    )
 
     def has(self, digest: Digest) -> bool:
         """Whether a manifest has a name here."""
@@ -61,6 +65,10 @@ class LocalModels:
         Raises:
             InvalidArtifactError: Its manifest or config is gone, damaged or malformed.
         """
+        mark = mark_of(self.blobs.path(entry.digest))
+        known = self._read.find((entry.digest, reference), mark)
+        if known is not None:
+            return known
         manifest = decode_manifest(self.manifest(entry).data)
         artifact = Artifact(
             reference=reference,
@@ -73,11 +81,14 @@ class LocalModels:
         try:
             facts = self.facts.get(entry.digest, lambda: self._facts_of_files(artifact))
         except InvalidInputError as exc:
+            # They may be mended, so this is not remembered.
             _log.info("The files of %s say nothing: %s", reference, exc)
-            facts = ModelFacts()
+            return artifact
         # The format chooses what layers are, so it stays what the publisher said.
         added = attrs.evolve(facts, format=artifact.facts.format)
-        return attrs.evolve(artifact, facts=artifact.facts.or_else(added))
+        artifact = attrs.evolve(artifact, facts=artifact.facts.or_else(added))
+        self._read.keep((entry.digest, reference), mark, artifact)
+        return artifact
 
     def _facts_of_config(self, config: Descriptor) -> ModelFacts:
         if not knows_config(config.media_type):

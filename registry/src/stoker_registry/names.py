@@ -20,6 +20,7 @@ from stoker.media_types import OCI_INDEX, MediaType
 from stoker.reference import Reference
 from stoker.wire.manifest import WireDescriptor, WireIndex, decode_index, encode_index
 from stoker_registry.disk import write_atomically
+from stoker_registry.remembered import Remembered, mark_of
 
 ANNOTATION_REF_NAME = "org.opencontainers.image.ref.name"
 ANNOTATION_CONTAINERD_NAME = "io.containerd.image.name"
@@ -111,6 +112,9 @@ class NameIndex:
     """The file `index.json`. Reading needs no lock: the file is only ever replaced as a whole."""
 
     path: Path
+    _read: Remembered[tuple[Entry, ...]] = attrs.field(
+        factory=Remembered, init=False, eq=False, repr=False
+    )
 
     def entries(self) -> tuple[Entry, ...]:
         """All entries, as they stand in the file.
@@ -118,8 +122,13 @@ class NameIndex:
         Raises:
             InvalidArtifactError: The file is malformed.
         """
-        index = decode_index(self.path.read_bytes())
-        return tuple(Entry.from_wire(wire) for wire in index.manifests or ())
+        mark = mark_of(self.path)
+        entries = self._read.find(None, mark)
+        if entries is None:
+            index = decode_index(self.path.read_bytes())
+            entries = tuple(Entry.from_wire(wire) for wire in index.manifests or ())
+            self._read.keep(None, mark, entries)
+        return entries
 
     def write(self, entries: Iterable[Entry]) -> None:
         """Replace all entries. Call it under the lock."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import attrs
 import pytest
 
-from stoker.engine import EngineInfo, TextEngine
+from stoker.engine import AnswerEnd, EngineInfo, Piece, PieceStream, TextEngine
 from stoker.request import GenerateRequest
 from stoker.testing import TextEngineContract
 from stoker_example.parrot.engine import ParrotEngine, Phrase
@@ -101,3 +101,59 @@ class TestWordy(Mutant):
 
     caught_by = frozenset({"test_info_has_a_context_and_no_vocabulary"})
     engine_class = Wordy
+
+
+class Talkative(Parrot):
+    counts_tokens = True
+
+    def generate(self, request: GenerateRequest, *, index: int) -> Iterator[Piece]:
+        pieces = list(super().generate(request, index=index))
+        return iter([*pieces, AnswerEnd(prompt_tokens=1, completion_tokens=len(pieces))])
+
+
+class TestTalkative(Mutant):
+    """It counts tokens, and goes on beyond the limit."""
+
+    caught_by = frozenset({"test_an_engine_that_counts_ends_in_time"})
+    engine_class = Talkative
+
+
+class Afterthought(Parrot):
+    def generate(self, request: GenerateRequest, *, index: int) -> Iterator[Piece]:
+        return iter([AnswerEnd(), *super().generate(request, index=index)])
+
+
+class TestAfterthought(Mutant):
+    """It goes on after it has said that this was all."""
+
+    caught_by = frozenset({"test_the_end_comes_last", "test_the_pipeline_makes_events_of_it"})
+    engine_class = Afterthought
+
+
+class ShyStream(PieceStream):
+    def __init__(self, pieces: Iterator[Piece]) -> None:
+        self._pieces = pieces
+        self._left = 2
+
+    def ready(self) -> bool:
+        return self._left > 0
+
+    def __next__(self) -> Piece:
+        self._left -= 1
+        return next(self._pieces)
+
+    def close(self) -> None:
+        self._pieces = iter(())
+
+
+class Shy(Parrot):
+    def generate(self, request: GenerateRequest, *, index: int) -> Iterator[Piece]:
+        return ShyStream(super().generate(request, index=index))
+
+
+class TestShy(Mutant):
+    """Its streams are never ready after their second piece."""
+
+    caught_by = frozenset({"test_a_stream_is_ready_in_time"})
+    answer_timeout_s = 0.3
+    engine_class = Shy

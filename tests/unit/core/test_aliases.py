@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from stoker.aliases import Alias, find_alias
+from stoker.aliases import Alias, AliasTable
 from stoker.config.aliases import AliasConfig
 from stoker.messages import Author, Message, TextPart
 from stoker.request import (
@@ -105,6 +105,6 @@ def test_what_is_counted_is_what_is_asked() -> None:
 )
 def test_an_alias_is_found_by_any_spelling(name: str, found: bool) -> None:
     """Clients that add a tag mean the same alias."""
-    alias = find_alias(name, {"brief": BRIEF}, ())
+    alias = AliasTable({"brief": BRIEF}, ()).find(name)
 
     assert found == (alias is not None)

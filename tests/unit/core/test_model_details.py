@@ -46,6 +46,24 @@ def weights(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.parametrize(
+    ("names", "fills"),
+    [
+        (("fim_pre", "fim_suf", "fim_mid"), True),
+        (("prefix", "suffix", "middle"), True),
+        (("fim_pre", "fim_suf"), False),
+    ],
+)
+def test_a_model_can_fill_texts_in(tmp_path: Path, names: tuple[str, ...], fills: bool) -> None:
+    """All of the tokens for it must be named."""
+    path = tmp_path / "x.gguf"
+    tokens = {f"tokenizer.ggml.{name}_token_id": 0 for name in names}
+    path.write_bytes(gguf_bytes({"general.architecture": "llama", **tokens}))
+
+    found = read_details(CARD, bundle((path, Role.WEIGHTS, GGUF))).capabilities
+    assert fills == (Capability.INSERT in found)
+
+
 def test_a_gguf_model_says_what_it_is(weights: Path) -> None:
     """Its header, without what is too long to show, and what its template knows."""
     details = read_details(CARD, bundle((weights, Role.WEIGHTS, GGUF)))

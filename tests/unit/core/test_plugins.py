@@ -16,6 +16,7 @@ from stoker.dialect import DialectSpec
 from stoker.formats import FormatRule
 from stoker.listener import ListenerSpec
 from stoker.media_types import GGUF, MediaType, Role
+from stoker.metrics import MetricSpec
 from stoker.parser import ParserSpec
 from stoker.plugins import Phase, Plugin, PluginManager, PluginStatus
 from stoker.store import StoreSpec
@@ -225,6 +226,7 @@ def _dialect() -> Any:
         ("stoker_register_dialects", "dialects", DialectSpec("x", _dialect)),
         ("stoker_register_parsers", "parsers", ParserSpec("x", lambda _: False, _dialect)),
         ("stoker_register_listeners", "listeners", ListenerSpec("x", _dialect)),
+        ("stoker_register_metrics", "metrics", MetricSpec("x", _dialect)),
         ("stoker_register_commands", "commands", CommandSpec("x", "Do.", _dialect)),
     ],
 )

@@ -114,6 +114,13 @@ REQUESTS: list[Request] = [
         constraint=Constraint(ConstraintKind.REGEX, "a+"),
         adapters=("lora",),
     ),
+    GenerateRequest("m", TextPrompt("x", "y")),
+    GenerateRequest(
+        "m",
+        ChatPrompt(
+            (m.Message(m.Author.ASSISTANT, (m.TextPart("x"),)),), continue_final_message=True
+        ),
+    ),
     EmbedRequest("m", (TextPrompt("x"), TokenPrompt((1, 2)))),
     TokenizeRequest("m", TextPrompt("x"), add_special=False, parse_special=False, backend="b"),
     DetokenizeRequest("m", (1, 2), priority=1),

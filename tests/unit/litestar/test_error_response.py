@@ -83,6 +83,18 @@ async def test_a_wrong_method_is_not_allowed(http: httpx.AsyncClient) -> None:
     assert "invalid_request_error" == response.json()["error"]["type"]
 
 
+async def test_a_wrong_method_has_the_form_of_its_api(http: httpx.AsyncClient) -> None:
+    """Clients of one API read no other's errors."""
+    response = await http.get("/v1/messages")
+
+    assert 405 == response.status_code
+    assert "POST" in response.headers["allow"]
+    assert ("error", "invalid_request_error") == (
+        response.json()["type"],
+        response.json()["error"]["type"],
+    )
+
+
 async def test_health(http: httpx.AsyncClient) -> None:
     """The server says that it answers, and which version it is."""
     response = await http.get("/health")

@@ -12,6 +12,7 @@ from stoker.errors import OverloadedError, StokerError
 from stoker.events import Timings, Usage
 from stoker.host import RunnerState, RunnerStatus
 from stoker.keys import ApiKey, KeyRing, hash_of
+from stoker.metrics import Distribution, MetricFamily, MetricKind, Sample
 from stoker.telemetry import LoadRecord, RequestRecord, UnloadReason, UnloadRecord
 from stoker.testing import ScriptedHost
 
@@ -145,3 +146,33 @@ class TestWithKeys:
         assert 401 == (await http.get("/metrics")).status_code
         headers = {"authorization": "Bearer key"}
         assert 200 == (await http.get("/metrics", headers=headers)).status_code
+
+
+async def test_what_plugins_measure_is_shown(
+    http: httpx.AsyncClient, scripted: ScriptedHost
+) -> None:
+    """Families of each kind stand beside the server's own; an empty one harms nothing."""
+    label = {"bird": 'Polly "the loud"'}
+    scripted.measured = (
+        MetricFamily("crackers", MetricKind.COUNTER, "Eaten.", (Sample(3, label),)),
+        MetricFamily("feathers", MetricKind.GAUGE, "Left.", (Sample(7),)),
+        MetricFamily(
+            "flight_seconds",
+            MetricKind.HISTOGRAM,
+            "Flights.",
+            (Distribution(((0.5, 1), (2, 3)), 9.5, 4, label),),
+        ),
+        MetricFamily("eggs", MetricKind.GAUGE, "None yet.", ()),
+    )
+
+    found = await series(http)
+
+    assert (3, 7) == (found["crackers_total", label["bird"]], found["feathers",])
+    assert {"0.5": 1, "2.0": 3, "+Inf": 4} == {
+        key[-1]: value for key, value in found.items() if key[0] == "flight_seconds_bucket"
+    }
+    assert (4, 9.5) == (
+        found["flight_seconds_count", label["bird"]],
+        found["flight_seconds_sum", label["bird"]],
+    )
+    assert not [key for key in found if key[0].startswith("eggs")]

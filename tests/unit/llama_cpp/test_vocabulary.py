@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tiny_models
 from bert import write_tiny
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from stoker.engine import InfillTokens
 from stoker.errors import InvalidRequestError
 from stoker_llama_cpp.model import load_model
 from stoker_llama_cpp.options import LlamaCppOptions
@@ -93,6 +95,17 @@ def test_the_whole_vocabulary(shared_engine: Any) -> None:
     assert {0, 2, 4} == whole.end_tokens
     assert "<|im_end|>" == whole.control_tokens[2]
     assert all(not whole.token_bytes[token] for token in whole.control_tokens)
+
+
+def test_tokens_that_fill_texts_in(shared_engine: Any, tmp_path: Path) -> None:
+    """A file's metadata names them; the tests' model has none."""
+    tiny_models.mamba(tmp_path / "tiny.gguf", infill=(3, 4, 5))
+    model = load_model([tmp_path / "tiny.gguf"], LlamaCppOptions(), lambda stage, fraction: None)
+    found = model.vocabulary.infill
+    model.close()
+
+    assert InfillTokens(3, 4, 5) == found
+    assert None is shared_engine.info.infill
 
 
 @pytest.mark.parametrize("name", ["gemma", "bert"])

@@ -19,25 +19,29 @@ from stoker.engine import SequenceJob
 from stoker.errors import InvalidRequestError, UnavailableError
 from stoker.events import FinishReason
 from stoker_mlx import plugin
+from stoker_mlx.caches import new_caches
 from stoker_mlx.model import read_model
 from stoker_mlx.model_files import ModelFiles
 from stoker_mlx.options import MlxOptions
 
 MARGIN = 1e-3
 """How far the logits of one token are apart at most, over all shapes of batches."""
+QUANTISED: Any = {"kv_bits": 8, "kv_group_size": 32}
 LONG = "the quick brown fox jumps over the lazy dog " * 20
 
 
 class Reference:
     """The same model, computing everything anew and at once."""
 
-    def __init__(self, folder: Path) -> None:
-        self._model, _ = read_model(ModelFiles.of(tiny_mlx.bundle_of(folder)))
+    def __init__(self, folder: Path, **cache: Any) -> None:
+        self._model = read_model(ModelFiles.of(tiny_mlx.bundle_of(folder)))
+        self._cache = cache
 
     def shortfall(self, prompt: tuple[int, ...], tokens: list[int]) -> float:
         """How far the logits of an answer's tokens are below the best ones, at most."""
         row = mx.array([[*prompt, *tokens]])
-        logits = np.array(self._model(row)[0])[len(prompt) - 1 : -1]
+        caches = new_caches(self._model, **self._cache)
+        logits = np.array(self._model(row, cache=caches)[0])[len(prompt) - 1 : -1]
         return float(max(logits.max(axis=1) - logits[range(len(tokens)), tokens]))
 
 
@@ -61,6 +65,25 @@ def shared(tiny: Path) -> Any:
 def shared_windowed(windowed: Path) -> Any:
     wanted = MlxOptions(context_length=512, cache_tokens=700, max_sequences=4, read_tokens=32)
     return plugin.load(tiny_mlx.bundle_of(windowed), wanted, lambda stage, fraction: None)
+
+
+@pytest.fixture(scope="session")
+def wide_heads(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model whose heads are as wide as the groups of a quantised cache."""
+    return tiny_mlx.llama(tmp_path_factory.mktemp("wide") / "llama", hidden_size=128)
+
+
+@pytest.fixture(scope="session")
+def quantised_reference(wide_heads: Path) -> Reference:
+    return Reference(wide_heads, **QUANTISED)
+
+
+@pytest.fixture(scope="session")
+def shared_quantised(wide_heads: Path) -> Any:
+    wanted = MlxOptions(
+        context_length=512, cache_tokens=700, max_sequences=4, read_tokens=32, **QUANTISED
+    )
+    return plugin.load(tiny_mlx.bundle_of(wide_heads), wanted, lambda stage, fraction: None)
 
 
 def play_at_random(engine: Any, seed: int) -> tuple[Player, dict[int, SequenceJob]]:
@@ -105,6 +128,39 @@ def test_company_changes_no_answer_of_windows(
 
     for number, job in jobs.items():
         assert windowed_reference.shortfall(job.prompt, player.tokens(number)) <= MARGIN
+
+
+@given(seed=st.integers(0, 2**32))
+@settings(max_examples=12, deadline=None)
+def test_company_changes_no_answer_of_quantised_caches(
+    seed: int, shared_quantised: Any, quantised_reference: Reference
+) -> None:
+    """So it is with few bits for each number in the cache, which are joined in batches as well."""
+    player, jobs = play_at_random(shared_quantised, seed)
+
+    for number, job in jobs.items():
+        assert quantised_reference.shortfall(job.prompt, player.tokens(number)) <= MARGIN
+
+
+def test_quantised_caches_are_computed_together(
+    load: Callable[..., Any], wide_heads: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sequences with quantised caches share a computation: the model is called once a step."""
+    player = load(wide_heads, **QUANTISED)
+    for number in range(4):
+        player.submit(number, f"fox {number}", max_tokens=20)
+    player.run(until=lambda: all(player.tokens(number) for number in range(4)))
+    shapes: list[tuple[int, ...]] = []
+    model = player.engine._batch._model
+
+    def watched(tokens: Any, cache: Any) -> Any:
+        shapes.append(tokens.shape)
+        return model(tokens, cache=cache)
+
+    monkeypatch.setattr(player.engine._batch, "_model", watched)
+    player.step()
+
+    assert [(4, 1)] == shapes
 
 
 def test_a_seed_does_not_hear_the_others(load: Callable[..., Any]) -> None:
@@ -238,7 +294,7 @@ def test_end_tokens_end(load: Callable[..., Any], reference: Reference) -> None:
 def test_logprobs_are_those_of_the_model(load: Callable[..., Any], tiny: Path) -> None:
     """Log probabilities come from the model's own logits, whatever bias the sampling has."""
     player = load()
-    model, _ = read_model(ModelFiles.of(tiny_mlx.bundle_of(tiny)))
+    model = read_model(ModelFiles.of(tiny_mlx.bundle_of(tiny)))
     job = player.submit(1, "the quick", logprobs=3, max_tokens=1, logit_bias={9: 50.0})
     player.run()
     (token,) = player.outputs[-1].tokens
@@ -248,6 +304,31 @@ def test_logprobs_are_those_of_the_model(load: Callable[..., Any], tiny: Path) -
     assert 9 == token.id
     assert expected[9] == pytest.approx(token.logprob, abs=1e-3)
     assert sorted(expected)[::-1][:3] == pytest.approx([item[1] for item in token.top], abs=1e-3)
+
+
+def test_prompts_are_scored(load: Callable[..., Any], tiny: Path) -> None:
+    """Each token of a prompt but the first gets its log probability, in pieces, once and in order.
+
+    What others keep of the same prompt does not shorten that, and it does not hold them up.
+    """
+    player = load(context_length=2048, read_tokens=16)
+    player.submit(1, LONG, max_tokens=1)
+    player.run()
+    job = player.submit(2, LONG, max_tokens=2, prompt_logprobs=2)
+    player.submit(3, LONG, max_tokens=1)
+    player.run()
+    model = read_model(ModelFiles.of(tiny_mlx.bundle_of(tiny)))
+    logits = np.array(model(mx.array([job.prompt]))[0], dtype=np.float64)[:-1]
+    logits -= logits.max(axis=1, keepdims=True)
+    expected = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    scored = [token for item in player.outputs for token in item.prompt_logprobs]
+
+    assert list(job.prompt[1:]) == [token.id for token in scored]
+    assert expected[range(len(scored)), job.prompt[1:]] == pytest.approx(
+        [token.logprob for token in scored], abs=1e-3
+    )
+    assert all(2 == len(token.top) for token in scored)
+    assert 0 == player.cached(2) < player.cached(3)
 
 
 def test_penalties_look_at_the_prompt(load: Callable[..., Any]) -> None:

@@ -263,7 +263,7 @@ def embeddings(engine: Any, texts: list[str]) -> list[np.ndarray[Any, Any]]:
 def test_embeddings_are_what_the_layers_give(tiny: Path, pooling: Any) -> None:
     """A text's vector is the mean of its tokens' or the last of them, whatever is beside it."""
     files = reading.ModelFiles.of(tiny_mlx.bundle_of(tiny))
-    body = reading.read_model(files)[0].model
+    body = reading.read_model(files).model
     engine = plugin.load(tiny_mlx.bundle_of(tiny), MlxOptions(pooling=pooling), ignore)
     texts = ["the", "quick brown fox", "jumps over the lazy dog and runs away"]
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer as Library
 from tokenizers import decoders, models, normalizers
 
+from stoker.engine import InfillTokens
 from stoker.errors import InvalidArtifactError, InvalidRequestError
 from stoker_mlx.model_files import ModelFiles
 from stoker_mlx.tokenizer import Tokenizer
@@ -80,6 +81,20 @@ def test_a_vocabulary_may_be_padded(tokenizer: Tokenizer) -> None:
     for token in (-1, SIZE):
         with pytest.raises(IndexError):
             tokenizer.token_bytes(token)
+
+
+def test_tokens_that_fill_texts_in_are_known_by_name(copy: Path) -> None:
+    """All three must be there."""
+    before = Tokenizer(files_of(copy), size=SIZE).infill
+    library = Library.from_file(str(copy / "tokenizer.json"))
+    names = [f"<|fim_{part}|>" for part in ("prefix", "suffix", "middle")]
+    library.add_special_tokens(names)
+    library.save(str(copy / "tokenizer.json"))
+
+    assert None is before
+    expected = InfillTokens(*(library.token_to_id(name) for name in names))
+    assert expected == Tokenizer(files_of(copy), size=SIZE).infill
+    assert None is Tokenizer(files_of(copy), size=expected.middle).infill
 
 
 def test_templates_have_several_forms(copy: Path) -> None:

@@ -8,7 +8,9 @@ from pathlib import Path
 from stoker.caller import LOCAL, RequestContext
 from stoker.errors import OverloadedError
 from stoker.events import Usage
+from stoker.metrics import Sample
 from stoker.telemetry import LoadRecord, RequestRecord, RequestStart, UnloadReason, UnloadRecord
+from stoker_recorder.callers import CallerMetrics
 from stoker_recorder.recorder import Recorder
 from stoker_recorder.summary import ModelSummary, read, sum_up
 
@@ -69,3 +71,19 @@ def test_requests_are_summed_up_by_model(tmp_path: Path) -> None:
     assert [ModelSummary("a", 1, 0, 0, 1.5), ModelSummary("b", 2, 1, 5, 3.0)] == sum_up(
         read(tmp_path)
     )
+
+
+def test_callers_are_counted() -> None:
+    """Requests by caller and outcome, tokens by caller; what is no request is not counted."""
+    metrics = CallerMetrics()
+    metrics.hear(ended(usage=Usage(3, 4)))
+    metrics.hear(ended(usage=Usage(1, 1)))
+    metrics.hear(ended(cancelled=True))
+    metrics.hear(LoadRecord("ai/x", "parrot", 0.5))
+    requests, tokens = metrics.families()
+
+    assert {
+        Sample(2, {"caller": "local", "outcome": "ok"}),
+        Sample(1, {"caller": "local", "outcome": "cancelled"}),
+    } == set(requests.samples)
+    assert (Sample(9, {"caller": "local"}),) == tokens.samples

@@ -6,6 +6,7 @@ connection that was cut count as well. `SLACK_BYTES` is what may be lost with th
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
 import random
@@ -25,6 +26,7 @@ from stoker.errors import IntegrityError, TransferError, UnavailableError
 from stoker.manifest import Manifest
 from stoker.media_types import GGUF
 from stoker.reference import Reference
+from stoker_registry.backoff import Backoff
 from stoker_registry.store import OciStore
 
 from .conftest import FakeRegistry, Handler, MakeStore, ignore
@@ -283,6 +285,33 @@ def test_a_manifest_that_trickles(make_store: MakeStore, registry: FakeRegistry)
 
     with pytest.raises(TransferError, match="bytes in 0 s"):
         store.pull(registry.reference(), ignore)
+
+
+@pytest.mark.parametrize(
+    "started", [b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nX-Part: "]
+)
+def test_headers_that_trickle(
+    make_store: MakeStore, registry: FakeRegistry, started: bytes
+) -> None:
+    """A registry that never comes to the end of its headers is given up after the timeout."""
+    registry.add()
+    store = make_store(timeout_s=0.3, backoff=Backoff(attempts=1))
+    gone = threading.Event()
+
+    def trickle(handler: Handler) -> None:
+        handler.wfile.write(started)
+        with contextlib.suppress(OSError):
+            for _ in range(200):
+                handler.wfile.write(b"H")
+                time.sleep(0.05)
+        gone.set()
+        handler.close_connection = True
+
+    registry.fault("GET", "/manifests/", trickle)
+
+    with pytest.raises(TransferError, match="stopped answering"):
+        store.pull(registry.reference(), ignore)
+    assert gone.wait(5)
 
 
 @pytest.mark.parametrize("status", [429, 503])

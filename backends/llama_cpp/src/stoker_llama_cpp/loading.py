@@ -118,4 +118,5 @@ def _info(
         # A pooling engine fills its steps with as many texts as fit.
         max_sequences=options.max_sequences if Mode.GENERATE in modes else None,
         prompt_logprobs=Mode.GENERATE in modes,
+        infill=model.vocabulary.infill if Mode.GENERATE in modes else None,
     )

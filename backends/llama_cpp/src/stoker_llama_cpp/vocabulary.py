@@ -11,6 +11,7 @@ from typing import Any
 
 from llama_cpp import llama_cpp as native
 
+from stoker.engine import InfillTokens
 from stoker.engine import Vocabulary as WholeVocabulary
 from stoker.errors import InvalidRequestError
 from stoker_llama_cpp.metadata import whole_number
@@ -116,6 +117,17 @@ class Vocabulary:
             for name, token in found.items()
             if token != _NO_TOKEN
         }
+
+    @property
+    def infill(self) -> InfillTokens | None:
+        """The tokens by which the model fills a text in; None when it lacks one of them."""
+        functions = (
+            native.llama_vocab_fim_pre,
+            native.llama_vocab_fim_suf,
+            native.llama_vocab_fim_mid,
+        )
+        found = [int(function(self._handle)) for function in functions]
+        return None if _NO_TOKEN in found else InfillTokens(*found)
 
     def _unknown_token(self) -> int:
         """The token for what has no token; the library has no function for this one."""

@@ -13,7 +13,9 @@ from typing import Any
 
 import mlx.core as mx
 from mlx.utils import tree_map
-from mlx_lm.models.cache import KVCache, QuantizedKVCache, make_prompt_cache
+from mlx_lm.models.cache import KVCache, make_prompt_cache
+
+from stoker_mlx.quantised_caches import QuantisedCache
 
 Caches = list[Any]
 """Of one sequence, or of a batch: mlx-lm has classes for both."""
@@ -31,9 +33,7 @@ def new_caches(model: Any, *, kv_bits: int | None = None, kv_group_size: int = 6
     if kv_bits is None:
         return list(caches)
     return [
-        QuantizedKVCache(group_size=kv_group_size, bits=kv_bits)
-        if type(cache) is KVCache
-        else cache
+        QuantisedCache(group_size=kv_group_size, bits=kv_bits) if type(cache) is KVCache else cache
         for cache in caches
     ]
 

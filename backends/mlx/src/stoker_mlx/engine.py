@@ -179,14 +179,21 @@ class MlxEngine(Engine):
         """Read a piece of a prompt, and tell of it."""
         before = self._reader.sequences
         try:
-            sequence = self._reader.read(beside=bool(self._batch.sequences))
+            piece = self._reader.read(beside=bool(self._batch.sequences))
         except (RuntimeError, ValueError) as exc:
             return [self._unreadable(before, exc)]
+        if piece is None:
+            return []
+        sequence = piece.sequence
         # A sequence that is read again after it gave up its memory has nothing new to tell.
-        if sequence is None or sequence.generated or sequence.in_memory <= sequence.told:
+        if sequence.generated or sequence.in_memory <= sequence.told:
             return []
         cached, sequence.told = sequence.untold_cached, sequence.in_memory
-        return [SequenceOutput(sequence.job.id, sequence.in_memory, cached)]
+        return [
+            SequenceOutput(
+                sequence.job.id, sequence.in_memory, cached, prompt_logprobs=piece.scores
+            )
+        ]
 
     def _unreadable(self, readers: list[Sequence], exc: Exception) -> SequenceOutput:
         """Give up the newest of the sequences that read, so that the others can go on.

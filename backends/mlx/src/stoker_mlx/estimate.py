@@ -11,18 +11,19 @@ from stoker.artifact import ModelBundle
 from stoker.backend import Device
 from stoker.estimate import HOST, DeviceMemory, DeviceNeed, MemoryEstimate
 from stoker.media_types import Role
-from stoker.weights import SafetensorsHeader, read_safetensors_header
+from stoker.weights import read_safetensors_header
 from stoker_mlx import library
-from stoker_mlx.footprint import MIB, POOL_BYTES, prefix_bytes
+from stoker_mlx.footprint import MIB, POOL_BYTES, SCORED_TOKENS, prefix_bytes
 from stoker_mlx.model_files import ModelFiles
 from stoker_mlx.model_shape import ModelShape
+from stoker_mlx.number_types import computes_on_processor, numbers_of
 from stoker_mlx.options import MlxOptions
 
 # Measured: a runner with numpy, mlx-lm and what that imports; tables of tokens, of which the
 # tokenizer has some and what prepares masks for constraints the others.
 _PROCESS_BYTES = 96 * MIB
 _TOKEN_BYTES = 680
-_WIDE_BYTES, _NARROW_BYTES = 4, 2
+_LOGIT_BYTES = 4
 # mlx-lm's caches grow by so many tokens at a time.
 _CACHE_STEP = 256
 # Intermediate numbers of a token, in widths of the model, and copies of its inner numbers.
@@ -48,8 +49,9 @@ def estimate(bundle: ModelBundle, options: msgspec.Struct) -> MemoryEstimate:
     headers = [read_safetensors_header(path) for path in files.weights]
     # Tensors are read into memory of MLX's own; a file is hardly more than they are.
     read = (*files.weights, *bundle.paths(Role.ADAPTER))
-    weights_bytes = sum(path.stat().st_size for path in read)
-    needs = _Needs(shape, settings, weights_bytes, _number_bytes(headers), _gpu())
+    numbers = numbers_of(headers, settings.numbers, on_processor=computes_on_processor())
+    weights_bytes = sum(path.stat().st_size for path in read) + numbers.growth_bytes
+    needs = _Needs(shape, settings, weights_bytes, numbers.size_bytes, _gpu())
     return MemoryEstimate(
         needs=needs.of,
         max_context_length=shape.trained_context_length,
@@ -64,16 +66,6 @@ def estimate(bundle: ModelBundle, options: msgspec.Struct) -> MemoryEstimate:
 
 def _with_context_length(options: msgspec.Struct, context_length: int) -> msgspec.Struct:
     return msgspec.structs.replace(options, context_length=context_length)
-
-
-def _number_bytes(headers: list[SafetensorsHeader]) -> int:
-    """Bytes of the numbers that the model computes with: those of its unquantised tensors."""
-    elements: dict[str, int] = {}
-    for header in headers:
-        for kind, count in header.elements.items():
-            elements[kind] = elements.get(kind, 0) + count
-    narrow = elements.get("F16", 0) + elements.get("BF16", 0)
-    return _NARROW_BYTES if narrow >= elements.get("F32", 0) else _WIDE_BYTES
 
 
 @functools.cache
@@ -133,5 +125,6 @@ class _Needs:
         tokens = min(options.read_tokens, context_length)
         inner = tokens * (shape.width * _WIDTHS + shape.inner_width * _INNER_WIDTHS)
         scores = tokens * context_length * shape.heads * _SCORES
-        logits = options.max_sequences * shape.vocabulary_size * _ROW_COPIES
-        return POOL_BYTES + max((inner + scores) * self.number_bytes, logits * _WIDE_BYTES)
+        rows = max(options.max_sequences * _ROW_COPIES, SCORED_TOKENS)
+        logits = rows * shape.vocabulary_size
+        return POOL_BYTES + max((inner + scores) * self.number_bytes, logits * _LOGIT_BYTES)

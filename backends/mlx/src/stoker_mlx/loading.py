@@ -46,7 +46,7 @@ def load_engine(bundle: ModelBundle, options: MlxOptions, progress: LoadProgress
     memory = Memory()
     try:
         progress("reading weights", None)
-        model, _ = read_model(files)
+        model = read_model(files, options.numbers)
         adapter = _adapter(bundle)
         if adapter is not None:
             progress("adding the adapter", None)
@@ -66,6 +66,8 @@ def load_engine(bundle: ModelBundle, options: MlxOptions, progress: LoadProgress
             embedding_length=None if pooling is None else shape.width,
             matryoshka=pooling is not None and options.matryoshka,
             max_sequences=options.max_sequences if pooling is None else None,
+            infill=tokenizer.infill if pooling is None else None,
+            prompt_logprobs=pooling is None,
         )
         progress("warming up", None)
         if pooling is not None:

@@ -9,12 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import mlx.core as mx
 from mlx_lm.utils import _get_classes as mlx_lm_classes
 from mlx_lm.utils import load_model
 
 from stoker.errors import InvalidArtifactError, LoadError, OutOfMemoryError
 from stoker.weights import read_safetensors_header
 from stoker_mlx.model_files import ModelFiles
+from stoker_mlx.number_types import numbers_of
+from stoker_mlx.options import NumberType
 
 _MODEL_TYPE = re.compile(r"[A-Za-z0-9_-]+")
 _BARE = ("embed_tokens.", "layers.", "norm.")
@@ -25,14 +28,18 @@ _SHORT = re.compile(
 )
 
 
-def read_model(files: ModelFiles) -> tuple[Any, dict[str, Any]]:
+def read_model(files: ModelFiles, wanted: NumberType | None = None) -> Any:
     """Read the weights.
 
     mlx-lm finds files by their names in a folder. It gets a folder of links, in which there is
     nothing that the artifact does not call weights or config: no code, no pickles.
 
+    Args:
+        files: Of the model.
+        wanted: What its floats shall be; None leaves that to the machine.
+
     Returns:
-        The model, and its config.
+        mlx-lm's model.
 
     Raises:
         InvalidArtifactError: A file is not what it should be.
@@ -41,8 +48,9 @@ def read_model(files: ModelFiles) -> tuple[Any, dict[str, Any]]:
     """
     config = files.json("config.json")
     _check(config, files.name)
-    for path in files.weights:
-        read_safetensors_header(path)
+    headers = [read_safetensors_header(path) for path in files.weights]
+    on_processor = mx.default_device().type == mx.DeviceType.cpu
+    numbers = numbers_of(headers, wanted, on_processor=on_processor)
     with tempfile.TemporaryDirectory(prefix="stoker-mlx-") as name, _told_apart(files.name):
         folder = Path(name)
         for beside in _READ_BESIDE:
@@ -50,9 +58,12 @@ def read_model(files: ModelFiles) -> tuple[Any, dict[str, Any]]:
                 (folder / beside).symlink_to(files.paths[beside].absolute())
         for number, path in enumerate(files.weights):
             (folder / f"model-{number:05}.safetensors").symlink_to(path.absolute())
-        # Not lazily: the links are gone when this returns.
-        model, config = load_model(folder, lazy=False, strict=True, get_model_classes=_classes)
-    return model, config
+        model, _ = load_model(folder, lazy=True, strict=True, get_model_classes=_classes)
+        if numbers.chosen is not None:
+            model.set_dtype(getattr(mx, numbers.chosen))
+        # The links are gone when this returns.
+        mx.eval(model.parameters())
+    return model
 
 
 def _classes(config: dict[str, Any]) -> tuple[type[Any], type[Any]]:

@@ -9,6 +9,7 @@ import msgspec
 Bytes = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 Pooling = Literal["mean", "last"]
+NumberType = Literal["float16", "bfloat16", "float32"]
 
 
 class MlxOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -35,12 +36,16 @@ class MlxOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kv_bits: Literal[4, 8] | None = None
     """Bits of a number in the KV cache; unset keeps the model's own numbers.
 
-    mlx-lm cannot compute several sequences with a quantised cache in one go, so they are computed
-    one after the other: good for long texts of few users. Layers with a sliding window or a
-    recurrent state are left as they are.
+    Layers with a sliding window or a recurrent state are left as they are.
     """
     kv_group_size: Literal[32, 64, 128] = 64
     """How many numbers share a scale in a quantised KV cache; has to divide the heads' width."""
+    numbers: NumberType | None = None
+    """What the weights' floats are turned into; unset leaves them, but where they are slow.
+
+    On processors these are float16, and bfloat16 beside quantised weights: both become float32,
+    which for unquantised weights takes twice the memory.
+    """
     pooling: Pooling | None = None
     """How a text's token vectors become one; unset does what the model's files say.
 

@@ -8,11 +8,15 @@ from typing import Any
 
 import attrs
 import mlx.core as mx
+import numpy as np
 
+from stoker.engine import SampledToken
+from stoker.logits.logprobs import with_logprobs
 from stoker.prefix_tree import common_length
 from stoker_mlx.caches import Caches, cuttable, evaluate
+from stoker_mlx.footprint import SCORED_TOKENS
 from stoker_mlx.pace import Pace
-from stoker_mlx.prefix_cache import PrefixCache
+from stoker_mlx.prefix_cache import NO_PREFIX, PrefixCache
 from stoker_mlx.sequence import Sequence
 
 BORDER_TOKENS = 256
@@ -20,6 +24,15 @@ BORDER_TOKENS = 256
 
 WORTH_WAITING_TOKENS = 16
 """How much must be saved for a sequence to wait until another has read their common prefix."""
+
+
+@attrs.frozen
+class Piece:
+    """A piece of a prompt that was read."""
+
+    sequence: Sequence
+    scores: tuple[SampledToken, ...] = ()
+    """What the model thinks of the tokens behind those of the piece, if that is wanted."""
 
 
 @attrs.define(eq=False)
@@ -63,7 +76,8 @@ class Reader:
 
     def start(self, sequence: Sequence) -> None:
         """Begin with a sequence, from what is known of it."""
-        prefix = self._prefixes.find(sequence.tokens[:-1])
+        # What is not computed has no logits.
+        prefix = NO_PREFIX if sequence.scores else self._prefixes.find(sequence.tokens[:-1])
         caches = self._prefixes.take(prefix) or self._make()
         sequence.start(prefix.length)
         self._readings.append(_Reading(sequence, caches))
@@ -79,14 +93,14 @@ class Reader:
         """Forget a sequence and what was read of it."""
         self._readings = [item for item in self._readings if item.sequence is not sequence]
 
-    def read(self, *, beside: bool) -> Sequence | None:
+    def read(self, *, beside: bool) -> Piece | None:
         """Read a piece of one sequence.
 
         Args:
             beside: Whether answers wait for it.
 
         Returns:
-            The sequence, or None when there is nothing to read.
+            What was read, or None when there is nothing to read.
         """
         unread = [reading for reading in self._readings if reading.sequence.unread]
         if not unread:
@@ -95,19 +109,22 @@ class Reader:
         reading = min(unread, key=_unread) if self._turn else unread[0]
         sequence = reading.sequence
         count = min(self._pace.tokens(beside=beside), sequence.unread)
+        if sequence.scores:
+            count = min(count, SCORED_TOKENS)
         if self.keeps_borders:
             count = min(count, BORDER_TOKENS - sequence.in_memory % BORDER_TOKENS)
         end = sequence.in_memory + count
         tokens = mx.array([sequence.tokens[sequence.in_memory : end].tolist()])
         started_s = time.perf_counter()
-        # Logits are never asked for, so MLX does not compute them.
-        self._model(tokens, cache=reading.caches)
+        # Where logits are not asked for, MLX does not compute them.
+        logits = self._model(tokens, cache=reading.caches)
         evaluate(reading.caches)
+        scores = _scored(sequence, logits[0], end) if sequence.scores else ()
         self._pace.read(count, time.perf_counter() - started_s, beside=beside)
         sequence.in_memory = end
         if not sequence.unread or (self.keeps_borders and end % BORDER_TOKENS == 0):
             self._prefixes.keep(sequence.tokens[:end], reading.caches)
-        return sequence
+        return Piece(sequence, scores)
 
     def finished(self) -> list[tuple[Sequence, Caches]]:
         """Hand over the sequences that have been read."""
@@ -117,6 +134,8 @@ class Reader:
 
     def reads_for(self, sequence: Sequence) -> Sequence | None:
         """A sequence that is reading what a waiting one would have to read itself, if any."""
+        if sequence.scores:
+            return None
         known = self._prefixes.find(sequence.tokens[:-1]).length + WORTH_WAITING_TOKENS
         for reading in self._readings:
             other = reading.sequence
@@ -132,6 +151,23 @@ class Reader:
         if self.keeps_borders and common < len(other.tokens) - 1:
             return common - common % BORDER_TOKENS
         return common
+
+
+def _scored(sequence: Sequence, logits: Any, end: int) -> tuple[SampledToken, ...]:
+    """The log probabilities of prompt tokens that were not told before.
+
+    Args:
+        sequence: Reads its prompt.
+        logits: (tokens, vocabulary), of a piece.
+        end: Where in the prompt the piece ends.
+    """
+    prompt, wanted = sequence.job.prompt, sequence.job.prompt_logprobs or 0
+    first = end - logits.shape[0]
+    begin, sequence.scored = max(first, sequence.scored), max(end, sequence.scored)
+    return tuple(
+        with_logprobs(np.array(logits[place - first].astype(mx.float32)), prompt[place + 1], wanted)
+        for place in range(begin, end)
+    )
 
 
 def _unread(reading: _Reading) -> int:

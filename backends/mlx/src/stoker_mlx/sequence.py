@@ -33,6 +33,8 @@ class Sequence:
     """How much of the prompt was last said to be in memory."""
     preemptions: int = 0
     """How often it had to give its memory to others since the last that was told of it."""
+    scored: int = 0
+    """Tokens of the prompt of which the log probabilities were told, when they are wanted."""
     sampler: Sampler | None = None
     """None for a sequence that simply takes the best token."""
 
@@ -53,6 +55,11 @@ class Sequence:
     def generated(self) -> int:
         """Tokens of the answer so far."""
         return len(self.tokens) - len(self.job.prompt)
+
+    @property
+    def scores(self) -> bool:
+        """Whether the log probabilities of its prompt are wanted, and it still reads that."""
+        return self.job.prompt_logprobs is not None and not self.generated
 
     @property
     def untold_cached(self) -> int:

@@ -15,7 +15,7 @@ from typing import Any
 
 import tokenizers
 
-from stoker.engine import Vocabulary
+from stoker.engine import InfillTokens, Vocabulary
 from stoker.errors import InvalidArtifactError, InvalidRequestError
 from stoker_mlx.model_files import TOKENIZER, ModelFiles
 
@@ -55,6 +55,24 @@ def _byte_letters() -> dict[str, int]:
 
 
 _LETTERS = _byte_letters()
+
+# What stands before the text in front of a gap, before the text behind it, and before what fills
+# it. No file of these models says which tokens these are.
+_INFILL_TEXTS = (
+    # Qwen 2.5 Coder, CodeGemma
+    ("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"),
+    # StarCoder and Granite, SantaCoder
+    ("<fim_prefix>", "<fim_suffix>", "<fim_middle>"),
+    ("<fim-prefix>", "<fim-suffix>", "<fim-middle>"),
+    # DeepSeek Coder
+    (
+        "<\uff5cfim\u2581begin\uff5c>",
+        "<\uff5cfim\u2581hole\uff5c>",
+        "<\uff5cfim\u2581end\uff5c>",
+    ),
+    # Code Llama
+    ("\u2581<PRE>", "\u2581<SUF>", "\u2581<MID>"),
+)
 
 
 class Tokenizer:
@@ -149,6 +167,16 @@ class Tokenizer:
             if isinstance(text, str):
                 found[name] = text
         return found
+
+    @property
+    def infill(self) -> InfillTokens | None:
+        """The tokens by which the model fills a text in; None when it has none that are known."""
+        for texts in _INFILL_TEXTS:
+            ids = [self._tokenizer.token_to_id(text) for text in texts]
+            found = [token for token in ids if token is not None and token < self._size]
+            if len(found) == len(ids):
+                return InfillTokens(*found)
+        return None
 
     @property
     def chat_template(self) -> str | None:

@@ -8,7 +8,11 @@ from typing import Any
 
 import click
 
+from stoker.cli.failure import note
+
 _UNLIMITED = 1_000_000
+_GAP = 2
+"""Spaces between two columns."""
 
 
 def print_json(document: Any) -> None:
@@ -18,10 +22,18 @@ def print_json(document: Any) -> None:
     click.echo(msgspec.json.format(msgspec.json.encode(document), indent=2))
 
 
-def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def print_table(
+    header: Sequence[str], rows: Iterable[Sequence[str]], *, spare: Sequence[str] = ()
+) -> None:
     """Print aligned columns.
 
-    On a terminal what does not fit is folded; elsewhere every row is one line, however long.
+    On a terminal the spare columns make room for the others, which is said on standard error, and
+    what does not fit even so is folded. Elsewhere every row is one line, however long.
+
+    Args:
+        header: The names of the columns.
+        rows: A text for each column; the empty text is shown as a dash.
+        spare: Columns that may be left out, the one that is missed least first.
     """
     from rich.console import Console
     from rich.table import Table
@@ -29,16 +41,38 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
     terminal = sys.stdout.isatty()
     console = Console(width=None if terminal else _UNLIMITED)
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for name in header:
-        table.add_column(name, overflow="fold", no_wrap=not terminal)
-    for row in rows:
-        # As `Text`: square brackets in a name are no markup.
-        table.add_row(*(Text(cell or "-") for cell in row))
+    # As `Text`: square brackets in a name are no markup.
+    cells = [[Text(cell or "-") for cell in row] for row in rows]
+    columns = {
+        name: max((row[place].cell_len for row in cells), default=0)
+        for place, name in enumerate(header)
+    }
+    hidden = _left_out(columns, spare, console.width)
+    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
+    for place, name in enumerate(header):
+        if name not in hidden:
+            # The first names the row: it is folded last.
+            table.add_column(name, overflow="fold", no_wrap=not terminal or not place)
+    for row in cells:
+        table.add_row(*(cell for name, cell in zip(header, row, strict=True) if name not in hidden))
     with console.capture() as capture:
         console.print(table)
     for line in capture.get().splitlines():
         click.echo(line.rstrip())
+    if hidden and cells:
+        note(f"no room for {', '.join(sorted(hidden, key=header.index))}: a wider terminal has it")
+
+
+def _left_out(columns: Mapping[str, int], spare: Sequence[str], room: int) -> set[str]:
+    """The columns to leave out, given how wide the widest cell of each is."""
+    widths = {name: max(width, len(name)) + _GAP for name, width in columns.items()}
+    hidden: set[str] = set()
+    for name in spare:
+        if sum(widths.values()) - _GAP <= room:
+            break
+        del widths[name]
+        hidden.add(name)
+    return hidden
 
 
 def print_facts(facts: Mapping[str, object]) -> None:

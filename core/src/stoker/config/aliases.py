@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 
 from stoker.errors import StokerError
 from stoker.reference import Reference
-from stoker.sampling import SamplingParams
+from stoker.wire.sampling import SamplingFields
 
 
-class AliasParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class AliasParameters(SamplingFields, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Parameters of requests. What is unset here is the request's business."""
 
     max_tokens: Annotated[int, msgspec.Meta(ge=1)] | None = None
     stop: tuple[str, ...] | None = None
-    temperature: float | None = None
-    top_k: int | None = None
-    top_p: float | None = None
-    min_p: float | None = None
-    repetition_penalty: float | None = None
-    presence_penalty: float | None = None
-    frequency_penalty: float | None = None
-    penalty_window: int | None = None
-    seed: int | None = None
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -33,13 +24,6 @@ class AliasParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, o
         except StokerError as exc:
             # What msgspec expects of a check, and turns into its own error with the place.
             raise ValueError(str(exc)) from exc
-
-    def sampling(self) -> SamplingParams:
-        """Those that say how tokens are drawn."""
-        given: dict[str, Any] = msgspec.to_builtins(self)
-        return SamplingParams(
-            **{key: value for key, value in given.items() if key not in {"max_tokens", "stop"}}
-        )
 
 
 class AliasConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping
 from stoker.errors import InvalidRequestError, StokerError, UnavailableError
 from stoker.messages import Author, Message, TextPart, Tool, ToolCall
 from stoker.parser import ParserSpec, Syntax
+from stoker.parsers.form import ARGUMENTS, IDS, KEYS, NAMES, form_of
 from stoker.parsers.shipped import PLAIN, SHIPPED, THINK
-from stoker.parsers.template import ARGUMENTS, KEYS, NAMES, TemplateSyntax, form_of
+from stoker.parsers.template import TemplateSyntax
 from stoker.text.chat_template import ChatTemplate
 
 AUTOMATIC = "automatic"
@@ -47,34 +48,38 @@ def choose_syntax(
     for spec in (*(plugins[key] for key in sorted(plugins)), *SHIPPED):
         if _claims(spec, source):
             return _made(spec, source)
-    found = automatic(source, template)
-    if found is not None:
-        return found
-    return _made(THINK if THINK.claims(source) and not template.writes_tools else PLAIN, source)
+    return automatic(source, template) or _made(PLAIN, source)
 
 
 def automatic(source: str, template: ChatTemplate) -> Syntax | None:
     """The syntax of the calls that a template writes; None where it writes none that is known."""
-    tools = tuple(
-        Tool(name, "-", {"type": "object", "properties": {key: {"type": "string"} for key in KEYS}})
-        for name in NAMES
-    )
     calls = tuple(
-        ToolCall(f"call0000{number}", name, json.dumps(ARGUMENTS))
-        for number, name in enumerate(NAMES)
+        ToolCall(call_id, name, json.dumps(ARGUMENTS))
+        for call_id, name in zip(IDS, NAMES, strict=True)
     )
+    without = _ending(template, Message(Author.ASSISTANT, (TextPart("stokeranswer"),)))
+    # Some templates write one call only.
+    for several in (calls, calls[:1]):
+        text = _ending(template, Message(Author.ASSISTANT, tool_calls=several))
+        if text is None or without is None:
+            continue
+        form = form_of(text, without)
+        if form is not None:
+            return TemplateSyntax(form, source)
+    return None
+
+
+def _ending(template: ChatTemplate, last: Message) -> str | None:
+    """A conversation that ends with a message; None when the template refuses it."""
+    kinds = {
+        key: {"type": "string" if isinstance(ARGUMENTS[key], str) else "integer"} for key in KEYS
+    }
+    tools = [Tool(name, "-", {"type": "object", "properties": kinds}) for name in NAMES]
     user = Message(Author.USER, (TextPart("-"),))
-    texts = []
-    for last in (
-        Message(Author.ASSISTANT, tool_calls=calls),
-        Message(Author.ASSISTANT, (TextPart("stokeranswer"),)),
-    ):
-        try:
-            texts.append(template.render([user, last], tools=tools, add_generation_prompt=False))
-        except InvalidRequestError:
-            return None
-    form = form_of(*texts)
-    return None if form is None else TemplateSyntax(form, source)
+    try:
+        return template.render([user, last], tools=tools, add_generation_prompt=False)
+    except InvalidRequestError:
+        return None
 
 
 def _named(

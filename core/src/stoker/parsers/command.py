@@ -29,13 +29,14 @@ class _Parser(MessageParser):
     markers = (START,)
     ignored = _PARTS
 
-    def call(self, marker: str) -> Reading[None]:
-        before = marker + (yield from self.space())
+    def call(self, marker: str) -> Reading[bool]:
+        del marker
+        yield from self.space()
         if not (yield from self.call_list(_KEYS)):
-            self.answer(before + self.recorded())
-            return
+            return False
         yield from self.space()
         yield from self.starts(END)
+        return True
 
 
 class CommandSyntax(Syntax):

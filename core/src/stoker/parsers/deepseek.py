@@ -10,7 +10,7 @@ from __future__ import annotations
 from stoker.parser import ForcedCalls, Literal, OutputParser, ParsingContext, Syntax
 from stoker.parsers.lark import calls_rule, json_call
 from stoker.parsers.message import THINK, MessageParser
-from stoker.parsers.reader import Reading, drop
+from stoker.parsers.reader import Reading
 
 BEGIN, END = "<｜tool▁calls▁begin｜>", "<｜tool▁calls▁end｜>"
 CALL, CALL_END, SEPARATOR = "<｜tool▁call▁begin｜>", "<｜tool▁call▁end｜>", "<｜tool▁sep｜>"
@@ -20,44 +20,40 @@ _FENCE, _FENCE_END = "\n```json\n", "\n```"
 class _Parser(MessageParser):
     markers = (BEGIN, CALL)
 
-    def call(self, marker: str) -> Reading[None]:
-        before = marker
+    def call(self, marker: str) -> Reading[bool]:
         if marker == BEGIN:
-            before += yield from self.space()
-            if not (yield from self.starts(CALL)):
-                self.answer(before)
-                return
-            before += CALL
-        while True:
-            self.record()
-            head: list[str] = []
-            found = yield from self.until((SEPARATOR,), head.append)
-            taken = self.recorded()
-            if found is None:
-                self.answer(before + taken)
-                return
-            name = "".join(head).strip()
             yield from self.space()
-            if (yield from self.peek()) not in ("{", ""):
-                # It was the call's kind.
-                name = (yield from self._named_later()) or name
-            if not name:
-                self.answer(before + taken)
-                return
+            if not (yield from self.starts(CALL)):
+                return False
+        while True:
+            name = yield from self._called()
+            if name is None:
+                return False
             yield from self.json_value(self.open_call(name))
-            yield from self.until((CALL_END,), drop)
+            for end in ("```", CALL_END):
+                yield from self.space()
+                yield from self.starts(end)
+            self.record()
             yield from self.space()
             if (yield from self.starts(CALL, END)) != CALL:
-                return
-            before = CALL
+                return True
 
-    def _named_later(self) -> Reading[str]:
-        name: list[str] = []
-        found = yield from self.until(("```json", "{"), name.append)
-        if found == "{":
-            self.put_back(found)
+    def _called(self) -> Reading[str | None]:
+        """Read up to the arguments; None when there is no name."""
+        found = yield from self.name(SEPARATOR)
+        if found is None:
+            return None
         yield from self.space()
-        return "".join(name).strip()
+        if (yield from self.peek()) in ("{", ""):
+            return found[0]
+        # That was the call's kind.
+        found = yield from self.name("```json", "{")
+        if found is None:
+            return None
+        if found[1] == "{":
+            self.put_back("{")
+        yield from self.space()
+        return found[0]
 
 
 class DeepSeekSyntax(Syntax):

@@ -21,10 +21,10 @@ from stoker.parser import (
     ReasoningMarks,
     Syntax,
 )
-from stoker.parsers.lark import calls_rule, is_text, properties_of, tagged_call
+from stoker.parsers.lark import calls_rule, properties_of, tagged_call
 from stoker.parsers.message import MessageParser
 from stoker.parsers.reader import Reading, Sink
-from stoker.parsers.tagged import as_json
+from stoker.parsers.value import as_json, is_text
 
 MAX_DEPTH = 64
 _BARE = re.compile(r"[^,{}\[\]:<]+")
@@ -48,21 +48,19 @@ class _Parser(MessageParser):
         self.markers = (tags.start,)
         super().__init__(context, marks)
 
-    def call(self, marker: str) -> Reading[None]:
-        self.record()
+    def call(self, marker: str) -> Reading[bool]:
+        del marker
+        yield from self.space()
         yield from self.starts("call:")
-        name: list[str] = []
-        found = yield from self.until(("{", self._tags.end), name.append)
-        taken = self.recorded()
-        called = "".join(name).strip()
-        if found != "{" or not called:
-            self.answer(marker + taken)
-            return
-        sink = self.open_call(called)
+        found = yield from self.name("{")
+        if found is None:
+            return False
+        sink = self.open_call(found[0])
         sink("{")
         if (yield from self._entries(sink, MAX_DEPTH)):
             yield from self.space()
             yield from self.starts(self._tags.end)
+        return True
 
     def _entries(self, sink: Sink, depth: int) -> Reading[bool]:
         """Read an object after its brace; False when the text ends."""
@@ -168,7 +166,7 @@ class GemmaSyntax(Syntax):
         call = tagged_call(
             f"{self._tags.start}call:",
             "{",
-            lambda key: (f"{key}:", ""),
+            lambda key, _: (f"{key}:", ""),
             f"}}{self._tags.end}",
             literal,
             quote=self._tags.quote,

@@ -20,29 +20,28 @@ _VALUE, _VALUE_END = "<arg_value>", "</arg_value>"
 class _Parser(MessageParser, TaggedParser):
     markers = (START,)
 
-    def call(self, marker: str) -> Reading[None]:
-        self.record()
-        name: list[str] = []
-        found = yield from self.until((_KEY, END), name.append)
-        taken = self.recorded()
-        called = "".join(name).strip()
-        if found is None or not called:
-            self.answer(marker + taken)
-            return
-        writer = ArgumentsWriter(self.open_call(called), self.tool(called))
-        while found == _KEY:
+    def call(self, marker: str) -> Reading[bool]:
+        del marker
+        found = yield from self.name(_KEY, END)
+        if found is None:
+            return False
+        name, end = found
+        writer = ArgumentsWriter(self.open_call(name), self.tool(name))
+        while end == _KEY:
             key: list[str] = []
             if not (yield from self.until((_KEY_END,), key.append)):
-                return
+                return True
             yield from self.space()
             yield from self.starts(_VALUE)
             if not (yield from self.value(writer, "".join(key).strip(), _VALUE_END)):
-                return
+                return True
             yield from self.space()
-            found = yield from self.starts(_KEY, END)
-            if found is None and not (yield from self.peek()):
-                return
+            next_end = yield from self.starts(_KEY, END)
+            if next_end is None and not (yield from self.peek()):
+                return True
+            end = next_end or END
         writer.close()
+        return True
 
 
 class GlmSyntax(Syntax):
@@ -62,7 +61,7 @@ class GlmSyntax(Syntax):
         call = tagged_call(
             START,
             "\n",
-            lambda key: (f"{_KEY}{key}{_KEY_END}\n{_VALUE}", f"{_VALUE_END}\n"),
+            lambda key, _: (f"{_KEY}{key}{_KEY_END}\n{_VALUE}", f"{_VALUE_END}\n"),
             END,
             literal,
         )

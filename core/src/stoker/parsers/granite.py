@@ -19,11 +19,14 @@ class _Parser(MessageParser):
     markers = (CALLS, "<tool_call>")
     ignored = ("<response>", "</response>")
 
-    def call(self, marker: str) -> Reading[None]:
-        before = marker + (yield from self.space())
+    def call(self, marker: str) -> Reading[bool]:
+        del marker
+        yield from self.space()
         if not (yield from self.call_list(CallKeys())):
-            self.answer(before + self.recorded())
+            return False
+        yield from self.space()
         yield from self.starts("</tool_call>")
+        return True
 
 
 class GraniteSyntax(Syntax):

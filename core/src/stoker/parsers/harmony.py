@@ -19,7 +19,7 @@ from stoker.parser import (
 )
 from stoker.parsers.json_reader import JsonParser
 from stoker.parsers.lark import calls_rule, json_call
-from stoker.parsers.reader import Reading, Sink, drop
+from stoker.parsers.reader import Reading, drop, is_name
 
 START, CHANNEL, MESSAGE = "<|start|>", "<|channel|>", "<|message|>"
 END, CALL, RETURN, CONSTRAIN = "<|end|>", "<|call|>", "<|return|>", "<|constrain|>"
@@ -30,12 +30,12 @@ _MARKS = ReasoningMarks(f"{CHANNEL}analysis{MESSAGE}", END, f"{START}assistant")
 
 
 class _Parser(JsonParser):
+    _has_thought = False
+    _has_answered = False
+
     def read(self) -> Reading[None]:
-        self.reasoning = _MARKS.begun_in(self.context.prompt)
-        if self.reasoning:
-            yield from self.until(_ENDS, self.thought)
-            self.reasoning = False
-            self.end_thought()
+        if _MARKS.begun_in(self.context.prompt):
+            yield from self._thinking()
         while True:
             yield from self.space()
             if not (yield from self.peek()):
@@ -47,8 +47,7 @@ class _Parser(JsonParser):
         # A message that has no header is the answer of a model that forgot the syntax.
         begins = (START, CHANNEL, "assistant", "to=", "<|")
         if (yield from self.starts(*begins)) is None:
-            self.answer(self.recorded())
-            yield from self.until(_ENDS, self.answer)
+            yield from self._answering()
             return
         found = yield from self.until((MESSAGE, END, CALL, RETURN), drop)
         header = self.recorded()
@@ -58,16 +57,25 @@ class _Parser(JsonParser):
             return
         channel = _CHANNEL_NAME.search(header)
         recipient = _RECIPIENT.search(header)
-        if recipient is not None and self.context.tools:
-            sink: Sink = self.open_call(recipient[1])
-            yield from self.until(_ENDS, sink)
+        if recipient is not None and self.context.tools and is_name(recipient[1]):
+            yield from self.until(_ENDS, self.open_call(recipient[1]))
         elif channel is not None and channel[1] == "analysis":
-            self.reasoning = True
-            yield from self.until(_ENDS, self.thought)
-            self.reasoning = False
-            self.end_thought()
+            yield from self._thinking()
         else:
-            yield from self.until(_ENDS, self.answer)
+            yield from self._answering()
+
+    def _thinking(self) -> Reading[None]:
+        self.reasoning = True
+        # Messages that follow each other in one channel have nothing between them.
+        self.thought("\n" if self._has_thought else "")
+        self._has_thought = True
+        yield from self.until(_ENDS, self.thought)
+        self.reasoning = False
+
+    def _answering(self) -> Reading[None]:
+        self.answer("\n" if self._has_answered else "")
+        self._has_answered = True
+        yield from self.until(_ENDS, self.answer)
 
 
 class HarmonySyntax(Syntax):

@@ -18,13 +18,14 @@ START, END = "<tool_call>", "</tool_call>"
 class _Parser(MessageParser):
     markers = (START,)
 
-    def call(self, marker: str) -> Reading[None]:
-        before = marker + (yield from self.space())
+    def call(self, marker: str) -> Reading[bool]:
+        del marker
+        yield from self.space()
         if not (yield from self.call_list(CallKeys())):
-            self.answer(before + self.recorded())
-            return
+            return False
         yield from self.space()
         yield from self.starts(END)
+        return True
 
 
 class HermesSyntax(Syntax):

@@ -8,10 +8,11 @@ from collections.abc import Collection
 
 import attrs
 
-from stoker.parsers.reader import Reading, ReadingParser, Sink, drop
+from stoker.parsers.reader import Reading, ReadingParser, Sink, drop, is_name
 
 _STRING_PART = re.compile(r'[^"\\]+')
-_OUTSIDE = re.compile(r'[^"{}\[\]]+')
+# No JSON has an angle bracket outside of strings, and most syntaxes' marks begin with one.
+_OUTSIDE = re.compile(r'[^"{}\[\]<]+')
 _SCALAR = re.compile(r"[-+.\w]+")
 _CLOSERS = {"{": "}", "[": "]"}
 
@@ -21,6 +22,7 @@ class CallKeys:
     """What the members of an object are called that is a tool call."""
 
     names: Collection[str] = ("name",)
+    """None where the name is itself the key of its arguments, as in `{"f": {"a": 1}}`."""
     arguments: Collection[str] = ("arguments", "parameters")
     around: Collection[str] = ("function",)
     """Members whose value is an object with the other two."""
@@ -59,7 +61,9 @@ class JsonParser(ReadingParser):
                     return True
             else:
                 match = _OUTSIDE.match(self._text)
-                sink(self.take(match.end() if match else 1))
+                if match is None:
+                    return False
+                sink(self.take(match.end()))
                 continue
             sink(self.take(1))
 
@@ -100,19 +104,22 @@ class JsonParser(ReadingParser):
         if not (yield from self._string(pieces.append)):
             return None
         try:
-            value = json.loads("".join(pieces), strict=False)
+            value = str(json.loads("".join(pieces), strict=False))
         except ValueError:
             return None
-        return str(value)
+        # An escape can stand for half of a character, which no text may have.
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+    def calls_tool(self, name: str) -> bool:
+        """Whether an object with a name is a call."""
+        return is_name(name)
 
     def call_object(self, keys: CallKeys) -> Reading[bool]:
         """Read an object that is a tool call.
 
         Returns:
-            Whether it is one. Until that shows, what is taken is recorded (`recorded`); a call that
-            breaks off later stays one.
+            Whether it is one; one that breaks off after its name stays one.
         """
-        self.record()
         call = _Call(self)
         complete = yield from self._members(keys, call)
         if call.sink is None:
@@ -140,11 +147,18 @@ class JsonParser(ReadingParser):
 
     def _member(self, key: str, keys: CallKeys, call: _Call) -> Reading[bool]:
         first = yield from self.peek()
+        if not keys.names:
+            if call.sink is not None or first != "{" or not self.calls_tool(key):
+                return False
+            call.begin(key)
+            call.has_arguments = True
+            return (yield from self.json_value(call.put))
         if key in keys.names and call.sink is None and first == '"':
-            name = yield from self.json_string()
-            if name:
-                call.begin(name)
-            return bool(name)
+            name = (yield from self.json_string()) or ""
+            if not self.calls_tool(name):
+                return False
+            call.begin(name)
+            return True
         if key in keys.arguments and not call.has_arguments:
             if first == "{":
                 call.has_arguments = True
@@ -160,21 +174,26 @@ class JsonParser(ReadingParser):
         return (yield from self.json_value(drop))
 
     def call_list(self, keys: CallKeys) -> Reading[bool]:
-        """Read a list of calls, or a single one; False when the first is none."""
+        """Read a list of calls, or a single one.
+
+        Returns:
+            Whether it is that. If not, what is recorded is the part of it that is none.
+        """
         many = yield from self.starts("[")
-        first = True
+        yield from self.space()
         while True:
-            yield from self.space()
-            if many and (yield from self.starts("]")):
-                return not first
             if (yield from self.peek()) != "{" or not (yield from self.call_object(keys)):
-                return not first
-            first = False
+                return False
+            self.record()
             yield from self.space()
             if not many or not (yield from self.starts(",")):
-                if many:
-                    yield from self.starts("]")
-                return True
+                break
+            yield from self.space()
+            if (yield from self.peek()) == "]":
+                break
+        if many:
+            yield from self.starts("]")
+        return True
 
 
 class _Call:
@@ -187,7 +206,6 @@ class _Call:
         self.has_arguments = False
 
     def begin(self, name: str) -> None:
-        self._parser.recorded()
         self.sink = self._parser.open_call(name)
         self.sink(self._held)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from stoker.messages import Tool
 from stoker.parser import ForcedCalls, Literal
+from stoker.parsers.value import is_text
 
 # As templates write JSON, and so as models have learnt to write calls.
 _SPACING = {
@@ -99,25 +100,14 @@ def properties_of(tool: Tool) -> Sequence[tuple[str, Any, bool]]:
     ]
 
 
-def is_text(schema: Any) -> bool:
-    """Whether values of a schema are strings, which tagged syntaxes write without quotes."""
-    if not isinstance(schema, Mapping):
-        return False
-    kind = schema.get("type")
-    if isinstance(kind, str):
-        return kind == "string"
-    enum = schema.get("enum")
-    return isinstance(enum, list) and bool(enum) and all(isinstance(item, str) for item in enum)
-
-
 def tagged_call(
     before_name: str,
     after_name: str,
-    parameter: Callable[[str], tuple[str, str]],
+    parameter: Callable[[str, bool], tuple[str, str]],
     after: str,
     literal: Literal,
     *,
-    quote: str = "",
+    quote: str | None = "",
     separator: str = "",
 ) -> Any:
     """Give the rules of a call whose parameters stand in tags of their own.
@@ -125,10 +115,11 @@ def tagged_call(
     Args:
         before_name: Stands before the tool's name.
         after_name: Stands behind it.
-        parameter: Gives what stands before and behind the value of a parameter.
+        parameter: Gives what stands before and behind the value of a parameter, of its name and
+            whether it is a string.
         after: Stands behind the last parameter.
         literal: Writes fixed texts.
-        quote: Stands around a string value.
+        quote: Stands around a string value; None writes strings as JSON has them.
         separator: Stands between parameters.
     """
 
@@ -143,15 +134,15 @@ def tagged_call(
                 (key, schema, needed or not i) for i, (key, schema, needed) in enumerate(properties)
             ]
         for number, (key, schema, needed) in enumerate(properties):
-            start, end = parameter(key)
+            start, end = parameter(key, is_text(schema))
             value = f"{name}_value_{number}"
             lead = separator if parts else ""
-            if not is_text(schema):
+            if quote is None or not is_text(schema):
                 inner = _joined(literal(lead + start), value, literal(end))
                 rules.append(f"{value}: {json_rule(schema)}")
-            elif "enum" in schema:
+            elif words := _words(schema):
                 inner = _joined(literal(lead + start + quote), value, literal(quote + end))
-                rules.append(f"{value}: {' | '.join(map(_quoted, schema['enum']))}")
+                rules.append(f"{value}: {' | '.join(map(_quoted, words))}")
             else:
                 closing, rest = (quote, end) if quote else (end, "")
                 rule, after_value = _text(value, closing, literal)
@@ -174,6 +165,14 @@ def _text(rule: str, closing: str, literal: Literal) -> tuple[str, str]:
     # beginning of the end as well, and there is no way back.
     pattern = "".join(rf"\x{{{ord(character):x}}}" for character in closing)
     return rf"{rule}[lazy]: /(?s:.*){pattern}/", ""
+
+
+def _words(schema: Any) -> Sequence[str]:
+    """The strings that a schema lists; none where it lists none."""
+    values = [schema["const"]] if "const" in schema else schema.get("enum")
+    if not isinstance(values, list):
+        return ()
+    return [value for value in values if isinstance(value, str) and value]
 
 
 def _quoted(text: str) -> str:

@@ -7,19 +7,15 @@ https://github.com/meta-llama/llama-models/blob/main/models/llama3_1/prompt_form
 
 from __future__ import annotations
 
-import ast
-import json
-import re
-
 from stoker.parser import ForcedCalls, Literal, OutputParser, ParsingContext, Syntax
 from stoker.parsers.json_reader import CallKeys
 from stoker.parsers.lark import calls_rule, json_call
 from stoker.parsers.message import MessageParser
+from stoker.parsers.python_call import PythonCall
 from stoker.parsers.reader import Reading
 
 PYTHON_TAG = "<|python_tag|>"
 _FUNCTION = "<function="
-_BUILT_IN = re.compile(r"(\w+)\.call\((.*)\)\s*", re.DOTALL)
 
 
 class _Parser(MessageParser):
@@ -28,68 +24,51 @@ class _Parser(MessageParser):
     def read(self) -> Reading[None]:
         if self.context.tools:
             self.record()
-            before = yield from self.space()
-            self.recorded()
-            if (yield from self.peek()) == "{":
-                yield from self._objects(before)
-            else:
-                self.answer(before)
+            yield from self.space()
+            if (yield from self.peek()) != "{" or not (yield from self._objects()):
+                # Not to be read again as what it is not.
+                self.answer(self.recorded())
         yield from super().read()
 
-    def call(self, marker: str) -> Reading[None]:
-        if marker == _FUNCTION:
-            yield from self._function(marker)
-            return
-        before = marker + (yield from self.space())
-        if (yield from self.peek()) == "{":
-            yield from self._objects(before)
-            return
-        code: list[str] = []
-        yield from self.until((), code.append)
-        self._built_in(before, "".join(code))
+    def calls_tool(self, name: str) -> bool:
+        """An answer in JSON may well have a name in it: nothing else marks a call."""
+        return any(tool.name == name for tool in self.context.tools)
 
-    def _objects(self, before: str) -> Reading[None]:
+    def call(self, marker: str) -> Reading[bool]:
+        if marker == _FUNCTION:
+            return (yield from self._function())
+        yield from self.space()
+        if (yield from self.peek()) == "{":
+            return (yield from self._objects())
+        found = yield from self.name(".call(")
+        if found is None:
+            return False
+        call = PythonCall(self, self.open_call(found[0]))
+        yield from call.arguments()
+        return True
+
+    def _objects(self) -> Reading[bool]:
         while True:
             if not (yield from self.call_object(CallKeys())):
-                self.answer(before + self.recorded())
-                return
-            before = yield from self.space()
+                return False
+            self.record()
+            yield from self.space()
             if not (yield from self.starts(";")):
-                return
-            before = ";" + (yield from self.space())
+                self.recorded()
+                return True
+            yield from self.space()
             if (yield from self.peek()) != "{":
-                self.answer(before)
-                return
+                return False
 
-    def _function(self, marker: str) -> Reading[None]:
-        name: list[str] = []
-        if not (yield from self.until((">",), name.append)):
-            self.answer(marker + "".join(name))
-            return
-        sink = self.open_call("".join(name).strip())
+    def _function(self) -> Reading[bool]:
+        found = yield from self.name(">")
+        if found is None:
+            return False
         yield from self.space()
-        yield from self.json_value(sink)
+        yield from self.json_value(self.open_call(found[0]))
         yield from self.space()
         yield from self.starts("</function>")
-
-    def _built_in(self, before: str, code: str) -> None:
-        match = _BUILT_IN.fullmatch(code)
-        arguments = _arguments(match[2]) if match else None
-        if match is None or arguments is None:
-            self.answer(before + code)
-        else:
-            self.open_call(match[1])(json.dumps(arguments, ensure_ascii=False))
-
-
-def _arguments(code: str) -> dict[str, object] | None:
-    """The keyword arguments of a call, when all of them are plain values."""
-    try:
-        call = ast.parse(f"f({code})", mode="eval").body
-        if not isinstance(call, ast.Call) or call.args:
-            return None
-        return {str(word.arg): ast.literal_eval(word.value) for word in call.keywords if word.arg}
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
+        return True
 
 
 class LlamaSyntax(Syntax):

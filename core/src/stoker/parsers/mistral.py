@@ -28,26 +28,27 @@ _THINK = ReasoningMarks("[THINK]", "[/THINK]")
 class _Parser(MessageParser):
     markers = (CALLS,)
 
-    def call(self, marker: str) -> Reading[None]:
-        before = marker + (yield from self.space())
-        if (yield from self.peek()) in ("[", "{"):
-            if not (yield from self.call_list(CallKeys())):
-                self.answer(before + self.recorded())
-            return
-        name: list[str] = []
-        self.record()
-        found = yield from self.until((ARGUMENTS, CALL_ID, "{"), name.append)
-        if found == CALL_ID:
-            found = yield from self.until((ARGUMENTS, "{"), lambda _: None)
-        taken = self.recorded()
-        if found is None or not "".join(name).strip():
-            self.answer(before + taken)
-            return
-        if found == "{":
-            self.put_back(found)
-        sink = self.open_call("".join(name).strip())
+    def call(self, marker: str) -> Reading[bool]:
+        del marker
         yield from self.space()
-        yield from self.json_value(sink)
+        if (yield from self.peek()) in ("[", "{"):
+            return (yield from self.call_list(CallKeys()))
+        found = yield from self.name(ARGUMENTS, CALL_ID, "{")
+        if found is None:
+            return False
+        name, end = found
+        if end == CALL_ID:
+            found = yield from self.name(ARGUMENTS, "{")
+            if found is None:
+                return False
+            end = found[1]
+        if end == "{":
+            self.put_back(end)
+        yield from self.space()
+        if (yield from self.peek()) not in ("{", ""):
+            return False
+        yield from self.json_value(self.open_call(name))
+        return True
 
 
 class MistralSyntax(Syntax):

@@ -21,25 +21,24 @@ _PARAMETER, _PARAMETER_END = "<parameter=", "</parameter>"
 class _Parser(MessageParser, TaggedParser):
     markers = (START, _FUNCTION)
 
-    def call(self, marker: str) -> Reading[None]:
-        before = marker
+    def call(self, marker: str) -> Reading[bool]:
         if marker == START:
-            before += yield from self.space()
+            yield from self.space()
             if (yield from self.peek()) == "{":
                 # Smaller ones fall back into the older syntax.
                 if not (yield from self.call_list(CallKeys())):
-                    self.answer(before + self.recorded())
+                    return False
                 yield from self._end()
-                return
+                return True
             if not (yield from self.starts(_FUNCTION)):
-                self.answer(before)
-                return
-            before += _FUNCTION
-        name: list[str] = []
-        if not (yield from self.until((">",), name.append)):
-            self.answer(before + "".join(name))
-            return
-        called = "".join(name).strip()
+                return False
+        found = yield from self.name(">")
+        if found is None:
+            return False
+        yield from self._parameters(found[0])
+        return True
+
+    def _parameters(self, called: str) -> Reading[None]:
         writer = ArgumentsWriter(self.open_call(called), self.tool(called))
         yield from self.space()
         while (yield from self.starts(_PARAMETER)):
@@ -75,7 +74,7 @@ class Qwen3CoderSyntax(Syntax):
         call = tagged_call(
             f"{START}\n{_FUNCTION}",
             ">\n",
-            lambda key: (f"{_PARAMETER}{key}>\n", f"\n{_PARAMETER_END}\n"),
+            lambda key, _: (f"{_PARAMETER}{key}>\n", f"\n{_PARAMETER_END}\n"),
             f"{_FUNCTION_END}\n{END}",
             literal,
         )

@@ -8,6 +8,7 @@ No step looks at how the text was cut, so any chunking gives the same.
 from __future__ import annotations
 
 import abc
+import re
 from collections.abc import Callable, Generator, Sequence
 from typing import TypeVar
 
@@ -20,6 +21,13 @@ Reading = Generator[None, None, T]
 """A part of a parser that gives a `T` when it has read enough."""
 Sink = Callable[[str], None]
 """Takes text as it is read."""
+_NAME = re.compile(r"[^\s{}\[\]()<>\"'`,;=]+")
+MAX_NAME_CHARS = 256
+
+
+def is_name(text: str) -> bool:
+    """Whether a text can be the name of a tool or of a parameter."""
+    return len(text) <= MAX_NAME_CHARS and _NAME.fullmatch(text) is not None
 
 
 def drop(_text: str) -> None:
@@ -35,7 +43,7 @@ class ReadingParser(OutputParser):
         self._text = ""
         self._ended = False
         self._deltas: list[Delta] = []
-        self._calls = 0
+        self._call_count = 0
         self._record: list[str] | None = None
         self._answer = Trimmed(lambda text: self._deltas.append(TextDelta(text)))
         self._thought = Trimmed(lambda text: self._deltas.append(ReasoningDelta(text)))
@@ -57,7 +65,7 @@ class ReadingParser(OutputParser):
         """See `OutputParser.finish`."""
         self._ended = True
         self._advance()
-        if not self._calls:
+        if not self._call_count:
             self._answer.flush()
         return self._taken()
 
@@ -90,10 +98,16 @@ class ReadingParser(OutputParser):
         self._thought.forget()
         self._answer.trim()
 
+    @property
+    def call_count(self) -> int:
+        """How many calls have begun."""
+        return self._call_count
+
     def open_call(self, name: str) -> Sink:
-        """Begin a tool call; returns where its arguments go."""
+        """Begin a tool call; returns where its arguments go. What was recorded belongs to it."""
+        self._record = None
         self._answer.forget()
-        number, self._calls = self._calls, self._calls + 1
+        number, self._call_count = self._call_count, self._call_count + 1
         self._deltas.append(ToolCallDelta(number, id=self.context.new_id(), name=name))
 
         def arguments(text: str) -> None:
@@ -119,8 +133,11 @@ class ReadingParser(OutputParser):
         return text
 
     def put_back(self, text: str) -> None:
-        """Give back what was taken last; not while taken text is recorded."""
+        """Give back what was taken last."""
         self._text = text + self._text
+        if self._record is not None:
+            taken = "".join(self._record)
+            self._record = [taken[: len(taken) - len(text)]]
 
     def record(self) -> None:
         """Remember from now on what is taken."""
@@ -138,6 +155,25 @@ class ReadingParser(OutputParser):
             if not (yield from self.more()):
                 return ""
         return self._text[0]
+
+    def name(self, *ends: str) -> Reading[tuple[str, str] | None]:
+        """Take a name and the first of some texts behind it, with white space around both.
+
+        Returns:
+            The name and the text; None when what comes is no name, or none of the texts follows.
+        """
+        yield from self.space()
+        name = ""
+        end = None
+        while len(name) <= MAX_NAME_CHARS:
+            end = yield from self.starts(*ends)
+            if end is not None or not is_name((yield from self.peek())):
+                break
+            name += self.take(1)
+        if end is None:
+            yield from self.space()
+            end = yield from self.starts(*ends)
+        return (name, end) if end is not None and is_name(name) else None
 
     def space(self) -> Reading[str]:
         """Take white space."""
@@ -160,10 +196,15 @@ class ReadingParser(OutputParser):
             if not (yield from self.more()):
                 return None
 
-    def until(self, markers: Sequence[str], sink: Sink) -> Reading[str | None]:
+    def until(
+        self, markers: Sequence[str], sink: Sink, *, cut: Sink | None = None
+    ) -> Reading[str | None]:
         """Hand text over up to the first marker, which is taken too.
 
-        No marker may be the beginning of another one.
+        Args:
+            markers: None may be the beginning of another one.
+            sink: Takes the text.
+            cut: Takes what the text ends with and a marker begins with; None hands it to `sink`.
 
         Returns:
             The marker; None when the text has ended without one.
@@ -173,13 +214,14 @@ class ReadingParser(OutputParser):
                 ((place, marker) for marker in markers if (place := self._text.find(marker)) >= 0),
                 default=None,
             )
-            held = len(self._text) if self._ended else self._uncertain(markers)
+            sure = self._ended and found is not None
+            held = len(self._text) if sure else self._uncertain(markers)
             if found is not None and found[0] <= held:
                 sink(self.take(found[0]))
                 return self.take(len(found[1]))
             sink(self.take(held))
             if not (yield from self.more()):
-                sink(self.take(len(self._text)))
+                (cut or sink)(self.take(len(self._text)))
                 return None
 
     def _uncertain(self, markers: Sequence[str]) -> int:

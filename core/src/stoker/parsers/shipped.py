@@ -16,6 +16,8 @@ from stoker.parsers.granite import GraniteSyntax
 from stoker.parsers.harmony import CHANNEL, MESSAGE, HarmonySyntax
 from stoker.parsers.hermes import START as TOOL_CALL
 from stoker.parsers.hermes import HermesSyntax
+from stoker.parsers.liquid import START as LIQUID_CALL
+from stoker.parsers.liquid import LiquidSyntax
 from stoker.parsers.llama3 import PYTHON_TAG, LlamaSyntax
 from stoker.parsers.mistral import CALLS as MISTRAL_CALLS
 from stoker.parsers.mistral import MistralSyntax
@@ -32,6 +34,8 @@ def _llama3(template: str) -> bool:
 # As the template writes it, or as it tells the model to; line ends may be escapes.
 _HERMES_CALL = re.compile(rf"{TOOL_CALL}(\\n|\s)*\{{+\s*\\?[\"']name")
 
+
+_LIQUID_LISTS = ("<|tool_list_start|>", "List of tools: [")
 
 # The special ones come before those whose marks they share.
 SHIPPED = (
@@ -52,12 +56,18 @@ SHIPPED = (
     ),
     ParserSpec("deepseek", lambda text: DEEPSEEK_CALL in text, DeepSeekSyntax),
     ParserSpec("command", lambda text: ACTION in text, lambda _: CommandSyntax()),
+    ParserSpec(
+        "liquid",
+        # Most of its templates tell of tools, and write no calls.
+        lambda text: any(mark in text for mark in (LIQUID_CALL, *_LIQUID_LISTS)),
+        lambda _: LiquidSyntax(),
+    ),
     ParserSpec("granite", lambda text: GRANITE_CALLS in text, lambda _: GraniteSyntax()),
     ParserSpec("hermes", lambda text: bool(_HERMES_CALL.search(text)), lambda _: HermesSyntax()),
     ParserSpec("llama3", _llama3, lambda _: LlamaSyntax()),
 )
 
-THINK = ParserSpec("think", lambda text: "</think>" in text, lambda _: ThinkSyntax())
-"""For models that think, and whose template writes no calls."""
+THINK = ParserSpec("think", lambda _: False, lambda _: ThinkSyntax())
+"""Only for a config: for models that think, and whose calls are not to be read."""
 PLAIN = ParserSpec("hermes", lambda _: True, lambda _: HermesSyntax())
 """For all others: stoker itself tells them of tools, and how to call them."""

@@ -8,10 +8,8 @@ from typing import Any
 
 from stoker.messages import Tool
 from stoker.parsers.json_reader import JsonParser
-from stoker.parsers.lark import is_text
 from stoker.parsers.reader import Reading, Sink
-
-_WORDS = {"True": "true", "False": "false", "None": "null"}
+from stoker.parsers.value import as_json, is_text
 
 
 class ArgumentsWriter:
@@ -28,9 +26,9 @@ class ArgumentsWriter:
         self._sink(f"{self._lead}{json.dumps(name, ensure_ascii=False)}: ")
         self._lead = ", "
 
-    def is_text(self, name: str) -> bool:
-        """Whether a member's value is a string by the tool's schema."""
-        return is_text(self._properties.get(name))
+    def schema(self, name: str) -> Any:
+        """The schema of a member's value; None when there is none."""
+        return self._properties.get(name)
 
     def piece(self, text: str) -> None:
         """Write a piece of a string, between its quotes."""
@@ -52,14 +50,23 @@ class TaggedParser(JsonParser):
         """A tool by its name."""
         return next((tool for tool in self.context.tools if tool.name == name), None)
 
-    def value(self, writer: ArgumentsWriter, key: str, end: str) -> Reading[bool]:
+    def value(
+        self, writer: ArgumentsWriter, key: str, end: str, *, text: bool | None = None
+    ) -> Reading[bool]:
         """Read a value up to its end tag; False when the text ends before that.
 
         One line end after the first tag and one before the last belong to the tags.
+
+        Args:
+            writer: Takes it.
+            key: What it is called.
+            end: The tag.
+            text: Whether it is a string, where the model itself has said so.
         """
         writer.key(key)
         yield from self.starts("\n")
-        if writer.is_text(key):
+        schema = writer.schema(key)
+        if is_text(schema) if text is None else text:
             writer.raw('"')
             held = _LastLineEnd(writer.piece)
             found = yield from self.until((end,), held.put)
@@ -69,19 +76,8 @@ class TaggedParser(JsonParser):
         pieces: list[str] = []
         found = yield from self.until((end,), pieces.append)
         if found is not None:
-            writer.raw(as_json("".join(pieces)))
+            writer.raw(as_json("".join(pieces), schema))
         return found is not None
-
-
-def as_json(text: str) -> str:
-    """A value of which no schema says that it is a string: JSON if it is that, else a string."""
-    stripped = text.strip()
-    stripped = _WORDS.get(stripped, stripped)
-    try:
-        json.loads(stripped)
-    except (ValueError, RecursionError):
-        return json.dumps(text.removesuffix("\n"), ensure_ascii=False)
-    return stripped
 
 
 class _LastLineEnd:

@@ -9,9 +9,10 @@ from stoker.parsers.reader import Reading
 
 
 class _Parser(MessageParser):
-    def call(self, marker: str) -> Reading[None]:
-        self.answer(marker)
+    def call(self, marker: str) -> Reading[bool]:
+        del marker
         yield from ()
+        return False
 
 
 class ThinkSyntax(Syntax):

@@ -13,10 +13,11 @@ from stoker.errors import (
     OperationCancelledError,
     StokerError,
 )
-from stoker.events import Event, Failed, TextDelta
+from stoker.events import Event, Failed
 from stoker.loading import load_session
 from stoker.plugins import PluginManager
 from stoker.runner.channel import Channel, PeerGoneError
+from stoker.runner.pending import Pending
 from stoker.text.chat_syntax import ParserChoice
 from stoker.text.session import Session
 from stoker.wire.bundle import EngineInfoWire
@@ -104,30 +105,26 @@ class _Progress:
 
 
 def _serve(channel: Channel, session: Session) -> None:
-    events: list[tuple[int, Event]] = []
+    pending = Pending()
     sent_s = time.monotonic()
     while True:
         for frame in channel.receive(None if session.idle else 0):
             match frame:
                 case Submit():
-                    events += _submit(session, frame)
+                    pending.add(_submit(session, frame))
                 case Cancel():
                     session.cancel(frame.request_id)
                 case Shutdown():
                     return
                 case Load():
                     raise LoadError("A runner loads one model only.")
-        events += session.step()
+        pending.add(session.step())
         now_s = time.monotonic()
         silent_s = now_s - sent_s
-        due = session.idle or silent_s > _TEXT_INTERVAL_S or not _can_wait(events)
-        if (events and due) or silent_s > _HEARTBEAT_S:
-            channel.send(Step.from_domain(events))
-            events, sent_s = [], now_s
-
-
-def _can_wait(events: list[tuple[int, Event]]) -> bool:
-    return all(isinstance(event, TextDelta) for _, event in events)
+        due = session.idle or silent_s > _TEXT_INTERVAL_S or not pending.can_wait
+        if (pending and due) or silent_s > _HEARTBEAT_S:
+            channel.send(Step.from_domain(pending.take()))
+            sent_s = now_s
 
 
 def _submit(session: Session, frame: Submit) -> list[tuple[int, Event]]:

@@ -76,7 +76,7 @@ async def supervise(
     archive = _archive(application)
     if reloader is not None:
         reloader.residency = residency
-    async with listeners(application, telemetry):
+    async with listeners(application, telemetry) as metrics:
         preloading = asyncio.create_task(_preload(application, residency))
         try:
             catalog = StoreCatalog(application, residency)
@@ -87,6 +87,7 @@ async def supervise(
                 status=ResidentStatus(application, residency, logs),
                 management=Manager(application, residency, catalog, transfers),
                 telemetry=telemetry,
+                metrics=metrics,
                 intake=StoreIntake(application),
                 archive=archive,
             )

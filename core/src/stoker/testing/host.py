@@ -12,6 +12,7 @@ from stoker.errors import ModelNotFoundError, NotFoundError
 from stoker.events import ChoiceFinished, Event, Finished, FinishReason, Prefill, TextDelta, Usage
 from stoker.host import Host, LogLines, ModelCard, RunnerStatus
 from stoker.management import Command, CommandEvent, Version
+from stoker.metrics import MetricFamily
 from stoker.request import Request
 from stoker.store import StoredManifest
 from stoker.telemetry import Telemetry
@@ -41,6 +42,7 @@ class ScriptedHost:
         commands: The commands that came, in order.
         blobs: The blobs that came, by their digests.
         contexts: What came with them.
+        measured: What the host's sources have measured.
         telemetry: What transports listen to; a test tells it what it wants them to hear.
         closed: How many answers were closed before their last event.
     """
@@ -54,12 +56,13 @@ class ScriptedHost:
         self.blobs: dict[Digest, bytes] = {}
         self.contexts: list[RequestContext] = []
         self.closed = 0
+        self.measured: tuple[MetricFamily, ...] = ()
         self.telemetry = Telemetry()
 
     @property
     def host(self) -> Host:
         """The host to give to `Transport.serve`."""
-        return Host("0", self, self, self, self, telemetry=self.telemetry)
+        return Host("0", self, self, self, self, telemetry=self.telemetry, metrics=self)
 
     async def answer(
         self, request: Request, context: RequestContext
@@ -155,6 +158,10 @@ class ScriptedHost:
     async def runners(self) -> Sequence[RunnerStatus]:
         """Nothing is loaded."""
         return ()
+
+    async def families(self) -> Sequence[MetricFamily]:
+        """What the test says."""
+        return self.measured
 
     async def log(self, name: str, after: int) -> LogLines:
         """Nothing was printed."""

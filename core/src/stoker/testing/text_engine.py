@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from itertools import islice
 
 import attrs
 import pytest
 
-from stoker.engine import Piece, TextEngine
+from stoker.engine import AnswerEnd, Piece, PieceStream, TextEngine
 from stoker.errors import InvalidRequestError
-from stoker.events import Finished
+from stoker.events import Finished, FinishReason
 from stoker.messages import Author, Message, TextPart
 from stoker.request import ChatPrompt, Constraint, ConstraintKind, GenerateRequest
 from stoker.testing.events import check_events
@@ -19,6 +20,7 @@ from stoker.testing.pipeline import answer
 
 MAX_PIECES = 1000
 """How far an answer is read before the tests call it endless."""
+WAIT_S = 0.05
 
 
 class TextEngineContract(LoadedContract[TextEngine]):
@@ -26,6 +28,8 @@ class TextEngineContract(LoadedContract[TextEngine]):
 
     supports_constraints = False
     """Set it when the engine can prescribe the form of an answer."""
+    answer_timeout_s = 20.0
+    """How long a whole answer may take that comes from somewhere else."""
 
     @pytest.fixture
     def request_to_answer(self) -> GenerateRequest:
@@ -47,7 +51,7 @@ class TextEngineContract(LoadedContract[TextEngine]):
     def test_an_answer_is_pieces_of_text(
         self, engine: TextEngine, request_to_answer: GenerateRequest
     ) -> None:
-        """Every piece is text with something in it, because each counts as a token.
+        """Every piece has something in it, because each counts as a token.
 
         To mend it: yield pieces as they come, and leave empty ones out.
         """
@@ -67,6 +71,63 @@ class TextEngineContract(LoadedContract[TextEngine]):
 
         assert len(pieces) < MAX_PIECES
         assert [] == list(text)
+
+    def test_the_end_comes_last(
+        self, engine: TextEngine, request_to_answer: GenerateRequest
+    ) -> None:
+        """An engine that counts tokens ends each answer by an `AnswerEnd`, which nothing follows.
+
+        To mend it: yield `AnswerEnd` once, as the last piece, with what was counted; or leave
+        `counts_tokens` unset.
+        """
+        pieces = list(islice(engine.generate(request_to_answer, index=0), MAX_PIECES))
+        ends = [piece for piece in pieces if isinstance(piece, AnswerEnd)]
+
+        assert ends in ([], pieces[-1:])
+        if engine.counts_tokens:
+            assert ends
+            assert ends[0].completion_tokens is not None
+
+    def test_an_engine_that_counts_ends_in_time(
+        self, engine: TextEngine, request_to_answer: GenerateRequest
+    ) -> None:
+        """With `counts_tokens` it is the engine that ends an answer at `max_tokens`.
+
+        To mend it: stop at `max_tokens` and say so by `AnswerEnd(FinishReason.LENGTH, ...)`.
+        """
+        if not engine.counts_tokens:
+            return
+        request = attrs.evolve(request_to_answer, max_tokens=1)
+        *pieces, end = islice(engine.generate(request, index=0), MAX_PIECES)
+
+        assert len(pieces) <= 1
+        assert isinstance(end, AnswerEnd)
+        assert (FinishReason.LENGTH, 1) == (end.reason, end.completion_tokens)
+
+    def test_a_stream_is_ready_in_time(
+        self, engine: TextEngine, request_to_answer: GenerateRequest
+    ) -> None:
+        """A `PieceStream` becomes ready for each piece while the engine waits, and for its end.
+
+        To mend it: let whoever writes the answer wake `wait` up, and let `ready` be true when a
+        piece, an error or the end is there.
+        """
+        pieces = engine.generate(request_to_answer, index=0)
+        if not isinstance(pieces, PieceStream):
+            return
+        taken = 0
+        end_s = time.monotonic() + self.answer_timeout_s
+        while time.monotonic() < end_s:
+            if not pieces.ready():
+                engine.wait(WAIT_S)
+            elif next(pieces, None) is None:
+                break
+            else:
+                taken += 1
+
+        assert taken >= 2
+        assert pieces.ready()
+        assert time.monotonic() < end_s, f"after {taken} pieces it is not ready for the next"
 
     def test_answers_under_way_do_not_mix(
         self, engine: TextEngine, request_to_answer: GenerateRequest
@@ -137,7 +198,7 @@ class TextEngineContract(LoadedContract[TextEngine]):
     ) -> None:
         """Behind the core's text pipeline the engine answers in the documented order of events.
 
-        `max_tokens` counts pieces and is the core's business, not the engine's.
+        `max_tokens` counts pieces and is the core's business, unless the engine counts tokens.
 
         To mend it: mend the tests above first: this one puts them together.
         """

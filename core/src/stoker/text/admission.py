@@ -6,8 +6,14 @@ from collections.abc import Set as AbstractSet
 
 from stoker.engine import TEXT_ONLY, Modality, Mode
 from stoker.errors import InvalidRequestError, UnsupportedFeatureError
-from stoker.messages import AudioPart, ImagePart, TextPart, ToolChoiceMode
-from stoker.request import ChatPrompt, EmbedRequest, GenerateRequest, RerankRequest
+from stoker.messages import AudioPart, ImagePart, TextPart
+from stoker.request import (
+    ChatPrompt,
+    EmbedRequest,
+    GenerateRequest,
+    RerankRequest,
+    TextPrompt,
+)
 
 _MODES: dict[type, Mode] = {
     GenerateRequest: Mode.GENERATE,
@@ -62,10 +68,25 @@ def check_features(request: GenerateRequest, modalities: AbstractSet[Modality] =
         raise UnsupportedFeatureError("Adapters are not supported.", param="adapters")
     if request.echo and isinstance(request.prompt, ChatPrompt):
         raise InvalidRequestError("A conversation cannot be echoed.", param="echo")
+    prompts = (request.prompt, *request.more_prompts)
+    if request.echo and any(isinstance(item, TextPrompt) and item.suffix for item in prompts):
+        raise InvalidRequestError("A text that is filled in cannot be echoed.", param="echo")
     if request.more_prompts and isinstance(request.prompt, ChatPrompt):
         raise InvalidRequestError("A conversation has no further prompts.", param="prompt")
     if isinstance(request.prompt, ChatPrompt):
         _check_chat(request.prompt, modalities)
+        if request.prompt.continue_final_message:
+            _check_continued(request, request.prompt)
+
+
+def _check_continued(request: GenerateRequest, prompt: ChatPrompt) -> None:
+    if request.constraint is not None or prompt.tool_choice.forced:
+        # The form is that of a whole answer, of which a part is there already.
+        param = request.constraint.param if request.constraint is not None else "tool_choice"
+        raise InvalidRequestError(
+            f"{param}: an answer that is begun cannot be given a form: leave one of them out.",
+            param=param,
+        )
 
 
 def _check_chat(prompt: ChatPrompt, modalities: AbstractSet[Modality]) -> None:
@@ -78,8 +99,7 @@ def _check_chat(prompt: ChatPrompt, modalities: AbstractSet[Modality]) -> None:
             f"Two tools have the name {min(twice)!r}: give each its own.", param="tools"
         )
     choice = prompt.tool_choice
-    forced = choice.mode is ToolChoiceMode.REQUIRED or choice.name is not None
-    if forced and (not names or (choice.name is not None and choice.name not in names)):
+    if choice.forced and (not names or (choice.name is not None and choice.name not in names)):
         raise InvalidRequestError(
             f"tool_choice wants {choice.name or 'a call'}, but there is no such tool.",
             param="tool_choice",

@@ -120,8 +120,7 @@ class ChatSyntax:
         """
         tools = callable_tools(prompt)
         choice = prompt.tool_choice
-        forced = choice.mode is ToolChoiceMode.REQUIRED or choice.name is not None
-        if not forced and (asked is None or not tools):
+        if not choice.forced and (asked is None or not tools):
             return asked
         if choice.name is not None:
             tools = tuple(tool for tool in tools if tool.name == choice.name)
@@ -131,7 +130,7 @@ class ChatSyntax:
                 param=_CALLS_PARAM,
             )
         rules = self.syntax.calls(ForcedCalls(tools, prompt.parallel_tool_calls), self.literal)
-        if forced:
+        if choice.forced:
             return Constraint(ConstraintKind.LARK, f"start: calls\n{rules}", _CALLS_PARAM)
         return self._either(rules, asked)
 
@@ -174,15 +173,14 @@ class ChatSyntax:
             constrained: Whether the answer after it has a prescribed form.
         """
         marks = self.syntax.reasoning
-        if marks is None or not self.thinks:
+        if marks is None or not self.thinks or prompt.continue_final_message:
             return None
         begun = marks.begun_in(text)
         budget = self._budget(prompt)
         if (budget is None and not constrained) or (not begun and marks.over_in(text)):
             return None
-        calls = prompt.tool_choice.mode is ToolChoiceMode.REQUIRED or bool(prompt.tool_choice.name)
         # An answer or calls: the grammar has the lead itself.
-        leads = constrained and not calls and not callable_tools(prompt)
+        leads = constrained and not prompt.tool_choice.forced and not callable_tools(prompt)
         lead = self._encoded(self.syntax.answer_lead) if leads or not constrained else ()
         return ThinkingPlan(self._thinking_tokens(marks), begun, budget, lead)
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import functools
 import operator
-import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +13,12 @@ import attrs
 from stoker.artifact import ModelBundle
 from stoker.engine import Engine, EngineInfo
 from stoker.errors import InvalidArtifactError, InvalidRequestError, UnsupportedFeatureError
-from stoker.messages import Author, Message, TextPart, ToolChoiceMode
+from stoker.messages import Author, Message, ToolChoiceMode
 from stoker.request import ChatPrompt, Prompt, Reasoning, TextPrompt
+from stoker.text.begun_answer import begun_answer
 from stoker.text.chat_template import MAX_SOURCE_CHARS, ChatTemplate
+from stoker.text.marks import UNTRUSTED, Marks
 from stoker.text.tool_words import with_calls, with_results, with_tools
-
-_UNTRUSTED = (Author.USER, Author.TOOL)
-"""Whose words come from outside the application, often."""
 
 
 def template_source(info: EngineInfo, bundle: ModelBundle) -> str | None:
@@ -86,10 +84,7 @@ class PromptEncoder:
         if isinstance(prompt, ChatPrompt):
             return self.encode_chat(prompt).tokens
         if isinstance(prompt, TextPrompt):
-            # Whoever writes a whole prompt may write control tokens: that is what it is for.
-            tokens = self._begun(
-                self._engine.encode(prompt.text, add_special=False, parse_special=True)
-            )
+            tokens = self._begun(self._filling(prompt) if prompt.suffix else self._whole(prompt))
             param = "prompt"
         else:
             tokens = prompt.tokens
@@ -98,6 +93,28 @@ class PromptEncoder:
         if not tokens:
             raise InvalidRequestError("The prompt is empty.", param=param)
         return tokens
+
+    def _whole(self, prompt: TextPrompt) -> list[int]:
+        # Whoever writes a whole prompt may write control tokens: that is what it is for.
+        return self._engine.encode(prompt.text, add_special=False, parse_special=True)
+
+    def _filling(self, prompt: TextPrompt) -> list[int]:
+        """The text before a gap and the text behind it, in the order that models were trained on.
+
+        Both are somebody's document, which may well spell control tokens.
+        """
+        marks = self._engine.info.infill
+        if marks is None:
+            raise UnsupportedFeatureError(
+                "suffix: this model was not trained to fill a text in: leave it out, or choose"
+                " another model.",
+                param="suffix",
+            )
+        before, behind = (
+            self._engine.encode(text, add_special=False, parse_special=False)
+            for text in (prompt.text, prompt.suffix)
+        )
+        return [marks.prefix, *before, marks.suffix, *behind, marks.middle]
 
     def encode_chat(self, prompt: ChatPrompt) -> EncodedChat:
         """Turn a conversation into tokens, and tell its text as well.
@@ -143,17 +160,20 @@ class PromptEncoder:
             messages = with_results(messages)
         if shown and not template.writes_tools:
             messages, shown = with_tools(messages, shown), ()
+        arguments = {**_reasoning_arguments(prompt.reasoning), **prompt.template_arguments}
+        if prompt.continue_final_message:
+            return begun_answer(template, messages, tools=shown, arguments=arguments)
         return template.render(
             messages,
             tools=shown,
             add_generation_prompt=prompt.add_generation_prompt,
-            arguments={**_reasoning_arguments(prompt.reasoning), **prompt.template_arguments},
+            arguments=arguments,
         )
 
     def _encode_chat(self, prompt: ChatPrompt, text: str) -> list[int]:
         if not any(map(self._spells_control, prompt.messages)):
             return self._engine.encode(text, add_special=False, parse_special=True)
-        marks = _Marks.fresh()
+        marks = Marks.fresh()
         messages = [marks.around(message) for message in prompt.messages]
         marked = self.rendered(attrs.evolve(prompt, messages=tuple(messages)))
         pieces = list(marks.split(marked))
@@ -174,7 +194,7 @@ class PromptEncoder:
         ]
 
     def _spells_control(self, message: Message) -> bool:
-        if message.author not in _UNTRUSTED:
+        if message.author not in UNTRUSTED:
             return False
         encode = self._engine.encode
         text = message.text
@@ -222,39 +242,3 @@ def _reasoning_arguments(reasoning: Reasoning) -> dict[str, Any]:
         # Qwen's name, which most have taken over, and DeepSeek's and Granite's.
         arguments["enable_thinking"] = arguments["thinking"] = reasoning.enabled
     return arguments
-
-
-@attrs.frozen
-class _Marks:
-    """A pair of texts to put around words, which nobody could have foreseen."""
-
-    begin: str
-    end: str
-
-    @classmethod
-    def fresh(cls) -> _Marks:
-        nonce = secrets.token_hex(8)
-        # Unicode noncharacters: no template treats them as white space, quotes or letters.
-        return cls(f"\ufdd0{nonce}\ufdd1", f"\ufdd1{nonce}\ufdd0")
-
-    def around(self, message: Message) -> Message:
-        """Put marks around an untrusted message's words, inside of the space that is trimmed."""
-        text = message.text
-        words = text.strip()
-        if message.author not in _UNTRUSTED or not words:
-            return message
-        before, _, after = text.partition(words)
-        text = f"{before}{self.begin}{words}{self.end}{after}"
-        return attrs.evolve(message, parts=(TextPart(text),))
-
-    def split(self, text: str) -> Iterator[tuple[str, bool]]:
-        """Cut a text into pieces, each with whether it stands outside marks.
-
-        Marks without a partner stay in the text.
-        """
-        outside, *rest = text.split(self.begin)
-        yield outside, True
-        for piece in rest:
-            inside, mark, outside = piece.partition(self.end)
-            yield (inside, False) if mark else (self.begin + inside, True)
-            yield outside, True

@@ -2,91 +2,65 @@
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Iterator
 
-import attrs
-
-from stoker.engine import EngineInfo, Mode, Piece, TextEngine
+from stoker.engine import EngineInfo, Mode, TextEngine
 from stoker.errors import InvalidRequestError, StokerError, UnsupportedFeatureError
-from stoker.events import (
-    ChoiceFinished,
-    Event,
-    Failed,
-    Finished,
-    FinishReason,
-    Prefill,
-    ReasoningDelta,
-    TextDelta,
-    Timings,
-    ToolCallDelta,
-    Usage,
-)
+from stoker.events import Event, Failed, Finished, Prefill, Timings, Usage
 from stoker.messages import ToolChoiceMode
-from stoker.request import ChatPrompt, GenerateRequest, Request, TokenRequest
+from stoker.request import ChatPrompt, GenerateRequest, Request, TextPrompt, TokenRequest
 from stoker.text.admission import check_features, check_mode
 from stoker.text.session import Session
 from stoker.text.stop import StopMatcher
+from stoker.text.text_choice import TextChoice
 
-_LOGGER = logging.getLogger(__name__)
-
-
-class _TextChoice:
-    """One iterator of the engine."""
-
-    __slots__ = ("called", "completion_tokens", "index", "matcher", "pieces")
-
-    def __init__(self, index: int, pieces: Iterator[Piece], matcher: StopMatcher | None) -> None:
-        self.called = False
-        self.index = index
-        self.pieces = pieces
-        self.matcher = matcher
-        self.completion_tokens = 0
-
-    def close(self) -> None:
-        """End the iterator; generators free what they hold."""
-        close = getattr(self.pieces, "close", None)
-        if close is None:
-            return
-        try:
-            close()
-        except Exception:
-            # Nobody waits for this answer any more, and the other requests must go on.
-            _LOGGER.warning("An engine's iterator failed while it was closed.", exc_info=True)
+_WAIT_S = 0.02
+"""How long a step waits for answers that others write; what arrives waits as long at most."""
 
 
 class _TextRequest:
     """A request that is being answered."""
 
-    __slots__ = (
-        "completion_tokens",
-        "first_piece_s",
-        "id",
-        "max_tokens",
-        "prefilled",
-        "reasoning_tokens",
-        "running",
-        "submitted_s",
-    )
+    __slots__ = ("first_piece_s", "id", "running", "submitted_s", "usage")
 
-    def __init__(self, request_id: int, max_tokens: int | None) -> None:
+    def __init__(self, request_id: int) -> None:
         self.id = request_id
-        self.max_tokens = max_tokens
         self.submitted_s = time.perf_counter()
         self.first_piece_s: float | None = None
-        self.completion_tokens = 0
-        self.reasoning_tokens = 0
-        self.prefilled = False
-        self.running: list[_TextChoice] = []
+        self.usage = Usage(prompt_tokens=0, completion_tokens=0)
+        self.running: list[TextChoice] = []
+
+    def finish(self, choice: TextChoice) -> None:
+        """Count a choice that has come to its end, and let it go."""
+        self.running.remove(choice)
+        choice.close()
+        # Every choice has read the same prompt.
+        self.usage = Usage(
+            prompt_tokens=max(self.usage.prompt_tokens, choice.end.prompt_tokens or 0),
+            completion_tokens=self.usage.completion_tokens + choice.completion_tokens,
+            cached_tokens=max(self.usage.cached_tokens, choice.end.cached_tokens),
+            reasoning_tokens=self.usage.reasoning_tokens + choice.reasoning_tokens,
+        )
+
+    def finished(self) -> Finished:
+        """The last event, when all choices are finished."""
+        now_s = time.perf_counter()
+        first_s = now_s if self.first_piece_s is None else self.first_piece_s
+        times = Timings(prefill_s=first_s - self.submitted_s, decode_s=now_s - first_s)
+        return Finished(self.usage, times)
+
+    def close(self) -> None:
+        """End what runs."""
+        for choice in self.running:
+            choice.close()
 
 
 class TextSession(Session):
     """Answers requests with a `TextEngine`.
 
-    A step takes one piece of every running choice. A piece counts as one token; nobody knows how
-    many tokens the prompt has, so usage and prefill say 0. An exception of an iterator fails its
-    request only.
+    A step takes one piece of every running choice that has one. A piece counts as one token and
+    nobody knows how many the prompt has, unless the engine counts. An exception of an iterator
+    fails its request only.
     """
 
     def __init__(self, engine: TextEngine) -> None:
@@ -117,25 +91,36 @@ class TextSession(Session):
             check_mode(request, {Mode.GENERATE})
             return
         self._check(request)
-        active = _TextRequest(request_id, request.max_tokens)
+        active = _TextRequest(request_id)
         for index in range(request.n):
             try:
                 pieces = self._engine.generate(request, index=index)
             except Exception as exc:
-                _close(active)
+                active.close()
                 raise _domain_error(exc) from exc
             matcher = StopMatcher(request.stop) if request.stop else None
-            active.running.append(_TextChoice(index, pieces, matcher))
+            choice = TextChoice(
+                index,
+                pieces,
+                max_tokens=request.max_tokens,
+                engine_counts=self._engine.counts_tokens,
+                matcher=matcher,
+            )
+            active.running.append(choice)
         self._requests[request_id] = active
 
     def _check(self, request: GenerateRequest) -> None:
         """Refuse what an engine of text cannot do."""
         check_features(request, self._engine.info.modalities)
         if isinstance(request.prompt, ChatPrompt):
-            self._check_tools(request.prompt)
+            self._check_chat(request.prompt)
         if request.constraint is not None:
             raise UnsupportedFeatureError(
                 "This model's engine cannot constrain its answers.", param=request.constraint.param
+            )
+        if isinstance(request.prompt, TextPrompt) and request.prompt.suffix:
+            raise UnsupportedFeatureError(
+                "This model's engine cannot fill a text in: leave suffix out.", param="suffix"
             )
         if request.more_prompts:
             raise UnsupportedFeatureError(
@@ -150,7 +135,13 @@ class TextSession(Session):
                 "This model's engine gives no log probabilities.", param="logprobs"
             )
 
-    def _check_tools(self, prompt: ChatPrompt) -> None:
+    def _check_chat(self, prompt: ChatPrompt) -> None:
+        if prompt.continue_final_message:
+            raise UnsupportedFeatureError(
+                "This model's engine cannot go on with an answer that is begun: end with a message"
+                " of the user.",
+                param="messages",
+            )
         wants = prompt.tools and prompt.tool_choice.mode is not ToolChoiceMode.NONE
         if wants and not self._engine.calls_tools:
             raise UnsupportedFeatureError(
@@ -161,92 +152,52 @@ class TextSession(Session):
         """Forget a request; an unknown id is a no-op."""
         active = self._requests.pop(request_id, None)
         if active is not None:
-            _close(active)
+            active.close()
 
     def step(self) -> list[tuple[int, Event]]:
         """Advance every request; see `Session.step`."""
         events: list[tuple[int, Event]] = []
+        advanced = not self._requests
         for active in list(self._requests.values()):
             try:
-                self._advance(active, events)
+                advanced |= _advance(active, events)
             except Exception as exc:  # noqa: BLE001 - one engine call failed, not the engine
+                advanced = True
                 del self._requests[active.id]
-                _close(active)
+                active.close()
                 events.append((active.id, Failed(_domain_error(exc))))
                 continue
             if not active.running:
                 del self._requests[active.id]
-                events.append((active.id, _finished(active)))
+                events.append((active.id, active.finished()))
+        if not advanced:
+            self._engine.wait(_WAIT_S)
         return events
 
     def close(self) -> None:
         """Drop all requests and close the engine."""
         for active in self._requests.values():
-            _close(active)
+            active.close()
         self._requests.clear()
         self._engine.close()
 
-    @staticmethod
-    def _advance(active: _TextRequest, events: list[tuple[int, Event]]) -> None:
-        """Take one piece of every choice."""
-        for choice in list(active.running):
-            piece = next(choice.pieces, None)
-            if not active.prefilled:
-                # Only now is it known that the engine does not refuse the request.
-                active.prefilled = True
-                events.append((active.id, Prefill(0, 0)))
-            if isinstance(piece, ReasoningDelta | ToolCallDelta):
-                events.append((active.id, attrs.evolve(piece, index=choice.index)))
-                active.reasoning_tokens += isinstance(piece, ReasoningDelta)
-                choice.called |= isinstance(piece, ToolCallDelta)
-            text, stop, reason = _taken(choice, piece, active.max_tokens)
-            if piece is not None:
-                active.completion_tokens += 1
-                if active.first_piece_s is None:
-                    active.first_piece_s = time.perf_counter()
-            if text:
-                events.append((active.id, TextDelta(text, choice.index)))
-            if reason is not None:
-                active.running.remove(choice)
-                choice.close()
-                events.append((active.id, ChoiceFinished(reason, choice.index, stop)))
 
-
-def _taken(
-    choice: _TextChoice, piece: Piece | None, max_tokens: int | None
-) -> tuple[str, str | None, FinishReason | None]:
-    """Take a piece, None after the last; return the text to show, the stop string, the end."""
-    text, stop, reason = piece if isinstance(piece, str) else "", None, None
-    if piece is None:
-        reason = FinishReason.TOOL_CALLS if choice.called else FinishReason.STOP
-    else:
-        choice.completion_tokens += 1
-        if choice.completion_tokens == max_tokens:
-            reason = FinishReason.LENGTH
-    if choice.matcher is not None:
-        text, stop = choice.matcher.feed(text)
-        if stop is None and reason is not None:
-            rest, stop = choice.matcher.finish()
-            text += rest
-    return text, stop, reason if stop is None else FinishReason.STOP
-
-
-def _finished(active: _TextRequest) -> Finished:
-    now_s = time.perf_counter()
-    first_piece_s = now_s if active.first_piece_s is None else active.first_piece_s
-    return Finished(
-        Usage(
-            prompt_tokens=0,
-            completion_tokens=active.completion_tokens,
-            reasoning_tokens=active.reasoning_tokens,
-        ),
-        Timings(prefill_s=first_piece_s - active.submitted_s, decode_s=now_s - first_piece_s),
-    )
-
-
-def _close(active: _TextRequest) -> None:
-    for choice in active.running:
-        choice.close()
+def _advance(active: _TextRequest, events: list[tuple[int, Event]]) -> bool:
+    """Take one piece of every choice that has one; return whether there was any."""
+    advanced = False
+    for choice in list(active.running):
+        if not choice.ready:
+            continue
+        advanced = True
+        said, finished = choice.advance()
+        if active.first_piece_s is None:
+            # Only now is it known that the engine does not refuse the request.
+            active.first_piece_s = time.perf_counter()
+            events.append((active.id, Prefill(0, 0)))
+        events += ((active.id, event) for event in said)
+        if finished:
+            active.finish(choice)
+    return advanced
 
 
 def _domain_error(exc: Exception) -> StokerError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent import futures
@@ -12,7 +13,6 @@ import attrs
 from stoker.artifact import ModelBundle
 from stoker.constraints.compiler import ConstraintCompiler
 from stoker.constraints.matcher import CompiledGrammar
-from stoker.constraints.thinking import ThinkingConstraint
 from stoker.engine import (
     Engine,
     EngineInfo,
@@ -25,99 +25,40 @@ from stoker.events import (
     ChoiceFinished,
     Event,
     Failed,
-    Finished,
     FinishReason,
     Prefill,
-    Timings,
-    Usage,
 )
 from stoker.request import (
     ChatPrompt,
-    Constraint,
-    ConstraintKind,
     GenerateRequest,
     Request,
     TokenRequest,
 )
 from stoker.sampling import DEFAULT_SAMPLING, SamplingParams
+from stoker.text.active_request import ActiveRequest
 from stoker.text.admission import check_features, check_mode
-from stoker.text.chat_syntax import ChatSyntax, ParserChoice, ThinkingPlan
+from stoker.text.chat_syntax import ChatSyntax, ParserChoice
 from stoker.text.choice import Choice
 from stoker.text.parsed_choice import ParsedChoice
 from stoker.text.pooling import PoolingRequests
+from stoker.text.prepared_request import PreparedRequest
 from stoker.text.prompt import PromptEncoder, template_source
 from stoker.text.prompt_echo import PromptEcho
 from stoker.text.session import Session
 from stoker.text.token_requests import told
 
-_MASKS = Constraint(ConstraintKind.JSON_OBJECT, param="reasoning")
+_log = logging.getLogger(__name__)
+
 _COMPILING_WAIT_S = 0.01
 """How long a step waits for a grammar when there is nothing else to do."""
-
-
-@attrs.frozen(eq=False)
-class _Prepared:
-    """A request whose prompt is read, with what that says of its answer."""
-
-    request: GenerateRequest
-    prompts: tuple[tuple[int, ...], ...]
-    """Each gets as many choices as the request says."""
-    submitted_s: float
-    text: str = ""
-    """A chat's prompt as the template wrote it."""
-    constraint: Constraint | None = None
-    thinking: ThinkingPlan | None = None
 
 
 @attrs.frozen(eq=False)
 class _CompilingRequest:
     """A request that waits for its grammar. The engine knows nothing of it yet."""
 
-    prepared: _Prepared
+    prepared: PreparedRequest
     grammar: futures.Future[CompiledGrammar]
-
-
-class _ActiveRequest:
-    """A request that is being answered."""
-
-    __slots__ = (
-        "accepted_draft_tokens",
-        "cached_tokens",
-        "completion_tokens",
-        "decoding",
-        "draft_tokens",
-        "echoes",
-        "first_token_s",
-        "id",
-        "n",
-        "preemptions",
-        "prompt_tokens",
-        "read",
-        "reasoning_tokens",
-        "running",
-        "submitted_s",
-    )
-
-    def __init__(self, request_id: int, n: int, prompt_tokens: int, submitted_s: float) -> None:
-        self.id = request_id
-        self.n = n
-        # How many tokens of each prompt are in memory, by its first choice.
-        self.read: dict[int, int] = {}
-        self.prompt_tokens = prompt_tokens
-        self.submitted_s = submitted_s
-        self.first_token_s: float | None = None
-        self.cached_tokens = 0
-        self.completion_tokens = 0
-        self.reasoning_tokens = 0
-        self.draft_tokens = 0
-        self.accepted_draft_tokens = 0
-        self.preemptions = 0
-        # What is told of the prompt, by choice, until it is told.
-        self.echoes: dict[int, PromptEcho] = {}
-        # The sequences that have not ended yet.
-        self.running: set[int] = set()
-        # Whether a choice has begun, after which no prefill is reported any more.
-        self.decoding = False
 
 
 class TokenSession(Session):
@@ -147,10 +88,10 @@ class TokenSession(Session):
         self._sequence_ids = itertools.count(1)
         self._pooling = PoolingRequests(engine, prompts, self._sequence_ids)
         self._compiling: dict[int, _CompilingRequest] = {}
-        self._requests: dict[int, _ActiveRequest] = {}
-        self._sequences: dict[int, tuple[_ActiveRequest, Choice | ParsedChoice]] = {}
+        self._requests: dict[int, ActiveRequest] = {}
+        self._sequences: dict[int, tuple[ActiveRequest, Choice | ParsedChoice]] = {}
         # Requests of which no step has told yet.
-        self._accepted: list[_ActiveRequest] = []
+        self._accepted: list[ActiveRequest] = []
         # What was answered when it was submitted.
         self._told: list[tuple[int, Event]] = []
 
@@ -199,23 +140,23 @@ class TokenSession(Session):
             raise ContextLengthExceededError(
                 prompt_tokens=longest, context_length=self._info.context_length
             )
-        wanted = prepared.constraint
-        if wanted is None and prepared.thinking is None:
+        if prepared.compiled is None:
             self._start(request_id, prepared, [None] * request.choices)
             return
-        # To control thinking, the engine must be able to apply masks; this shows whether it is.
-        grammar = self._constraints.compile(wanted or _MASKS)
+        grammar = self._constraints.compile(prepared.compiled)
         self._compiling[request_id] = _CompilingRequest(prepared, grammar)
 
-    def _prepared(self, request: GenerateRequest, submitted_s: float) -> _Prepared:
+    def _prepared(self, request: GenerateRequest, submitted_s: float) -> PreparedRequest:
         prompt = request.prompt
         if not isinstance(prompt, ChatPrompt):
             prompts = tuple(map(self._prompts.encode, (prompt, *request.more_prompts)))
-            return _Prepared(request, prompts, submitted_s, constraint=request.constraint)
+            return PreparedRequest(request, prompts, submitted_s, constraint=request.constraint)
         chat = self._prompts.encode_chat(prompt)
         constraint = self._syntax.constraint(prompt, request.constraint)
         thinking = self._syntax.thinking(prompt, chat.text, constrained=constraint is not None)
-        return _Prepared(request, (chat.tokens,), submitted_s, chat.text, constraint, thinking)
+        return PreparedRequest(
+            request, (chat.tokens,), submitted_s, chat.text, constraint, thinking
+        )
 
     def cancel(self, request_id: int) -> None:
         """Forget a request; an unknown id is a no-op."""
@@ -284,18 +225,18 @@ class TokenSession(Session):
         """
         prepared = waiting.prepared
         grammar = waiting.grammar.result()
-        constraints = [_begun(prepared, grammar) for _ in range(prepared.request.choices)]
+        constraints = [prepared.begin(grammar) for _ in range(prepared.request.choices)]
         self._start(request_id, prepared, constraints)
 
     def _start(
         self,
         request_id: int,
-        prepared: _Prepared,
+        prepared: PreparedRequest,
         constraints: Sequence[TokenConstraint | None],
     ) -> None:
         """Give a request's sequences to the engine, all or none of them."""
         request, prompts = prepared.request, prepared.prompts
-        active = _ActiveRequest(request_id, request.n, sum(map(len, prompts)), prepared.submitted_s)
+        active = ActiveRequest(request_id, request.n, sum(map(len, prompts)), prepared.submitted_s)
         sampling = request.sampling.over(DEFAULT_SAMPLING)
         for index, constraint in enumerate(constraints):
             prompt = prompts[index // request.n]
@@ -325,7 +266,9 @@ class TokenSession(Session):
         self._requests[active.id] = active
         self._accepted.append(active)
 
-    def _choice(self, index: int, prepared: _Prepared, *, logprobs: bool) -> Choice | ParsedChoice:
+    def _choice(
+        self, index: int, prepared: PreparedRequest, *, logprobs: bool
+    ) -> Choice | ParsedChoice:
         request = prepared.request
         parser = None
         if isinstance(request.prompt, ChatPrompt):
@@ -345,24 +288,35 @@ class TokenSession(Session):
 
     def _advance(self, output: SequenceOutput, events: list[tuple[int, Event]]) -> None:
         active, choice = self._sequences[output.id]
-        active.draft_tokens += output.drafted
-        active.accepted_draft_tokens += output.accepted
-        active.preemptions += output.preemptions
+        active.note(output)
         if output.prefilled is not None:
             self._prefill(active, choice, output, events)
         echo = active.echoes.get(choice.index)
         if echo is not None and self._tell_echo(active, echo, output, events):
             return
+        try:
+            self._take(active, choice, output, events)
+        except StokerError as exc:
+            self._fail(active, exc, events)
+        except Exception as exc:  # noqa: BLE001 - it is logged
+            # A plugin's parser may raise anything, which is no reason to end the other requests.
+            _log.exception("The parser of an answer failed")
+            words = f"The parser of this model's answers failed: {type(exc).__name__}: {exc}."
+            self._fail(active, StokerError(words), events)
+
+    def _take(
+        self,
+        active: ActiveRequest,
+        choice: Choice | ParsedChoice,
+        output: SequenceOutput,
+        events: list[tuple[int, Event]],
+    ) -> None:
+        """Show what tokens say, and end the choice where they end it."""
         if output.tokens:
             if not active.decoding:
                 active.decoding = True
                 active.first_token_s = time.perf_counter()
-            try:
-                deltas = choice.take(output.tokens)
-            except StokerError as exc:
-                self._fail(active, exc, events)
-                return
-            events += [(active.id, delta) for delta in deltas]
+            events += [(active.id, delta) for delta in choice.take(output.tokens)]
             if choice.stop is not None:
                 self._engine.cancel(output.id)
                 self._end_choice(output.id, FinishReason.STOP, events)
@@ -378,7 +332,7 @@ class TokenSession(Session):
 
     def _tell_echo(
         self,
-        active: _ActiveRequest,
+        active: ActiveRequest,
         echo: PromptEcho,
         output: SequenceOutput,
         events: list[tuple[int, Event]],
@@ -397,7 +351,7 @@ class TokenSession(Session):
 
     def _prefill(
         self,
-        active: _ActiveRequest,
+        active: ActiveRequest,
         choice: Choice | ParsedChoice,
         output: SequenceOutput,
         events: list[tuple[int, Event]],
@@ -418,36 +372,20 @@ class TokenSession(Session):
         active, choice = self._sequences.pop(sequence_id)
         active.decoding = True
         active.running.discard(sequence_id)
-        active.completion_tokens += choice.completion_tokens
-        active.reasoning_tokens += choice.reasoning_tokens
+        active.count(choice)
         events.append((active.id, ChoiceFinished(reason, choice.index, choice.stop)))
         if active.running:
             return
         del self._requests[active.id]
-        usage = Usage(
-            active.prompt_tokens,
-            active.completion_tokens,
-            active.cached_tokens,
-            active.reasoning_tokens,
-        )
-        now_s = time.perf_counter()
-        first_token_s = now_s if active.first_token_s is None else active.first_token_s
-        timings = Timings(
-            prefill_s=first_token_s - active.submitted_s,
-            decode_s=now_s - first_token_s,
-            draft_tokens=active.draft_tokens,
-            accepted_draft_tokens=active.accepted_draft_tokens,
-            preemptions=active.preemptions,
-        )
-        events.append((active.id, Finished(usage, timings)))
+        events.append((active.id, active.finished(time.perf_counter())))
 
     def _fail(
-        self, active: _ActiveRequest, error: StokerError, events: list[tuple[int, Event]]
+        self, active: ActiveRequest, error: StokerError, events: list[tuple[int, Event]]
     ) -> None:
         self._drop(active)
         events.append((active.id, Failed(error)))
 
-    def _drop(self, active: _ActiveRequest) -> None:
+    def _drop(self, active: ActiveRequest) -> None:
         """Forget a request and its sequences, here and in the engine."""
         for sequence_id in active.running:
             self._engine.cancel(sequence_id)
@@ -455,22 +393,6 @@ class TokenSession(Session):
         self._requests.pop(active.id, None)
         if active in self._accepted:
             self._accepted.remove(active)
-
-
-def _begun(prepared: _Prepared, grammar: CompiledGrammar) -> TokenConstraint:
-    """The constraint of one choice, from a grammar that is there."""
-    wanted, plan = prepared.constraint, prepared.thinking
-    inner = None if wanted is None else grammar.begin(wanted.param)
-    if plan is None:
-        return grammar.begin(_MASKS.param) if inner is None else inner
-    return ThinkingConstraint(
-        plan.tokens,
-        begun=plan.begun,
-        budget=plan.budget,
-        inner=inner,
-        lead=plan.lead,
-        end_tokens=grammar.end_tokens,
-    )
 
 
 def _for_choice(sampling: SamplingParams, index: int) -> SamplingParams:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
-from stoker import messages, request
-from stoker.messages import Author, ToolChoiceMode
 from stoker.request import (
+    Constraint,
     ConstraintKind,
     DetokenizeRequest,
     EmbedRequest,
@@ -18,223 +15,19 @@ from stoker.request import (
     RerankRequest,
     TokenizeRequest,
 )
-from stoker.sampling import SamplingParams
+from stoker.wire.prompt import (
+    ChatPromptWire,
+    InputWire,
+    PromptWire,
+    input_to_domain,
+    input_to_wire,
+    prompt_to_domain,
+    prompt_to_wire,
+)
+from stoker.wire.sampling import SamplingWire
 
 
-class _Wire(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Base of everything in a request."""
-
-
-class TextPartWire(_Wire, frozen=True, tag="text"):
-    """See `stoker.messages.TextPart`."""
-
-    text: str
-
-
-class ImagePartWire(_Wire, frozen=True, tag="image"):
-    """See `stoker.messages.ImagePart`."""
-
-    data: bytes
-    mime_type: str
-
-
-class AudioPartWire(_Wire, frozen=True, tag="audio"):
-    """See `stoker.messages.AudioPart`."""
-
-    data: bytes
-    mime_type: str
-
-
-PartWire = TextPartWire | ImagePartWire | AudioPartWire
-
-
-def _part_to_wire(part: messages.Part) -> PartWire:
-    match part:
-        case messages.TextPart(text):
-            return TextPartWire(text)
-        case messages.ImagePart(data, mime_type):
-            return ImagePartWire(data, mime_type)
-        case messages.AudioPart(data, mime_type):
-            return AudioPartWire(data, mime_type)
-
-
-def _part_to_domain(wire: PartWire) -> messages.Part:
-    match wire:
-        case TextPartWire():
-            return messages.TextPart(wire.text)
-        case ImagePartWire():
-            return messages.ImagePart(wire.data, wire.mime_type)
-        case AudioPartWire():
-            return messages.AudioPart(wire.data, wire.mime_type)
-
-
-class ToolCallWire(_Wire, frozen=True):
-    """See `stoker.messages.ToolCall`."""
-
-    id: str
-    name: str
-    arguments: str
-
-
-class MessageWire(_Wire, frozen=True):
-    """See `stoker.messages.Message`."""
-
-    author: Author
-    parts: tuple[PartWire, ...] = ()
-    tool_calls: tuple[ToolCallWire, ...] = ()
-    tool_call_id: str | None = None
-    reasoning: str | None = None
-    name: str | None = None
-
-    @classmethod
-    def from_domain(cls, message: messages.Message) -> MessageWire:
-        """Convert for sending."""
-        return cls(
-            author=message.author,
-            parts=tuple(map(_part_to_wire, message.parts)),
-            tool_calls=tuple(
-                ToolCallWire(call.id, call.name, call.arguments) for call in message.tool_calls
-            ),
-            tool_call_id=message.tool_call_id,
-            reasoning=message.reasoning,
-            name=message.name,
-        )
-
-    def to_domain(self) -> messages.Message:
-        """Convert what came."""
-        return messages.Message(
-            author=self.author,
-            parts=tuple(map(_part_to_domain, self.parts)),
-            tool_calls=tuple(
-                messages.ToolCall(call.id, call.name, call.arguments) for call in self.tool_calls
-            ),
-            tool_call_id=self.tool_call_id,
-            reasoning=self.reasoning,
-            name=self.name,
-        )
-
-
-class ToolWire(_Wire, frozen=True):
-    """See `stoker.messages.Tool`."""
-
-    name: str
-    description: str = ""
-    parameters: dict[str, Any] = {}
-    strict: bool = False
-
-
-class ChatPromptWire(_Wire, frozen=True, tag="chat"):
-    """See `stoker.request.ChatPrompt`."""
-
-    messages: tuple[MessageWire, ...]
-    tools: tuple[ToolWire, ...] = ()
-    tool_choice_mode: ToolChoiceMode = ToolChoiceMode.AUTO
-    tool_choice_name: str | None = None
-    parallel_tool_calls: bool = True
-    add_generation_prompt: bool = True
-    template_arguments: dict[str, Any] = {}
-    effort: request.Effort | None = None
-    budget_tokens: int | None = None
-
-    @classmethod
-    def from_domain(cls, prompt: request.ChatPrompt) -> ChatPromptWire:
-        """Convert for sending."""
-        return cls(
-            messages=tuple(map(MessageWire.from_domain, prompt.messages)),
-            tools=tuple(
-                ToolWire(tool.name, tool.description, dict(tool.parameters), tool.strict)
-                for tool in prompt.tools
-            ),
-            tool_choice_mode=prompt.tool_choice.mode,
-            tool_choice_name=prompt.tool_choice.name,
-            parallel_tool_calls=prompt.parallel_tool_calls,
-            add_generation_prompt=prompt.add_generation_prompt,
-            template_arguments=dict(prompt.template_arguments),
-            effort=prompt.reasoning.effort,
-            budget_tokens=prompt.reasoning.budget_tokens,
-        )
-
-    def to_domain(self) -> request.ChatPrompt:
-        """Convert what came."""
-        return request.ChatPrompt(
-            messages=tuple(message.to_domain() for message in self.messages),
-            tools=tuple(
-                messages.Tool(tool.name, tool.description, tool.parameters, tool.strict)
-                for tool in self.tools
-            ),
-            tool_choice=messages.ToolChoice(self.tool_choice_mode, self.tool_choice_name),
-            parallel_tool_calls=self.parallel_tool_calls,
-            add_generation_prompt=self.add_generation_prompt,
-            template_arguments=self.template_arguments,
-            reasoning=request.Reasoning(self.effort, self.budget_tokens),
-        )
-
-
-class TextPromptWire(_Wire, frozen=True, tag="text"):
-    """See `stoker.request.TextPrompt`."""
-
-    text: str
-
-
-class TokenPromptWire(_Wire, frozen=True, tag="tokens"):
-    """See `stoker.request.TokenPrompt`."""
-
-    tokens: tuple[int, ...]
-
-
-InputWire = TextPromptWire | TokenPromptWire
-PromptWire = ChatPromptWire | InputWire
-
-
-def _input_to_wire(item: request.TextPrompt | request.TokenPrompt) -> InputWire:
-    match item:
-        case request.TextPrompt(text):
-            return TextPromptWire(text)
-        case request.TokenPrompt(tokens):
-            return TokenPromptWire(tokens)
-
-
-def _input_to_domain(wire: InputWire) -> request.TextPrompt | request.TokenPrompt:
-    match wire:
-        case TextPromptWire():
-            return request.TextPrompt(wire.text)
-        case TokenPromptWire():
-            return request.TokenPrompt(wire.tokens)
-
-
-def _prompt_to_wire(prompt: request.Prompt) -> PromptWire:
-    match prompt:
-        case request.ChatPrompt():
-            return ChatPromptWire.from_domain(prompt)
-        case request.TextPrompt() | request.TokenPrompt():
-            return _input_to_wire(prompt)
-
-
-def _prompt_to_domain(wire: PromptWire) -> request.Prompt:
-    match wire:
-        case ChatPromptWire():
-            return wire.to_domain()
-        case TextPromptWire() | TokenPromptWire():
-            return _input_to_domain(wire)
-
-
-class SamplingWire(_Wire, frozen=True):
-    """See `stoker.sampling.SamplingParams`."""
-
-    temperature: float | None = None
-    top_k: int | None = None
-    top_p: float | None = None
-    min_p: float | None = None
-    repetition_penalty: float | None = None
-    presence_penalty: float | None = None
-    frequency_penalty: float | None = None
-    penalty_window: int | None = None
-    seed: int | None = None
-    logit_bias: dict[int, float] | None = None
-    logprobs: int | None = None
-
-
-class GenerateRequestWire(_Wire, frozen=True, tag="generate"):
+class GenerateRequestWire(msgspec.Struct, frozen=True, omit_defaults=True, tag="generate"):
     """See `stoker.request.GenerateRequest`."""
 
     model: str
@@ -259,10 +52,8 @@ class GenerateRequestWire(_Wire, frozen=True, tag="generate"):
         """Convert for sending."""
         return cls(
             model=item.model,
-            prompt=_prompt_to_wire(item.prompt),
-            sampling=SamplingWire(
-                **{name: getattr(item.sampling, name) for name in SamplingWire.__struct_fields__}
-            ),
+            prompt=prompt_to_wire(item.prompt),
+            sampling=SamplingWire.from_domain(item.sampling),
             max_tokens=item.max_tokens,
             stop=item.stop,
             n=item.n,
@@ -271,7 +62,7 @@ class GenerateRequestWire(_Wire, frozen=True, tag="generate"):
             constraint_param=item.constraint.param if item.constraint else "",
             adapters=item.adapters,
             ignore_end=item.ignore_end,
-            more_prompts=tuple(map(_input_to_wire, item.more_prompts)),
+            more_prompts=tuple(map(input_to_wire, item.more_prompts)),
             echo=item.echo,
             backend=item.backend,
             priority=item.priority,
@@ -286,20 +77,20 @@ class GenerateRequestWire(_Wire, frozen=True, tag="generate"):
         """
         constraint = None
         if self.constraint_kind is not None:
-            constraint = request.Constraint(
+            constraint = Constraint(
                 self.constraint_kind, self.constraint_source, self.constraint_param
             )
         return GenerateRequest(
             model=self.model,
-            prompt=_prompt_to_domain(self.prompt),
-            sampling=SamplingParams(**msgspec.structs.asdict(self.sampling)),
+            prompt=prompt_to_domain(self.prompt),
+            sampling=self.sampling.sampling(),
             max_tokens=self.max_tokens,
             stop=self.stop,
             n=self.n,
             constraint=constraint,
             adapters=self.adapters,
             ignore_end=self.ignore_end,
-            more_prompts=tuple(map(_input_to_domain, self.more_prompts)),
+            more_prompts=tuple(map(input_to_domain, self.more_prompts)),
             echo=self.echo,
             backend=self.backend,
             priority=self.priority,
@@ -307,7 +98,7 @@ class GenerateRequestWire(_Wire, frozen=True, tag="generate"):
         )
 
 
-class EmbedRequestWire(_Wire, frozen=True, tag="embed"):
+class EmbedRequestWire(msgspec.Struct, frozen=True, omit_defaults=True, tag="embed"):
     """See `stoker.request.EmbedRequest`."""
 
     model: str
@@ -323,7 +114,7 @@ class EmbedRequestWire(_Wire, frozen=True, tag="embed"):
         """Convert for sending."""
         return cls(
             model=item.model,
-            input=tuple(map(_input_to_wire, item.input)),
+            input=tuple(map(input_to_wire, item.input)),
             dimensions=item.dimensions,
             normalize=item.normalize,
             backend=item.backend,
@@ -339,7 +130,7 @@ class EmbedRequestWire(_Wire, frozen=True, tag="embed"):
         """
         return EmbedRequest(
             model=self.model,
-            input=tuple(map(_input_to_domain, self.input)),
+            input=tuple(map(input_to_domain, self.input)),
             dimensions=self.dimensions,
             normalize=self.normalize,
             backend=self.backend,
@@ -348,7 +139,7 @@ class EmbedRequestWire(_Wire, frozen=True, tag="embed"):
         )
 
 
-class RerankRequestWire(_Wire, frozen=True, tag="rerank"):
+class RerankRequestWire(msgspec.Struct, frozen=True, omit_defaults=True, tag="rerank"):
     """See `stoker.request.RerankRequest`."""
 
     model: str
@@ -374,7 +165,7 @@ class RerankRequestWire(_Wire, frozen=True, tag="rerank"):
         return RerankRequest(**msgspec.structs.asdict(self))
 
 
-class TokenizeRequestWire(_Wire, frozen=True, tag="tokenize"):
+class TokenizeRequestWire(msgspec.Struct, frozen=True, omit_defaults=True, tag="tokenize"):
     """See `stoker.request.TokenizeRequest`."""
 
     model: str
@@ -390,7 +181,7 @@ class TokenizeRequestWire(_Wire, frozen=True, tag="tokenize"):
     def from_domain(cls, item: TokenizeRequest) -> TokenizeRequestWire:
         """Convert for sending."""
         values = {name: getattr(item, name) for name in cls.__struct_fields__}
-        return cls(**(values | {"prompt": _prompt_to_wire(item.prompt)}))
+        return cls(**(values | {"prompt": prompt_to_wire(item.prompt)}))
 
     def to_domain(self) -> TokenizeRequest:
         """Convert what came.
@@ -399,10 +190,10 @@ class TokenizeRequestWire(_Wire, frozen=True, tag="tokenize"):
             InvalidRequestError: A value is out of its range.
         """
         values = msgspec.structs.asdict(self)
-        return TokenizeRequest(**(values | {"prompt": _prompt_to_domain(self.prompt)}))
+        return TokenizeRequest(**(values | {"prompt": prompt_to_domain(self.prompt)}))
 
 
-class DetokenizeRequestWire(_Wire, frozen=True, tag="detokenize"):
+class DetokenizeRequestWire(msgspec.Struct, frozen=True, omit_defaults=True, tag="detokenize"):
     """See `stoker.request.DetokenizeRequest`."""
 
     model: str
@@ -425,7 +216,7 @@ class DetokenizeRequestWire(_Wire, frozen=True, tag="detokenize"):
         return DetokenizeRequest(**msgspec.structs.asdict(self))
 
 
-class RenderRequestWire(_Wire, frozen=True, tag="render"):
+class RenderRequestWire(msgspec.Struct, frozen=True, omit_defaults=True, tag="render"):
     """See `stoker.request.RenderRequest`."""
 
     model: str

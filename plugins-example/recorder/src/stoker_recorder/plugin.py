@@ -1,4 +1,4 @@
-"""What stoker reads of this plugin: a listener with its options, and a command."""
+"""What stoker reads of this plugin: a listener with its options, metrics, and a command."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import msgspec
 import stoker
 from stoker.command import CommandSpec
 from stoker.listener import Listener, ListenerContext, ListenerSpec
+from stoker.metrics import MetricSource, MetricSpec
 
 if TYPE_CHECKING:
     import click
@@ -30,6 +31,13 @@ def make_listener(context: ListenerContext) -> Listener:
     return Recorder(context.directory, max_bytes=options.max_bytes)
 
 
+def make_metrics() -> MetricSource:
+    """Make the source of metrics."""
+    from stoker_recorder.callers import CallerMetrics  # noqa: PLC0415 - only servers need it
+
+    return CallerMetrics()
+
+
 def make_command() -> click.Command:
     """Make the command."""
     from stoker_recorder.summary import command  # noqa: PLC0415 - only who types it needs it
@@ -41,6 +49,12 @@ def make_command() -> click.Command:
 def stoker_register_listeners() -> Iterable[ListenerSpec]:
     """Offer to record what happens."""
     return [ListenerSpec("recorder", make_listener, options_type=RecorderOptions)]
+
+
+@stoker.hookimpl
+def stoker_register_metrics() -> Iterable[MetricSpec]:
+    """Offer to count by caller."""
+    return [MetricSpec("recorder", make_metrics)]
 
 
 @stoker.hookimpl

@@ -51,7 +51,7 @@ def _fields(event: Record) -> dict[str, Any] | None:
                 "id": event.context.id,
                 "caller": event.context.caller.name,
                 "model": event.model,
-                "outcome": _outcome(event),
+                "outcome": outcome_of(event),
                 "total_s": round(event.total_s, 4),
                 "queue_s": round(event.queue_s, 4),
                 "prompt_tokens": event.usage.prompt_tokens if event.usage else 0,
@@ -71,7 +71,8 @@ def _fields(event: Record) -> dict[str, Any] | None:
     return None
 
 
-def _outcome(event: RequestRecord) -> str:
+def outcome_of(event: RequestRecord) -> str:
+    """How a request ended, in a word."""
     if event.cancelled:
         return "cancelled"
     return type(event.error).__name__ if event.error else "ok"

@@ -26,6 +26,8 @@ class RemoteOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     timeout_s: Annotated[float, msgspec.Meta(gt=0)] = 120.0
     """How long the server may be silent: before its answer, and between two pieces of it."""
+    max_streams: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 32
+    """How many answers one model's server is asked for at the same time; the others wait."""
     api_key_variable: str = ""
     """The variable of the environment that has the server's API key; empty sends none."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 
+import click
 import pytest
 
 from stoker.cli.output import print_facts, print_table
@@ -33,6 +34,36 @@ def test_on_a_terminal_long_cells_are_folded(start, model: str) -> None:
     table = seen.partition("ROLE")[2].splitlines()
     assert max(map(len, table)) <= 80
     assert "words.t" in seen
+
+
+@pytest.mark.parametrize(
+    ("columns", "header"),
+    [
+        (41, ["NAME", "ARCHITECTURE", "CONTEXT"]),
+        (25, ["NAME", "CONTEXT"]),
+        (24, ["NAME", "CONTEXT"]),
+        (14, ["NAME"]),
+    ],
+)
+def test_a_narrow_terminal_has_fewer_columns(
+    columns: int,
+    header: list[str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The spare ones go in their order, no more than needed, and a remark names them."""
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(columns))
+
+    all_columns = ("NAME", "ARCHITECTURE", "CONTEXT")
+    print_table(all_columns, [("a/long-name:x", "llama", "8192")], spare=all_columns[1:])
+
+    shown, noted = map(click.unstyle, capsys.readouterr())
+    assert header == shown.splitlines()[0].split()
+    assert "a/long-name:x" in shown
+    left_out = [name for name in all_columns if name not in header]
+    assert bool(left_out) == bool(noted)
+    assert ", ".join(left_out) in noted
 
 
 def test_facts_are_aligned(capsys: pytest.CaptureFixture[str]) -> None:

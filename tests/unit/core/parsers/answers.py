@@ -19,6 +19,7 @@ from stoker.parsers.glm import GlmSyntax
 from stoker.parsers.granite import GraniteSyntax
 from stoker.parsers.harmony import HarmonySyntax
 from stoker.parsers.hermes import HermesSyntax
+from stoker.parsers.liquid import LiquidSyntax
 from stoker.parsers.llama3 import LlamaSyntax
 from stoker.parsers.mistral import MistralSyntax
 from stoker.parsers.qwen3_coder import Qwen3CoderSyntax
@@ -55,6 +56,41 @@ LISTED = (
     "{% if m.tool_calls %}<TOOLS>[{% for c in m.tool_calls %}"
     '{"name": "{{ c.function.name }}", "arguments": {{ c.function.arguments | tojson }}}'
     "{{ ', ' if not loop.last }}{% endfor %}]</TOOLS>{% endif %}<|end|>\n{% endfor %}"
+)
+_CHAT = "{% for m in messages %}<|{{ m.role }}|>{{ m.content or '' }}{% if m.tool_calls %}"
+_ENDED = "{% endif %}<|end|>\n{% endfor %}"
+_ARGUMENTS = "{{ c.function.arguments | tojson }}"
+LINES = (
+    f"{_CHAT}<tool_calls>\n{{% for c in m.tool_calls %}}"
+    '{"name": "{{ c.function.name }}", "arguments": '
+    f"{_ARGUMENTS}"
+    "}\n{% endfor %}</tool_calls>"
+    f"{_ENDED}"
+)
+KEYED = (
+    f"{_CHAT}<|tools|>[{{% for c in m.tool_calls %}}"
+    '{"{{ c.function.name }}": '
+    f"{_ARGUMENTS}"
+    "}{{ ', ' if not loop.last }}{% endfor %}]<|tools_end|>"
+    f"{_ENDED}"
+)
+SINGLE = (
+    f"{_CHAT}{{% set c = m.tool_calls[0] %}}<|function_call|>"
+    '{"name": "{{ c.function.name }}", "arguments": '
+    f"{_ARGUMENTS}"
+    "}"
+    f"{_ENDED}"
+)
+WITH_IDS = (
+    f"{_CHAT}<|calls|>{{% for c in m.tool_calls %}}<|call|>{{{{ c.id }}}}<|name|>"
+    f"{{{{ c.function.name }}}}<|args|>{_ARGUMENTS}<|call_end|>{{% endfor %}}<|calls_end|>{_ENDED}"
+)
+TYPED = (
+    f"{_CHAT}<calls>\n{{% for c in m.tool_calls %}}"
+    '<invoke name="{{ c.function.name }}">\n{% for k, v in c.function.arguments.items() %}'
+    "<parameter name=\"{{ k }}\" string=\"{{ 'true' if v is string else 'false' }}\">"
+    "{{ v if v is string else v | tojson }}</parameter>\n"
+    f"{{% endfor %}}</invoke>\n{{% endfor %}}</calls>{_ENDED}"
 )
 NUMBERED = (
     "{% for m in messages %}<|{{ m.role }}|>{{ m.content or '' }}"
@@ -180,6 +216,37 @@ ANSWERS = (
         "Write <tool_call> and </tool_call>, <tool_call>{1}</tool_call>",
         Said("Write <tool_call> and </tool_call>, <tool_call>{1}</tool_call>"),
     ),
+    Answer(
+        "hermes-list-is-none",
+        HermesSyntax(),
+        '<tool_call>[1]</tool_call><tool_call>[{"name": "clock", "arguments": {}}, 5]</tool_call>',
+        Said("<tool_call>[1]</tool_call>, 5]</tool_call>", calls=(_CLOCK,)),
+    ),
+    Answer(
+        "hermes-call-in-what-is-none",
+        HermesSyntax(),
+        '<tool_call>{"a": <tool_call>{"name": "clock", "arguments": {}}</tool_call>',
+        Said('<tool_call>{"a":', calls=(_CLOCK,)),
+    ),
+    Answer(
+        "hermes-cut-off",
+        HermesSyntax(),
+        '<tool_call>{"name": "clock", "arguments": {}}</tool_call>\n<tool_c',
+        Said(calls=(_CLOCK,)),
+    ),
+    Answer("hermes-cut-off-at-once", HermesSyntax(), "So: <tool_c", Said("So: <tool_c")),
+    Answer(
+        "hermes-no-name",
+        HermesSyntax(),
+        '<tool_call>{"name": "not a name", "arguments": {}}</tool_call>',
+        Said('<tool_call>{"name": "not a name", "arguments": {}}</tool_call>'),
+    ),
+    Answer(
+        "hermes-half-a-character",
+        HermesSyntax(),
+        '<tool_call>{"name": "a\\ud83d", "arguments": "{\\"city\\": \\"\\ud83d\\"}"}</tool_call>',
+        Said(calls=(("a\ufffd", {"city": "\ufffd"}),)),
+    ),
     Answer("think", ThinkSyntax(), "<think>a</think>b<tool_call>", Said("b<tool_call>", "a")),
     Answer(
         "llama3",
@@ -200,6 +267,18 @@ ANSWERS = (
         '<|python_tag|>weather.call(city="Paris", days=2)',
         Said(calls=(_PARIS,)),
     ),
+    Answer(
+        "llama3-built-in-odd",
+        LlamaSyntax(),
+        '<|python_tag|>weather.call(city="a\\d", days={1, 2}, units=b"C")',
+        Said(calls=(("weather", {"city": "a\\d", "days": "{1, 2}", "units": 'b"C"'}),)),
+    ),
+    Answer(
+        "llama3-name-of-no-tool",
+        LlamaSyntax(),
+        '{"name": "Ann", "parameters": {"city": "Paris"}}',
+        Said('{"name": "Ann", "parameters": {"city": "Paris"}}'),
+    ),
     Answer("llama3-json", LlamaSyntax(), '{"city": "Paris"}', Said('{"city": "Paris"}')),
     Answer(
         "llama3-function",
@@ -213,6 +292,12 @@ ANSWERS = (
         '[TOOL_CALLS][{"name": "weather", "arguments": {"city": "Paris", "days": 2}, "id":'
         ' "abcdefghi"}, {"name": "clock", "arguments": {}}]',
         Said(calls=(_PARIS, _CLOCK)),
+    ),
+    Answer(
+        "mistral-in-prose",
+        MistralSyntax("[TOOL_CALLS]"),
+        "[TOOL_CALLS] is how I call, [TOOL_CALLS]f[ARGS]nothing",
+        Said("[TOOL_CALLS] is how I call, [TOOL_CALLS]f[ARGS]nothing"),
     ),
     Answer(
         "mistral-named",
@@ -230,6 +315,12 @@ ANSWERS = (
         "<parameter=units>\nC\n</parameter>\n</function>\n</tool_call>\n<tool_call>\n"
         "<function=clock>\n</function>\n</tool_call>",
         Said("Now.", calls=(("weather", _MIXED), _CLOCK)),
+    ),
+    Answer(
+        "qwen3-coder-in-prose",
+        Qwen3CoderSyntax(),
+        "Write <function= and a name, <tool_call>\n<function=clock>\n</function>\n</tool_call>",
+        Said("Write <function= and a name,", calls=(_CLOCK,)),
     ),
     Answer(
         "qwen3-coder-json",
@@ -254,6 +345,19 @@ ANSWERS = (
         "<｜tool▁call▁end｜><｜tool▁call▁begin｜>clock<｜tool▁sep｜>{}<｜tool▁call▁end｜>"
         "<｜tool▁calls▁end｜>",
         Said(calls=(_PARIS, _CLOCK)),
+    ),
+    Answer(
+        "deepseek-second-is-none",
+        DeepSeekSyntax(""),
+        "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>clock<｜tool▁sep｜>{}<｜tool▁call▁end｜>"
+        "<｜tool▁call▁begin｜>no name<｜tool▁sep｜>{}",
+        Said("<｜tool▁call▁begin｜>no name<｜tool▁sep｜>{}", calls=(_CLOCK,)),
+    ),
+    Answer(
+        "glm-json",
+        GlmSyntax(),
+        '<tool_call>{"name": "clock"}\n</tool_call>',
+        Said('<tool_call>{"name": "clock"}\n</tool_call>'),
     ),
     Answer(
         "glm",
@@ -300,6 +404,14 @@ ANSWERS = (
         "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>Yes.",
         Said("Yes.", "Hm."),
     ),
+    Answer(
+        "harmony-several",
+        HarmonySyntax(),
+        "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>commentary<|message|>"
+        "I look.<|end|><|start|>assistant<|channel|>analysis<|message|>So.<|end|><|start|>assistant"
+        "<|channel|>final<|message|>Yes.",
+        Said("I look.\nYes.", "Hm.\nSo."),
+    ),
     Answer("harmony-forgotten", HarmonySyntax(), "Yes.", Said("Yes.")),
     Answer(
         "granite",
@@ -328,6 +440,67 @@ ANSWERS = (
         CommandSyntax(),
         "<|START_RESPONSE|>Yes.<|END_RESPONSE|>",
         Said("Yes."),
+    ),
+    Answer(
+        "liquid",
+        LiquidSyntax(),
+        "Now.<|tool_call_start|>[weather(city='a \"b\" \\\\ <c>\nd é', days=-1, hours=[1, 2],"
+        ' units="C"), clock()]<|tool_call_end|>',
+        Said("Now.", calls=(("weather", _MIXED), _CLOCK)),
+    ),
+    Answer(
+        "liquid-json",
+        LiquidSyntax(),
+        '<|tool_call_start|>[{"name": "clock", "arguments": {}}]<|tool_call_end|>',
+        Said(calls=(_CLOCK,)),
+    ),
+    Answer(
+        "liquid-nested",
+        LiquidSyntax(),
+        "<|tool_call_start|>[weather(city=\"it's (a), [b]\", hours=[True, None, {'a': (1,)}],"
+        " x=y)]",
+        Said(
+            calls=(
+                (
+                    "weather",
+                    {"city": "it's (a), [b]", "hours": [True, None, {"a": [1]}], "x": "y"},
+                ),
+            )
+        ),
+    ),
+    Answer(
+        "automatic-lines",
+        derived(LINES),
+        '<tool_calls>\n{"name": "weather", "arguments": {"city": "Paris", "days": 2}}\n'
+        '{"name": "clock", "arguments": {}}\n</tool_calls>',
+        Said(calls=(_PARIS, _CLOCK)),
+    ),
+    Answer(
+        "automatic-keyed",
+        derived(KEYED),
+        'Now.<|tools|>[{"weather": {"city": "Paris", "days": 2}}, {"clock": {}}]<|tools_end|>',
+        Said("Now.", calls=(_PARIS, _CLOCK)),
+    ),
+    Answer(
+        "automatic-single",
+        derived(SINGLE),
+        '<|function_call|>{"name": "weather", "arguments": {"city": "Paris", "days": 2}}',
+        Said(calls=(_PARIS,)),
+    ),
+    Answer(
+        "automatic-ids",
+        derived(WITH_IDS),
+        '<|calls|><|call|>aB3<|name|>weather<|args|>{"city": "Paris", "days": 2}<|call_end|>'
+        "<|call|>x-1<|name|>clock<|args|>{}<|call_end|><|calls_end|>",
+        Said(calls=(_PARIS, _CLOCK)),
+    ),
+    Answer(
+        "automatic-typed",
+        derived(TYPED),
+        '<calls>\n<invoke name="weather">\n<parameter name="city" string="true">Paris</parameter>\n'
+        '<parameter name="days" string="false">2</parameter>\n'
+        '<parameter name="more" string="true">2</parameter>\n</invoke>\n</calls>',
+        Said(calls=(("weather", {"city": "Paris", "days": 2, "more": "2"}),)),
     ),
     Answer(
         "automatic-tags",

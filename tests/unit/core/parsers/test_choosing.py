@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import attrs
@@ -11,7 +12,7 @@ from wishful import WishfulEngine
 from stoker.errors import UnavailableError
 from stoker.events import ChoiceFinished, Finished, FinishReason, ToolCallDelta
 from stoker.messages import Author, Message, TextPart, Tool, ToolChoice, ToolChoiceMode
-from stoker.parser import ParserSpec
+from stoker.parser import ForcedCalls, ParserSpec
 from stoker.parsers.choosing import AUTOMATIC, choose_syntax, parser_names
 from stoker.parsers.hermes import HermesSyntax
 from stoker.parsers.template import TemplateSyntax
@@ -19,7 +20,7 @@ from stoker.request import ChatPrompt, GenerateRequest
 from stoker.testing.pipeline import answer
 from stoker.text.chat_template import ChatTemplate
 
-from .answers import INVOKES, LISTED, NUMBERED
+from .answers import INVOKES, KEYED, LINES, LISTED, NUMBERED, SINGLE, TYPED, WITH_IDS
 
 PLAIN = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}assistant:"
 END = "<|im_end|>"
@@ -83,6 +84,27 @@ FAMILIES = {
         '<|START_ACTION|>[\n    {"tool_call_id": "0", "tool_name": "weather", "parameters": '
         f'{CITY}}},\n    {{"tool_call_id": "0", "tool_name": "clock", "parameters": {{}}}}\n]'
         "<|END_ACTION|>",
+    ),
+    "liquid": (
+        "<|tool_call_start|>",
+        '<|tool_call_start|>[weather(city="Paris", days=2), clock()]<|tool_call_end|>',
+    ),
+    "automatic-lines": (
+        LINES,
+        f'<tool_calls>\n{{"name": "weather", "arguments": {CITY}}}\n'
+        '{"name": "clock", "arguments": {}}\n</tool_calls>',
+    ),
+    "automatic-keyed": (KEYED, f'<|tools|>[{{"weather": {CITY}}}, {{"clock": {{}}}}]<|tools_end|>'),
+    "automatic-ids": (
+        WITH_IDS,
+        f"<|calls|><|call|>call00000<|name|>weather<|args|>{CITY}<|call_end|>"
+        "<|call|>call00000<|name|>clock<|args|>{}<|call_end|><|calls_end|>",
+    ),
+    "automatic-typed": (
+        TYPED,
+        '<calls>\n<invoke name="weather">\n<parameter name="city" string="true">Paris</parameter>\n'
+        '<parameter name="days" string="false">2</parameter>\n</invoke>\n<invoke name="clock">\n'
+        "</invoke>\n</calls>",
     ),
     "automatic-tags": (
         INVOKES,
@@ -149,6 +171,13 @@ def test_a_family_is_forced_in_its_own_syntax(family: str) -> None:
     assert FinishReason.TOOL_CALLS in [
         event.reason for event in events if isinstance(event, ChoiceFinished)
     ]
+
+
+def test_a_form_that_knows_one_call_forces_one() -> None:
+    """A template that writes one call only shows nothing of a second one."""
+    rules = _choose(SINGLE).calls(ForcedCalls(TOOLS, parallel=True), json.dumps)
+
+    assert ")*" not in rules.splitlines()[0]
 
 
 def _choose(source: str, plugins: dict[str, ParserSpec] | None = None, name: Any = None) -> Any:

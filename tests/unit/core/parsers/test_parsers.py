@@ -62,6 +62,33 @@ def test_no_text_is_too_odd(answer: Answer, data: st.DataObject) -> None:
     assert chunked(answer.syntax, [text]) == chunked(answer.syntax, _cut(text, places))
 
 
+def _letters(text: str, *without: str) -> str:
+    for mark in without:
+        text = text.replace(mark, "")
+    return "".join(text.split())
+
+
+@pytest.mark.parametrize("answer", _FAMILIES, ids=lambda answer: type(answer.syntax).__name__)
+@settings(max_examples=60)
+@given(data=st.data())
+def test_what_is_no_call_is_text(answer: Answer, data: st.DataObject) -> None:
+    """Nothing is lost of an answer that begins calls and makes none."""
+    if answer.syntax.answer_lead.startswith("<|channel|>"):
+        # Each message has a header there, which is nobody's.
+        return
+    own = [other.written for other in ANSWERS if type(other.syntax) is type(answer.syntax)]
+    begun = [text[: len(text) // part] for text in own for part in (2, 3, 5)]
+    piece = st.sampled_from([*answer.syntax.control_tokens, *begun, "{", '"', "[", ", ", "a b"])
+    text = "".join(data.draw(st.lists(piece, max_size=6)))
+    marks = answer.syntax.reasoning
+    ignored = getattr(answer.syntax.parser(ParsingContext("", TOOLS)), "ignored", ())
+    said_text, reasoning, calls = chunked(answer.syntax, [text])
+    if calls or reasoning or (marks is not None and marks.start.strip() in text):
+        return
+
+    assert _letters(text, *ignored) == _letters(said_text)
+
+
 @pytest.mark.parametrize("answer", ANSWERS, ids=lambda answer: answer.name)
 def test_a_call_is_told_while_it_is_written(answer: Answer) -> None:
     """The name of a call comes before the call's end, and its arguments in pieces."""

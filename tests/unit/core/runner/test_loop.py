@@ -58,7 +58,7 @@ def frames_of(*steps: Sequence[Event]) -> list[list[Event]]:
     ("interval_s", "expected"),
     [
         (-1.0, [[PREFILL], [TextDelta("a")], [TextDelta("b")], [FINISHED]]),
-        (3600.0, [[PREFILL], [TextDelta("a"), TextDelta("b"), FINISHED]]),
+        (3600.0, [[PREFILL], [TextDelta("ab"), FINISHED]]),
     ],
 )
 def test_text_waits_a_moment_for_more(

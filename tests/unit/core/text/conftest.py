@@ -11,7 +11,14 @@ import pytest
 
 from stoker.artifact import BundleFile, ModelBundle
 from stoker.digest import Digest
-from stoker.engine import Engine, EngineInfo, SampledToken, SequenceJob, SequenceOutput
+from stoker.engine import (
+    Engine,
+    EngineInfo,
+    InfillTokens,
+    SampledToken,
+    SequenceJob,
+    SequenceOutput,
+)
 from stoker.errors import InvalidRequestError, StokerError
 from stoker.events import (
     ChoiceFinished,
@@ -61,12 +68,14 @@ class ScriptedEngine(Engine):
         chat_template: str | None = CHATML,
         logprobs: bool = True,
         refuse_job: int | None = None,
+        infill: InfillTokens | None = None,
     ) -> None:
         self._info = EngineInfo(
             context_length=context_length,
             vocabulary_size=256 + len(CONTROL),
             chat_template=chat_template,
             special_tokens={"bos_token": "<s>", "eos_token": "</s>"},
+            infill=infill,
         )
         self.scripts = scripts
         self.begin = begin

@@ -10,6 +10,8 @@ import attrs
 import pytest
 from wishful import CONTROL, WishfulEngine
 
+from stoker.artifact import ModelBundle
+from stoker.digest import Digest
 from stoker.errors import InvalidRequestError, UnsupportedFeatureError
 from stoker.events import (
     ChoiceFinished,
@@ -30,6 +32,9 @@ from stoker.messages import (
     ToolChoice,
     ToolChoiceMode,
 )
+from stoker.parser import OutputParser, ParserSpec, ParsingContext
+from stoker.parsers.hermes import HermesSyntax
+from stoker.reference import Reference
 from stoker.request import (
     ChatPrompt,
     Constraint,
@@ -37,10 +42,15 @@ from stoker.request import (
     Effort,
     GenerateRequest,
     Reasoning,
+    TextPrompt,
 )
 from stoker.sampling import SamplingParams
 from stoker.testing.events import check_events
 from stoker.testing.pipeline import answer
+from stoker.text.chat_syntax import ParserChoice
+from stoker.text.token_session import TokenSession
+
+_NO_FILES = ModelBundle(Reference.parse("test"), Digest.of(b""), files=())
 
 HERMES = (
     "{% if tools %}<|im_start|>system\n{% for t in tools %}{{ t | tojson }}\n{% endfor %}"
@@ -308,6 +318,68 @@ def test_tools_are_told_in_words_to_models_that_know_none() -> None:
     assert '"clock"' in said
     assert "noon" in said
     assert any(isinstance(event, ToolCallDelta) for event in events)
+
+
+def _begun(**fields: Any) -> ChatPrompt:
+    messages = (
+        Message(Author.USER, (TextPart("-"),)),
+        Message(Author.ASSISTANT, (TextPart("One,"),)),
+    )
+    return ChatPrompt(messages, continue_final_message=True, **fields)
+
+
+class _Broken(OutputParser):
+    def feed(self, text: str) -> Sequence[Any]:
+        raise LookupError(text)
+
+    def finish(self) -> Sequence[Any]:
+        return ()
+
+
+class _BrokenSyntax(HermesSyntax):
+    def parser(self, context: ParsingContext) -> OutputParser:
+        del context
+        return _Broken()
+
+
+def test_a_parser_that_fails_fails_its_request_only() -> None:
+    """A plugin's may raise anything; what else runs goes on."""
+    spec = ParserSpec("broken", lambda _: True, lambda _: _BrokenSyntax())
+    engine = WishfulEngine(lambda _: "abc", chat_template=HERMES)
+    session = TokenSession.open(engine, _NO_FILES, ParserChoice({"broken": spec}))
+    session.submit(1, GenerateRequest("m", _prompt(tools=(CLOCK,))))
+    session.submit(2, GenerateRequest("m", TextPrompt("-")))
+    events: list[tuple[int, Event]] = []
+    while not session.idle:
+        events += session.step()
+
+    last = dict(events)
+    assert isinstance(last[1], Failed)
+    assert "The parser of this model's answers failed: LookupError" in last[1].error.message
+    assert isinstance(last[2], Finished)
+
+
+def test_a_begun_answer_is_not_thought_about() -> None:
+    """What follows it is told, its space in front included, whatever the budget for thinking."""
+    said = _said(" two.", _begun(reasoning=Reasoning(budget_tokens=0)))
+
+    assert (" two.", "") == (said.text, said.reasoning)
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"constraint": Constraint(ConstraintKind.JSON_OBJECT, param="format")}, "format"),
+        ({"prompt": {"tool_choice": ToolChoice(ToolChoiceMode.REQUIRED)}}, "tool_choice"),
+    ],
+)
+def test_a_begun_answer_has_no_form(fields: dict[str, Any], param: str) -> None:
+    """A form is that of a whole answer."""
+    prompt = _begun(tools=(CLOCK,), **fields.pop("prompt", {}))
+    with pytest.raises(InvalidRequestError, match="begun") as caught:
+        _said("-", prompt, **fields)
+
+    assert param == caught.value.param
 
 
 def test_harmony_channels() -> None:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import attrs
 import pytest
 
 from stoker.engine import EngineInfo, TextEngine
@@ -20,7 +21,9 @@ from stoker.events import (
     TextDelta,
     Usage,
 )
+from stoker.messages import Author, Message, TextPart
 from stoker.request import (
+    ChatPrompt,
     Constraint,
     ConstraintKind,
     EmbedRequest,
@@ -262,6 +265,26 @@ def test_constraints_are_refused() -> None:
         session.submit(1, _request(constraint=constraint))
 
     assert "response_format" == caught.value.param
+
+
+@pytest.mark.parametrize(
+    ("prompt", "param"),
+    [
+        (TextPrompt("a", "c"), "suffix"),
+        (
+            ChatPrompt(
+                (Message(Author.ASSISTANT, (TextPart("One"),)),), continue_final_message=True
+            ),
+            "messages",
+        ),
+    ],
+)
+def test_what_text_engines_know_nothing_of_is_refused(prompt: Any, param: str) -> None:
+    """They would take a gap's suffix, or a begun answer, for something else."""
+    with pytest.raises(UnsupportedFeatureError) as caught:
+        TextSession(Speaker(["a"])).submit(1, attrs.evolve(_request(), prompt=prompt))
+
+    assert param == caught.value.param
 
 
 def test_an_id_in_use_is_refused() -> None:

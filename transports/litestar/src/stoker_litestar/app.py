@@ -24,7 +24,7 @@ from stoker_litestar.blob_routes import blob_handler
 from stoker_litestar.command_routes import command_handlers
 from stoker_litestar.dialects.openai.error import encode_error
 from stoker_litestar.distribution import distribution_handler
-from stoker_litestar.error_response import exception_handler
+from stoker_litestar.error_response import fallback_handler
 from stoker_litestar.generation import answer_handler
 from stoker_litestar.health import health_handler
 from stoker_litestar.metrics import metrics_handler
@@ -33,6 +33,7 @@ from stoker_litestar.openapi import PATH as OPENAPI_PATH
 from stoker_litestar.openapi import openapi_handler
 from stoker_litestar.options import HttpOptions
 from stoker_litestar.origins import cors, origin_check
+from stoker_litestar.path_owners import PathOwners
 from stoker_litestar.rebinding import host_check
 from stoker_litestar.record_routes import record_handler
 from stoker_litestar.route_table import refuse_clashes
@@ -46,8 +47,8 @@ def build_app(
     """Make the application.
 
     What comes in is checked in this order: is it for us (`Host`), may its web page ask (`Origin`),
-    and who is it. Errors of a dialect's routes have the dialect's form; what belongs to none (an
-    unknown path, a wrong method) has OpenAI's.
+    and who is it. Errors of a dialect's routes have the dialect's form, and so have wrong methods
+    and unknown paths where only one dialect can be meant; the others have OpenAI's.
 
     Raises:
         ConflictError: Two dialects want the same method of the same path.
@@ -72,7 +73,7 @@ def build_app(
         ],
         before_request=check,
         cors_config=cors(options),
-        exception_handlers={Exception: exception_handler(encode_error)},
+        exception_handlers={Exception: fallback_handler(PathOwners(dialects), encode_error)},
         request_max_body_size=options.max_body_bytes,
         # What Litestar derives from these handlers would say nothing true; see `openapi`.
         openapi_config=None,

@@ -20,6 +20,7 @@ from stoker import errors
 from stoker.dialect import Dialect, ErrorContext
 from stoker.errors import StokerError
 from stoker_litestar.byte_range import RangeNotSatisfiableError
+from stoker_litestar.path_owners import PathOwners
 from stoker_litestar.request_id import HEADERS, id_of
 
 _log = logging.getLogger(__name__)
@@ -153,15 +154,41 @@ def exception_handler(
             encode_error(found.error, ErrorContext(found.status, request_id)),
             status_code=found.status,
             headers=found.headers | dict.fromkeys(HEADERS, request_id),
-            media_type=content_type,
+            # The framework says of texts how they are encoded.
+            media_type=content_type.removesuffix("; charset=utf-8"),
         )
 
     return handle
+
+
+def fallback_handler(
+    owners: PathOwners, encode_error: EncodeError
+) -> Callable[[Request[Any, Any, Any], Exception], Response[bytes]]:
+    """Make the handler for what belongs to no route.
+
+    Args:
+        owners: Find the API whose clients ask there.
+        encode_error: Makes the body where there is none, or several are as likely.
+    """
+    unowned = exception_handler(encode_error)
+
+    def handle(request: Request[Any, Any, Any], exc: Exception) -> Response[bytes]:
+        owner = owners.find(request.url.path)
+        if owner is None:
+            return unowned(request, exc)
+        return _of(owner)(request, exc)
+
+    return handle
+
+
+def _of(
+    dialect: Dialect,
+) -> Callable[[Request[Any, Any, Any], Exception], Response[bytes]]:
+    return exception_handler(dialect.encode_error, dialect.statuses, dialect.error_content_type)
 
 
 def dialect_errors(
     dialect: Dialect,
 ) -> dict[Any, Callable[[Request[Any, Any, Any], Exception], Response[bytes]]]:
     """The `exception_handlers` of a dialect's routes."""
-    handler = exception_handler(dialect.encode_error, dialect.statuses, dialect.error_content_type)
-    return {Exception: handler}
+    return {Exception: _of(dialect)}

@@ -1,13 +1,15 @@
 """`GET /metrics`: how the server does, for Prometheus.
 
 Requests and models are counted when the telemetry tells of their end, never per token. What is so
-at the moment (memory, sequences, who waits) is looked up when somebody asks.
+at the moment (memory, sequences, who waits) is looked up when somebody asks, and so is what plugins
+measure.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import attrs
 from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -19,6 +21,7 @@ from stoker.host import Host, RunnerStatus
 from stoker.telemetry import LoadRecord, Record, RequestRecord, UnloadRecord
 from stoker_litestar.authentication import NEEDS, any_key
 from stoker_litestar.error_response import status_of
+from stoker_litestar.measured import Measured
 
 _CLIENT_LEFT = "499"
 """What nginx made the custom for a client that left before its answer."""
@@ -38,6 +41,8 @@ class Metrics:
         self._registry = CollectorRegistry()
         self._now = _Now()
         self._registry.register(self._now)
+        self._measured = Measured()
+        self._registry.register(self._measured)
         model = ("model",)
         self._requests = self._counter("requests", "Requests", ("model", "status"))
         self._prompt = self._counter("prompt_tokens", "Tokens of prompts", model)
@@ -55,11 +60,14 @@ class Metrics:
         self._load_s = self._histogram("load_seconds", "Loading of a model", _LONG_S)
         self._loads = self._counter("loads", "Loads of models", ("model", "status"))
         self._unloads = self._counter("unloads", "Unloads of models", ("model", "reason"))
+        self._series: dict[tuple[str, str], _Series] = {}
         host.telemetry.listen(self._take)
 
     async def text(self) -> bytes:
         """All series, in the format of Prometheus."""
         self._now.runners = await self._host.status.runners()
+        if self._host.metrics is not None:
+            self._measured.families = await self._host.metrics.families()
         return generate_latest(self._registry)
 
     def _counter(self, name: str, text: str, labels: Sequence[str]) -> Counter:
@@ -83,23 +91,58 @@ class Metrics:
                 self._unloads.labels(record.model, record.reason.value).inc()
 
     def _take_request(self, record: RequestRecord) -> None:
-        model = record.model or _UNKNOWN
         status = str(200 if record.error is None else int(status_of(record.error)))
-        self._requests.labels(model, _CLIENT_LEFT if record.cancelled else status).inc()
+        status = _CLIENT_LEFT if record.cancelled else status
         if record.model is None:
+            self._requests.labels(_UNKNOWN, status).inc()
             return
-        self._total_s.labels(model).observe(record.total_s)
-        self._queue_s.labels(model).observe(record.queue_s)
+        series = self._series.get((record.model, status))
+        if series is None:
+            series = self._series[record.model, status] = self._series_of(record.model, status)
+        series.requests.inc()
+        series.total_s.observe(record.total_s)
+        series.queue_s.observe(record.queue_s)
         if record.usage is None or record.timings is None:
             return
-        self._prompt.labels(model).inc(record.usage.prompt_tokens)
-        self._cached.labels(model).inc(record.usage.cached_tokens)
-        self._completion.labels(model).inc(record.usage.completion_tokens)
-        self._preemptions.labels(model).inc(record.timings.preemptions)
+        series.prompt.inc(record.usage.prompt_tokens)
+        series.cached.inc(record.usage.cached_tokens)
+        series.completion.inc(record.usage.completion_tokens)
+        series.preemptions.inc(record.timings.preemptions)
         if record.first_token_s is not None:
-            self._first_s.labels(model).observe(record.first_token_s)
+            series.first_s.observe(record.first_token_s)
         if record.inter_token_s is not None:
-            self._inter_s.labels(model).observe(record.inter_token_s)
+            series.inter_s.observe(record.inter_token_s)
+
+    def _series_of(self, model: str, status: str) -> _Series:
+        return _Series(
+            requests=self._requests.labels(model, status),
+            total_s=self._total_s.labels(model),
+            queue_s=self._queue_s.labels(model),
+            prompt=self._prompt.labels(model),
+            cached=self._cached.labels(model),
+            completion=self._completion.labels(model),
+            preemptions=self._preemptions.labels(model),
+            first_s=self._first_s.labels(model),
+            inter_s=self._inter_s.labels(model),
+        )
+
+
+@attrs.frozen
+class _Series:
+    """The series of one model's requests that end alike; to look all up takes longer than to count.
+
+    There are as many as there are models here, times statuses.
+    """
+
+    requests: Counter
+    total_s: Histogram
+    queue_s: Histogram
+    prompt: Counter
+    cached: Counter
+    completion: Counter
+    preemptions: Counter
+    first_s: Histogram
+    inter_s: Histogram
 
 
 class _Now(Collector):

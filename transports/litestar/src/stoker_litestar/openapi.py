@@ -128,6 +128,7 @@ def _operation(dialect: Dialect, route: Route, path: str, found: dict[Any, Any])
         chunk = found[described.chunk]
         is_event = described.chunk_type == _STREAM
         content[described.chunk_type] = {"schema": _event(chunk) if is_event else chunk}
+    content |= {kind: {} for kind in described.other_types}
     operation: dict[str, Any] = {
         "tags": [dialect.name] if dialect.name else [],
         "summary": described.summary or _WORDS[type(route)],

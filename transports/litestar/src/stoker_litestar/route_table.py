@@ -44,7 +44,7 @@ def refuse_clashes(dialects: Iterable[Dialect], own: Sequence[tuple[str, str]]) 
     for dialect in dialects:
         owner = f"dialect {dialect.name!r}"
         for route in dialect.routes:
-            for method, path in _endpoints(route):
+            for method, path in endpoints(route):
                 key = method, _PLACEHOLDER.sub("{}", path)
                 if key in owners:
                     raise ConflictError(
@@ -54,7 +54,8 @@ def refuse_clashes(dialects: Iterable[Dialect], own: Sequence[tuple[str, str]]) 
                 owners[key] = owner
 
 
-def _endpoints(route: Route) -> Iterator[tuple[str, str]]:
+def endpoints(route: Route) -> Iterator[tuple[str, str]]:
+    """The methods and paths of a route."""
     match route:
         case AnswerRoute(path=path):
             yield "POST", path

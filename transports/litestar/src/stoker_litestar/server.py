@@ -16,6 +16,7 @@ from stoker.keys import NO_KEYS, KeyRing
 from stoker.transport import Started, Transport
 from stoker_litestar import listener as listening
 from stoker_litestar.app import build_app
+from stoker_litestar.gathered_writes import GatheringProtocol
 from stoker_litestar.options import HttpOptions
 from stoker_litestar.tls import check_tls
 
@@ -78,6 +79,7 @@ def _config(app: Any, options: HttpOptions) -> Config:
     return Config(
         app,
         interface="asgi3",
+        http=GatheringProtocol,
         lifespan="off",
         ws="none",
         log_config=None,

@@ -6,6 +6,7 @@ import time
 
 import click
 
+from stoker.cli.failure import note
 from stoker.cli.invocation import Invocation
 from stoker.cli.output import print_json, print_table
 from stoker.cli.quantities import age_text, size_text
@@ -21,6 +22,15 @@ _HEADER = (
     "CONTEXT",
     "STORE",
     "CREATED",
+)
+_SPARE = (
+    "ARCHITECTURE",
+    "CONTEXT",
+    "STORE",
+    "FORMAT",
+    "QUANTIZATION",
+    "PARAMETERS",
+    "DIGEST",
 )
 
 
@@ -58,4 +68,7 @@ def command(invocation: Invocation, *, quiet: bool, as_json: bool) -> None:
             )
             for artifact in artifacts
         ],
+        spare=_SPARE,
     )
+    if not artifacts:
+        note("there are no models yet; `stoker pull ai/smollm2` fetches one")

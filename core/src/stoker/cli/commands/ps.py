@@ -28,6 +28,7 @@ _HEADER = (
     "PID",
     "UNTIL",
 )
+_SPARE = ("PID", "DEVICES", "CONTEXT", "TOKENS/S", "BACKEND")
 
 
 @click.command("ps")
@@ -62,6 +63,7 @@ def command(invocation: Invocation, *, as_json: bool) -> None:
                 )
                 for runner in server.runners
             ],
+            spare=_SPARE,
         )
 
 

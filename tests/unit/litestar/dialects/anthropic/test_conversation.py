@@ -183,7 +183,31 @@ def test_what_is_not_taken_is_refused_with_a_reason(block: dict[str, Any]) -> No
         messages(("user", [block]))
 
 
-def test_an_answer_that_is_begun_is_refused() -> None:
-    """The last turn must be the user's."""
-    with pytest.raises(UnsupportedFeatureError, match=r"^messages\[1\]: "):
-        messages(("user", "x"), ("assistant", "The answer is ("))
+def _begun(answer: Any, **fields: Any) -> ChatPrompt:
+    turns = [{"role": "user", "content": "x"}, {"role": "assistant", "content": answer}]
+    body = {"model": "m", "max_tokens": 9, "messages": turns, **fields}
+    request = decode_message(json.dumps(body).encode()).request
+    assert isinstance(request, GenerateRequest)
+    assert isinstance(request.prompt, ChatPrompt)
+    return request.prompt
+
+
+def test_an_answer_that_is_begun_is_continued() -> None:
+    """Only a last turn of the assistant's is one."""
+    assert _begun("The answer is (").continue_final_message
+    assert not _begun("x", messages=[{"role": "user", "content": "x"}]).continue_final_message
+
+
+@pytest.mark.parametrize(
+    ("answer", "fields"),
+    [
+        ("The answer is ", {}),
+        ([USE], {}),
+        ("", {}),
+        ("The answer", {"thinking": {"type": "enabled", "budget_tokens": 1024}}),
+    ],
+)
+def test_what_cannot_be_continued_is_named(answer: Any, fields: dict[str, Any]) -> None:
+    """A call, nothing, what ends with white space, and what is to be thought about."""
+    with pytest.raises(InvalidRequestError, match=r"^messages\[1\]: "):
+        _begun(answer, **fields)

@@ -10,9 +10,9 @@ import msgspec
 import ollama._types as sdk
 import pydantic
 import pytest
+from treatments import check_treatment
 
 from stoker.dialect import CommandQuery
-from stoker.errors import UnsupportedFeatureError
 from stoker_litestar.dialects.fields import FieldTable, Treatment
 from stoker_litestar.dialects.ollama.embedding import decode_embed, decode_embeddings
 from stoker_litestar.dialects.ollama.embedding_fields import EMBED_FIELDS, EMBEDDINGS_FIELDS
@@ -184,7 +184,7 @@ TRANSFER_VALUES: dict[str, dict[str, Any]] = {
 CREATE_VALUES: dict[str, dict[str, Any]] = {
     "model": {"model": "other"},
     "name": {"name": "other"},
-    "from": {"from": "base", "files": None},
+    "from": {"from": "base"},
     "files": {"files": {"other.gguf": str(DIGEST)}},
     "adapters": {"adapters": {"a.gguf": str(DIGEST)}},
     "template": {"template": "{{ .Prompt }}"},
@@ -245,6 +245,8 @@ OPTION_VALUES: dict[str, Any] = {
     "vocab_only": True,
     "embedding_only": True,
 }
+INSTEAD = {"name": "model", "from": "files"}
+"""Fields that say what others say as well, which go then."""
 NAMED: dict[str, Any] = {"model": "m"}
 BLOB: dict[str, Any] = {"model": "m", "files": {"x.gguf": str(DIGEST)}}
 Row = tuple[str, Callable[[bytes], Any], dict[str, Any], FieldTable, dict[str, dict[str, Any]]]
@@ -296,20 +298,11 @@ def test_fields_do_what_the_table_says(
     """Honoured fields change the call, refused ones are named errors, no-ops change nothing."""
 
     def call(fields: dict[str, Any]) -> Any:
-        kept = {key: value for key, value in base.items() if key != "model" or "name" not in fields}
+        replaced = {instead for field, instead in INSTEAD.items() if field in fields}
+        kept = {key: value for key, value in base.items() if key not in replaced}
         return _meaning(decode(body(kept | fields)))
 
-    beside = {key: value for key, value in values.items() if key != name}
-    match table[name].treatment:
-        case Treatment.HONOURED:
-            changed = call(values)
-            assert changed != _meaning(decode(body(base | (beside if name != "from" else {}))))
-        case Treatment.NO_OP:
-            assert call(values) == call(beside)
-        case Treatment.REFUSED:
-            with pytest.raises(UnsupportedFeatureError, match=f"^{name}: ") as caught:
-                call(values)
-            assert name == caught.value.param
+    check_treatment(call, table, name, values)
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route[0])
@@ -327,16 +320,7 @@ def test_options_do_what_the_table_says(name: str) -> None:
     def call(options: dict[str, Any]) -> Any:
         return _meaning(decode_chat(body(CHAT | {"options": options})))
 
-    options = {name: OPTION_VALUES[name]}
-    match OPTION_FIELDS[name].treatment:
-        case Treatment.HONOURED:
-            assert call(options) != call({})
-        case Treatment.NO_OP:
-            assert call(options) == call({})
-        case Treatment.REFUSED:
-            with pytest.raises(UnsupportedFeatureError) as caught:
-                call(options)
-            assert f"options.{name}" == caught.value.param
+    check_treatment(call, OPTION_FIELDS, name, {name: OPTION_VALUES[name]}, path="options.")
 
 
 def test_harmless_values_are_let_through() -> None:

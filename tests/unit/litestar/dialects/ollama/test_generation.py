@@ -60,6 +60,25 @@ def prompt_of(fields: dict[str, Any]) -> ChatPrompt:
     return prompt
 
 
+def test_an_answer_that_is_begun_is_continued() -> None:
+    """A last message of the assistant's is no turn that has ended, unless it calls."""
+    begun: dict[str, Any] = {"role": "assistant", "content": "One"}
+    calls = [{"function": {"name": "f", "arguments": {}}}]
+
+    assert prompt_of({"messages": [begun]}).continue_final_message
+    assert not prompt_of({"messages": [begun | {"tool_calls": calls}]}).continue_final_message
+    assert not prompt_of({}).continue_final_message
+
+
+def test_a_gap_is_filled_in() -> None:
+    """The suffix stands behind it; there need not be anything before."""
+    for prompt in ("a", ""):
+        call = decode_generate(body({"model": "m", "prompt": prompt, "suffix": "c"}))
+        assert isinstance(call, Call)
+        assert isinstance(call.request, GenerateRequest)
+        assert TextPrompt(prompt, "c") == call.request.prompt
+
+
 def test_a_chat_in_pieces() -> None:
     """The bytes, letter by letter: a line for each piece, and the counts in the last one."""
     events = [

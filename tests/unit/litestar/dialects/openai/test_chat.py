@@ -377,6 +377,15 @@ def test_template_arguments() -> None:
     assert {"a": 1} == prompt(chat_template_kwargs={"a": 1}).template_arguments
 
 
+def test_an_answer_that_is_begun() -> None:
+    """It is continued on request, and no other is begun then."""
+    said = prompt(continue_final_message=True)
+
+    assert (True, False) == (said.continue_final_message, said.add_generation_prompt)
+    error = refusal(continue_final_message=True, add_generation_prompt=True)
+    assert "continue_final_message" == error.param
+
+
 def test_allowed_tools() -> None:
     """Only some of the tools are shown to the model, and one of them must be called if so said."""
     other = {"type": "function", "function": {"name": "sub"}}

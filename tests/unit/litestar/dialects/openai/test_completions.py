@@ -40,6 +40,8 @@ def test_all_forms_of_a_prompt(prompt: Any, expected: TextPrompt | TokenPrompt) 
         ({"prompt": [[1], []]}, InvalidRequestError, "prompt[1]"),
         ({"prompt": None}, InvalidRequestError, "prompt"),
         ({"prompt": ["a", 1]}, InvalidRequestError, "prompt"),
+        ({"prompt": [1], "suffix": "x"}, InvalidRequestError, "suffix"),
+        ({"suffix": 1}, InvalidRequestError, "suffix"),
         ({"prompt": [-1]}, InvalidRequestError, "prompt[0]"),
         ({"prompt": [True]}, InvalidRequestError, "prompt[0]"),
         ({"echo": True, "max_tokens": -1}, InvalidRequestError, "max_tokens"),
@@ -57,6 +59,14 @@ def test_wrong_values_are_named(
         decode(**fields)
 
     assert (kind, param) == (type(caught.value), caught.value.param)
+
+
+def test_each_prompt_has_the_suffix() -> None:
+    """The empty one is none."""
+    request = decode(prompt=["a", "b"], suffix="c")
+
+    assert (TextPrompt("a", "c"), (TextPrompt("b", "c"),)) == (request.prompt, request.more_prompts)
+    assert TextPrompt("Hi") == decode(suffix="").prompt
 
 
 def test_sampling() -> None:

@@ -64,6 +64,7 @@ CHAT_VALUES: dict[str, dict[str, Any]] = {
     "verbosity": {"verbosity": "low"},
     "web_search_options": {"web_search_options": {}},
     "add_generation_prompt": {"add_generation_prompt": False},
+    "continue_final_message": {"continue_final_message": True},
     "reasoning": {"reasoning": {"effort": "low"}},
     "reasoning_budget_tokens": {"reasoning_budget_tokens": 5},
     "chat_template_kwargs": {"chat_template_kwargs": {"a": 1}},

@@ -10,7 +10,7 @@ _PROMPT_RULES: dict[str, FieldRule] = {
     "model": honoured(),
     "messages": honoured(
         "documents, files and what servers' tools wrote are refused; an answer that is begun in"
-        " the last message is refused"
+        " the last message is continued, unless it is to be thought about or has a form"
     ),
     "system": honoured(),
     "tools": honoured("tools with an input_schema are; Anthropic's own are refused"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stoker.messages import Author
+from stoker.messages import Author, Message
 from stoker.request import ChatPrompt, Effort, Reasoning
 from stoker_litestar.dialects.anthropic.conversation import messages_of
 from stoker_litestar.dialects.anthropic.tools import (
@@ -17,6 +17,7 @@ from stoker_litestar.dialects.anthropic.wire.request import (
     ThinkingBetweenTools,
     ThinkingEnabled,
 )
+from stoker_litestar.dialects.json_body import field_error
 from stoker_litestar.dialects.media import refused_part
 
 
@@ -29,18 +30,30 @@ def prompt_of(wire: PromptFields) -> ChatPrompt:
     check_context_management(wire.context_management)
     tools = tools_of(wire.tools)
     messages = messages_of(wire.system, wire.messages)
-    if messages[-1].author is Author.ASSISTANT:
-        raise refused_part(
-            f"messages[{len(wire.messages) - 1}]",
-            "an answer that is begun cannot be continued: end with a message of the user",
-        )
     return ChatPrompt(
         messages=messages,
         tools=tools,
         tool_choice=tool_choice_of(wire.tool_choice, tools),
         parallel_tool_calls=is_parallel(wire.tool_choice),
+        continue_final_message=_continues(wire, messages[-1]),
         reasoning=_reasoning(wire),
     )
+
+
+def _continues(wire: PromptFields, last: Message) -> bool:
+    """Whether the last message is an answer that is begun."""
+    if last.author is not Author.ASSISTANT:
+        return False
+    path = f"messages[{len(wire.messages) - 1}]"
+    if last.tool_calls or not last.text:
+        raise field_error(
+            path, "only a text can be continued: end with a text, or with a message of the user"
+        )
+    if last.text[-1:].isspace():
+        raise field_error(path, "an answer that is begun must not end with white space")
+    if isinstance(wire.thinking, ThinkingEnabled | ThinkingAdaptive):
+        raise field_error(path, "an answer that is begun cannot be thought about: disable thinking")
+    return True
 
 
 def _reasoning(wire: PromptFields) -> Reasoning:

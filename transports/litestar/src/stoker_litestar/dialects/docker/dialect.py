@@ -60,6 +60,7 @@ def docker_dialect() -> Dialect:
                     CreateBody,
                     chunk=ProgressLine,
                     chunk_type="application/json",
+                    other_types=("text/plain",),
                     notes=CREATE_FIELDS.notes,
                     refused=CREATE_FIELDS.refused,
                 ),
@@ -83,7 +84,17 @@ def docker_dialect() -> Dialect:
                 creates=True,
                 description=_described("Gives a model another name.", TagAnswer),
             ),
-            CommandRoute("POST", "/models/{name}/push", decode_push),
+            CommandRoute(
+                "POST",
+                "/models/{name}/push",
+                decode_push,
+                description=RouteDescription(
+                    "Sends a model.",
+                    chunk=ProgressLine,
+                    chunk_type="application/json",
+                    other_types=("text/plain",),
+                ),
+            ),
             CommandRoute(
                 "GET",
                 "/engines/status",

@@ -1,40 +1,17 @@
-"""Answers that come whole, from a command's result."""
+"""Answers of Docker Model Runner that come whole."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Generic, TypeVar
 
-from stoker.dialect import CommandCall, CommandEncoder
-from stoker.events import Failed, Loading
-from stoker.management import Command, CommandEvent
-from stoker.store import Progress
+from stoker.dialect import CommandCall
+from stoker.management import Command
 from stoker_litestar.dialects.docker.error import error_line
 from stoker_litestar.dialects.docker.wire.encoder import encode
+from stoker_litestar.dialects.result import ResultForm, ResultT
+from stoker_litestar.dialects.result import answered as answered_in
 
-ResultT = TypeVar("ResultT")
-
-
-class ResultEncoder(CommandEncoder, Generic[ResultT]):
-    """Makes the answer of the result, and of nothing before it."""
-
-    content_type = "application/json"
-
-    def __init__(self, kind: type[ResultT], answer: Callable[[ResultT], object]) -> None:
-        self._kind = kind
-        self._answer = answer
-
-    def feed(self, event: CommandEvent) -> bytes:
-        """The result makes the answer."""
-        match event:
-            case Progress() | Loading():
-                return b""
-            case Failed(error):
-                return error_line(error)
-            case _:
-                if not isinstance(event, self._kind):
-                    raise TypeError(event)
-                return encode(self._answer(event))
+_FORM = ResultForm("application/json", error_line)
 
 
 def answered(
@@ -47,4 +24,4 @@ def answered(
         kind: The class of its result.
         answer: From the result to what is said in JSON.
     """
-    return CommandCall(command, stream=False, encoder=lambda _context: ResultEncoder(kind, answer))
+    return answered_in(_FORM, command, kind, lambda result, _context: encode(answer(result)))

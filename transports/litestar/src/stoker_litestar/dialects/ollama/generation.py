@@ -43,9 +43,14 @@ def decode_chat(body: bytes) -> Call | CommandCall:
     CHAT_FIELDS.check(wire)
     if not wire.messages:
         return _loading(wire, chat_shape)
+    messages = messages_of(wire.messages)
+    last = messages[-1]
     prompt = ChatPrompt(
-        messages=messages_of(wire.messages),
+        messages=messages,
         tools=tools_of(wire.tools),
+        continue_final_message=(
+            last.author is Author.ASSISTANT and bool(last.text) and not last.tool_calls
+        ),
         reasoning=wire.reasoning(),
     )
     return _call(wire, prompt, chat_shape)
@@ -59,18 +64,19 @@ def decode_generate(body: bytes) -> Call | CommandCall:
     """
     wire = decode_body(_GENERATE, body)
     GENERATE_FIELDS.check(wire)
-    if not wire.prompt and not wire.images:
+    if not (wire.prompt or wire.suffix or wire.images):
         return _loading(wire, generate_shape)
     return _call(wire, _prompt(wire), generate_shape)
 
 
 def _prompt(wire: GenerateBody) -> Prompt:
     text = wire.prompt or ""
-    if wire.raw:
+    if wire.raw or wire.suffix:
+        whole = "raw" if wire.raw else "suffix"
         for name in ("system", "images"):
             if getattr(wire, name):
-                raise field_error(name, "it clashes with raw: a raw prompt is everything")
-        return TextPrompt(text)
+                raise field_error(name, f"it clashes with {whole}: the prompt is everything then")
+        return TextPrompt(text, wire.suffix or "")
     system = (Message(Author.SYSTEM, (TextPart(wire.system),)),) if wire.system else ()
     parts = (*((TextPart(text),) if text else ()), *images_of(wire.images, "images"))
     return ChatPrompt(

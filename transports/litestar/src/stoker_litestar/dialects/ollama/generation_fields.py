@@ -32,7 +32,10 @@ _SHARED: dict[str, FieldRule] = {
 CHAT_FIELDS = FieldTable(
     {
         **_SHARED,
-        "messages": honoured("without any, the model is only loaded, or unloaded by keep_alive 0"),
+        "messages": honoured(
+            "without any, the model is only loaded, or unloaded by keep_alive 0; a last one that is"
+            " the assistant's is continued"
+        ),
         "tools": honoured(),
     }
 )
@@ -41,7 +44,10 @@ GENERATE_FIELDS = FieldTable(
     {
         **_SHARED,
         "prompt": honoured("an empty one only loads the model, or unloads it with keep_alive 0"),
-        "suffix": refused("text is continued and not filled in", harmless=("",)),
+        "suffix": honoured(
+            "the answer fills the gap between prompt and suffix; refused by models that were not"
+            " trained for it"
+        ),
         "system": honoured(),
         "template": refused(
             "templates of the language Go are not run; the model's own Jinja template is, or none"

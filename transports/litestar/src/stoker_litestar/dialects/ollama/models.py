@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import msgspec
 from msgspec import UNSET
 
 from stoker.artifact import ModelFacts
-from stoker.dialect import CommandCall, CommandEncoder, CommandQuery, ResponseContext
-from stoker.events import Failed, Loading
+from stoker.dialect import CommandCall, CommandQuery, ResponseContext
 from stoker.host import ModelCard
 from stoker.management import (
-    CommandEvent,
     ListLoaded,
     ListModels,
     LoadedList,
@@ -20,12 +16,10 @@ from stoker.management import (
     ModelDetails,
     ModelList,
     ModelShown,
-    Result,
     ShowModel,
     TellVersion,
     Version,
 )
-from stoker.store import Progress
 from stoker_litestar.dialects.json_body import decode_body
 from stoker_litestar.dialects.ollama.answer import JSON
 from stoker_litestar.dialects.ollama.error import error_object
@@ -43,63 +37,38 @@ from stoker_litestar.dialects.ollama.wire.model import (
     TagObject,
     VersionAnswer,
 )
+from stoker_litestar.dialects.result import ResultForm, answered
 
 API_VERSION = "0.32.0"
 """The version of Ollama whose API this is: clients ask for it to see what they may use."""
 
 _PROCESSOR = "cpu"
 
+WHOLE = ResultForm(JSON, error_object)
+"""How whole answers are written here."""
+_TEXT = ResultForm("text/plain; charset=utf-8", error_object)
+
 _SHOW = msgspec.json.Decoder(ShowBody)
-
-
-class ResultEncoder(CommandEncoder):
-    """Makes the answer of a command's result, and of nothing before it."""
-
-    def __init__(
-        self,
-        context: ResponseContext,
-        answer: Callable[[Result, ResponseContext], bytes],
-        content_type: str = JSON,
-    ) -> None:
-        self.content_type = content_type
-        self._context = context
-        self._answer = answer
-
-    def feed(self, event: CommandEvent) -> bytes:
-        """The result makes the answer."""
-        match event:
-            case Progress() | Loading():
-                return b""
-            case Failed(error):
-                return error_object(error)
-            case _:
-                return self._answer(event, self._context)
 
 
 def decode_tags(_query: CommandQuery) -> CommandCall:
     """Decode `GET /api/tags`."""
-    return _whole(ListModels(), _tags)
+    return answered(WHOLE, ListModels(), ModelList, _tags)
 
 
 def decode_ps(_query: CommandQuery) -> CommandCall:
     """Decode `GET /api/ps`."""
-    return _whole(ListLoaded(), _processes)
+    return answered(WHOLE, ListLoaded(), LoadedList, _processes)
 
 
 def decode_version(_query: CommandQuery) -> CommandCall:
     """Decode `GET /api/version`."""
-    return _whole(TellVersion(), _version)
+    return answered(WHOLE, TellVersion(), Version, _version)
 
 
 def decode_root(_query: CommandQuery) -> CommandCall:
     """Decode `GET /`, by which clients find out whether the server runs."""
-    return CommandCall(
-        TellVersion(),
-        stream=False,
-        encoder=lambda context: ResultEncoder(
-            context, lambda *_: b"Ollama is running", "text/plain; charset=utf-8"
-        ),
-    )
+    return answered(_TEXT, TellVersion(), Version, lambda *_: b"Ollama is running")
 
 
 def decode_show(query: CommandQuery) -> CommandCall:
@@ -110,21 +79,11 @@ def decode_show(query: CommandQuery) -> CommandCall:
     """
     wire = decode_body(_SHOW, query.body)
     SHOW_FIELDS.check(wire)
-    return _whole(ShowModel(wire.model_name()), _shown)
+    return answered(WHOLE, ShowModel(wire.model_name()), ModelShown, _shown)
 
 
-def _whole(
-    command: ListModels | ListLoaded | TellVersion | ShowModel,
-    answer: Callable[[Result, ResponseContext], bytes],
-) -> CommandCall:
-    return CommandCall(
-        command, stream=False, encoder=lambda context: ResultEncoder(context, answer)
-    )
-
-
-def _tags(result: Result, _context: ResponseContext) -> bytes:
-    cards = result.cards if isinstance(result, ModelList) else ()
-    newest_first = sorted(cards, key=lambda card: -card.created_s)
+def _tags(result: ModelList, _context: ResponseContext) -> bytes:
+    newest_first = sorted(result.cards, key=lambda card: -card.created_s)
     return encode(TagList([_tag(card) for card in newest_first]))
 
 
@@ -140,9 +99,8 @@ def _tag(card: ModelCard) -> TagObject:
     )
 
 
-def _processes(result: Result, context: ResponseContext) -> bytes:
-    models = result.models if isinstance(result, LoadedList) else ()
-    return encode(ProcessList([_process(model, context) for model in models]))
+def _processes(result: LoadedList, context: ResponseContext) -> bytes:
+    return encode(ProcessList([_process(model, context) for model in result.models]))
 
 
 def _process(model: LoadedModel, context: ResponseContext) -> ProcessObject:
@@ -162,14 +120,11 @@ def _process(model: LoadedModel, context: ResponseContext) -> ProcessObject:
     )
 
 
-def _version(result: Result, _context: ResponseContext) -> bytes:
-    text = result.text if isinstance(result, Version) else ""
-    return encode(VersionAnswer(API_VERSION, text))
+def _version(result: Version, _context: ResponseContext) -> bytes:
+    return encode(VersionAnswer(API_VERSION, result.text))
 
 
-def _shown(result: Result, _context: ResponseContext) -> bytes:
-    if not isinstance(result, ModelShown):
-        raise TypeError(result)
+def _shown(result: ModelShown, _context: ResponseContext) -> bytes:
     return encode(_show_answer(result.details))
 
 

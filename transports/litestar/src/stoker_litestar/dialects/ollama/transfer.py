@@ -16,6 +16,8 @@ from stoker.management import (
     Command,
     CommandEvent,
     CreateModel,
+    ModelRemoved,
+    ModelStored,
     PullModel,
     PushModel,
     RemoveModel,
@@ -29,7 +31,7 @@ from stoker_litestar.dialects.ollama.management_fields import (
     CREATE_FIELDS,
     TRANSFER_FIELDS,
 )
-from stoker_litestar.dialects.ollama.models import ResultEncoder
+from stoker_litestar.dialects.ollama.models import WHOLE
 from stoker_litestar.dialects.ollama.wire.encoder import encode, line
 from stoker_litestar.dialects.ollama.wire.management import (
     CopyBody,
@@ -38,6 +40,7 @@ from stoker_litestar.dialects.ollama.wire.management import (
     TransferBody,
 )
 from stoker_litestar.dialects.ollama.wire.model import StatusLine
+from stoker_litestar.dialects.result import answered
 
 _TRANSFER = msgspec.json.Decoder(TransferBody)
 _CREATE = msgspec.json.Decoder(CreateBody)
@@ -109,7 +112,7 @@ def decode_copy(query: CommandQuery) -> CommandCall:
         InvalidRequestError: A field is unknown, malformed or missing; names it.
     """
     wire = decode_body(_COPY, query.body)
-    return _silent(TagModel(wire.source, wire.destination))
+    return answered(WHOLE, TagModel(wire.source, wire.destination), ModelStored, lambda *_: b"")
 
 
 def decode_delete(query: CommandQuery) -> CommandCall:
@@ -118,7 +121,8 @@ def decode_delete(query: CommandQuery) -> CommandCall:
     Raises:
         InvalidRequestError: A field is unknown, malformed or missing; names it.
     """
-    return _silent(RemoveModel(decode_body(_DELETE, query.body).model_name()))
+    command = RemoveModel(decode_body(_DELETE, query.body).model_name())
+    return answered(WHOLE, command, ModelRemoved, lambda *_: b"")
 
 
 class ProgressEncoder(CommandEncoder):
@@ -179,12 +183,6 @@ def _watched(command: Command, phrases: Phrases, *, stream: bool | None) -> Comm
         command,
         stream=streams,
         encoder=lambda context: ProgressEncoder(context, phrases=phrases, stream=streams),
-    )
-
-
-def _silent(command: Command) -> CommandCall:
-    return CommandCall(
-        command, stream=False, encoder=lambda context: ResultEncoder(context, lambda *_: b"")
     )
 
 

@@ -27,6 +27,7 @@ from stoker_litestar.dialects.openai.wire.chat_request import (
     ReasoningObject,
 )
 from stoker_litestar.dialects.openai.wire.generation import encode_text
+from stoker_litestar.dialects.openai.wire.tokenizing import TemplateBody, TokenizeBody
 
 _DECODER = msgspec.json.Decoder(ChatRequest)
 
@@ -76,15 +77,30 @@ def chat_prompt(wire: ChatRequest) -> ChatPrompt:
         InvalidRequestError: A message or a tool is malformed; names it.
     """
     tools, choice = _callable(tools_of(wire.tools), wire)
+    continues = continues_answer(wire)
     return ChatPrompt(
         messages=messages_of(wire.messages),
         tools=tools,
         tool_choice=choice,
         parallel_tool_calls=wire.parallel_tool_calls is not False,
-        add_generation_prompt=wire.add_generation_prompt is not False,
+        add_generation_prompt=wire.add_generation_prompt is not False and not continues,
+        continue_final_message=continues,
         template_arguments=wire.chat_template_kwargs or {},
         reasoning=_reasoning(wire),
     )
+
+
+def continues_answer(wire: ChatRequest | TokenizeBody | TemplateBody) -> bool:
+    """Whether the last message is to be gone on with.
+
+    Raises:
+        InvalidRequestError: A new message is to be begun as well.
+    """
+    if wire.continue_final_message and wire.add_generation_prompt:
+        raise field_error(
+            "continue_final_message", "it clashes with add_generation_prompt: set one of them"
+        )
+    return bool(wire.continue_final_message)
 
 
 def _reasoning(wire: ChatRequest) -> Reasoning:

@@ -44,6 +44,10 @@ CHAT_FIELDS = FieldTable(
         ),
         "web_search_options": refused("there is no web search"),
         "add_generation_prompt": honoured("an extension"),
+        "continue_final_message": honoured(
+            "an extension: the answer goes on with the last message, which is the assistant's; only"
+            " what follows it is told"
+        ),
         "reasoning": honoured(
             "an extension: an object with effort and max_tokens, which are reasoning_effort and"
             " reasoning_budget_tokens; its summary is a no-op, as reasoning is told whole"

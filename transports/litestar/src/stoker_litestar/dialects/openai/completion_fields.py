@@ -18,6 +18,9 @@ COMPLETION_FIELDS = FieldTable(
         "max_tokens": honoured(
             "unset goes on to the end, not only for 16 tokens; 0 is taken with echo"
         ),
-        "suffix": refused("text cannot be filled in yet", harmless=("",)),
+        "suffix": honoured(
+            "the answer fills the gap between prompt and suffix; refused by models that were not"
+            " trained for it, and beside echo or tokens"
+        ),
     }
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any, TypeGuard
 
 import msgspec
@@ -28,7 +29,7 @@ def decode_completion(body: bytes) -> Call:
     """
     wire = decode_body(_DECODER, body)
     COMPLETION_FIELDS.check(wire)
-    prompt, *more = _prompts(wire.prompt)
+    prompt, *more = _with_suffix(_prompts(wire.prompt), wire.suffix)
     request = GenerateRequest(
         model=wire.model,
         prompt=prompt,
@@ -70,6 +71,17 @@ def _prompts(wire: str | list[Any]) -> list[TextPrompt | TokenPrompt]:
     return [
         TextPrompt(each) if isinstance(each, str) else TokenPrompt(tuple(each)) for each in wire
     ]
+
+
+def _with_suffix(
+    prompts: Sequence[TextPrompt | TokenPrompt], suffix: str | None
+) -> Sequence[TextPrompt | TokenPrompt]:
+    if not suffix:
+        return prompts
+    texts = [item for item in prompts if isinstance(item, TextPrompt)]
+    if len(texts) < len(prompts):
+        raise field_error("suffix", "it goes with prompts that are texts")
+    return [TextPrompt(item.text, suffix) for item in texts]
 
 
 def _tokens(wire: list[Any]) -> TypeGuard[list[int]]:

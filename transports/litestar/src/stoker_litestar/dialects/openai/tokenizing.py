@@ -16,7 +16,12 @@ from stoker.request import (
     TokenizeRequest,
 )
 from stoker_litestar.dialects.json_body import decode_body, field_error
-from stoker_litestar.dialects.openai.chat import chat_prompt, chat_request, tools_of
+from stoker_litestar.dialects.openai.chat import (
+    chat_prompt,
+    chat_request,
+    continues_answer,
+    tools_of,
+)
 from stoker_litestar.dialects.openai.chat_messages import messages_of
 from stoker_litestar.dialects.openai.whole import WholeEncoder
 from stoker_litestar.dialects.openai.wire.tokenizing import (
@@ -97,10 +102,12 @@ def decode_input_tokens(body: bytes) -> Call:
 
 
 def _chat(wire: TokenizeBody | TemplateBody) -> ChatPrompt:
+    continues = continues_answer(wire)
     return ChatPrompt(
         messages=messages_of(wire.messages or ()),
         tools=tools_of(wire.tools),
-        add_generation_prompt=wire.add_generation_prompt is not False,
+        add_generation_prompt=wire.add_generation_prompt is not False and not continues,
+        continue_final_message=continues,
         template_arguments=wire.chat_template_kwargs or {},
     )
 

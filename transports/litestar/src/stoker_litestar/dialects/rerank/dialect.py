@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from stoker.dialect import AnswerRoute, Dialect
 from stoker_litestar.dialects.openai.error import encode_error
+from stoker_litestar.dialects.openai.wire.error import ErrorBody
+from stoker_litestar.dialects.rerank import described
 from stoker_litestar.dialects.rerank.rerank import decode_rerank
 from stoker_litestar.dialects.rerank.score import decode_score
 
@@ -18,8 +20,9 @@ def rerank_dialect() -> Dialect:
     scores = ("/v1/score", "/score")
     return Dialect(
         routes=(
-            *(AnswerRoute(path, decode_rerank) for path in ranks),
-            *(AnswerRoute(path, decode_score) for path in scores),
+            *(AnswerRoute(path, decode_rerank, described.RERANK) for path in ranks),
+            *(AnswerRoute(path, decode_score, described.SCORE) for path in scores),
         ),
         encode_error=encode_error,
+        error=ErrorBody,
     )

@@ -6,7 +6,7 @@ The fields are those of `openai.types.completion_create_params`; what becomes of
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 
@@ -22,4 +22,4 @@ class CompletionRequest(GenerationFields, frozen=True, kw_only=True, forbid_unkn
     echo: bool | None = None
     logprobs: Annotated[int, msgspec.Meta(ge=0, le=MAX_LOGPROBS)] | None = None
     max_tokens: Annotated[int, msgspec.Meta(ge=0)] | None = None
-    suffix: Any = None
+    suffix: str | None = None

@@ -1,4 +1,4 @@
-"""Listeners of plugins: they hear everything, and hurt nobody."""
+"""Tests of `stoker.supervisor.listener_thread`: listeners hear everything, and hurt nobody."""
 
 from __future__ import annotations
 
@@ -6,18 +6,15 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
-from stoker.backend import NoOptions
 from stoker.caller import LOCAL, RequestContext
-from stoker.listener import Listener, ListenerContext, ListenerSpec
-from stoker.supervisor import listening
-from stoker.supervisor.listening import ListenerThread
+from stoker.listener import Listener
+from stoker.supervisor import listener_thread
+from stoker.supervisor.listener_thread import ListenerThread
 from stoker.telemetry import LoadRecord, Record, RequestStart
 
-CONTEXT = ListenerContext(Path("unused"), NoOptions())
 EVENTS = [LoadRecord(f"ai/{number}", "parrot", 0.1) for number in range(5)]
 
 
@@ -41,7 +38,7 @@ class Hearing(Listener):
 
 
 def started(listener: Listener) -> ListenerThread:
-    return ListenerThread(ListenerSpec("test", lambda _context: listener), CONTEXT)
+    return ListenerThread("test", lambda: listener)
 
 
 def test_all_events_are_heard_in_order_in_one_thread() -> None:
@@ -79,7 +76,7 @@ def test_one_that_is_too_slow_misses_events(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Telling takes no time, what does not fit is dropped, and the log says how much."""
-    monkeypatch.setattr(listening, "MAX_WAITING_EVENTS", 2)
+    monkeypatch.setattr(listener_thread, "MAX_WAITING_EVENTS", 2)
     go = threading.Event()
     listener = Hearing(lambda _event: go.wait(10) and None)
     thread = started(listener)
@@ -102,7 +99,7 @@ def test_one_that_hangs_is_left_behind(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The end of the server does not wait for it for ever."""
-    monkeypatch.setattr(listening, "END_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(listener_thread, "END_TIMEOUT_S", 0.1)
     go = threading.Event()
     thread = started(Hearing(lambda _event: go.wait(10) and None))
     thread.take(EVENTS[0])
@@ -115,10 +112,10 @@ def test_one_that_hangs_is_left_behind(
 def test_one_that_cannot_be_made_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     """Events are taken all the same."""
 
-    def refuse(_context: ListenerContext) -> Listener:
+    def refuse() -> Listener:
         raise OSError("no disk")
 
-    thread = ListenerThread(ListenerSpec("test", refuse), CONTEXT)
+    thread = ListenerThread("test", refuse)
     for event in EVENTS:
         thread.take(event)
     thread.end()

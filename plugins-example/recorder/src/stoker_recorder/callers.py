@@ -1,0 +1,37 @@
+"""A source of metrics: who asked, and for how much. stoker's own metrics go by model."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from stoker.metrics import MetricFamily, MetricKind, MetricSource, Sample
+from stoker.telemetry import Record, RequestRecord
+from stoker_recorder.recorder import outcome_of
+
+
+class CallerMetrics(MetricSource):
+    """Counts by the names that keys have in the configuration: there are only so many."""
+
+    def __init__(self) -> None:
+        self._requests: Counter[tuple[str, str]] = Counter()
+        self._tokens: Counter[str] = Counter()
+
+    def hear(self, event: Record) -> None:
+        """Count a request at its end."""
+        if isinstance(event, RequestRecord):
+            caller = event.context.caller.name
+            self._requests[caller, outcome_of(event)] += 1
+            if event.usage is not None:
+                self._tokens[caller] += event.usage.total_tokens
+
+    def families(self) -> Iterable[MetricFamily]:
+        """Requests by caller and outcome, and tokens by caller."""
+        requests = [
+            Sample(count, {"caller": caller, "outcome": outcome})
+            for (caller, outcome), count in self._requests.items()
+        ]
+        tokens = [Sample(count, {"caller": caller}) for caller, count in self._tokens.items()]
+        counter = MetricKind.COUNTER
+        yield MetricFamily("recorder_requests", counter, "Requests by caller.", requests)
+        yield MetricFamily("recorder_tokens", counter, "Tokens read and written.", tokens)
