@@ -88,7 +88,7 @@ def play_at_random(engine: Any, seed: int) -> tuple[Player, dict[int, SequenceJo
 
 
 @given(seed=st.integers(0, 2**32))
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 def test_company_changes_no_answer(seed: int, shared: Any, reference: Reference) -> None:
     """Whatever arrives and leaves meanwhile, each token is the best one of a fresh evaluation."""
     player, jobs = play_at_random(shared, seed)
@@ -100,7 +100,7 @@ def test_company_changes_no_answer(seed: int, shared: Any, reference: Reference)
 
 
 @given(seed=st.integers(0, 2**32))
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 def test_company_changes_no_answer_of_windows(
     seed: int, shared_windowed: Any, windowed_reference: Reference
 ) -> None:
