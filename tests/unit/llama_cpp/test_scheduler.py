@@ -13,7 +13,7 @@ from pathlib import Path
 import attrs
 import pytest
 from cell_memory import STATE_TOKEN_BYTES, FakeCellMemory
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stoker.engine import SequenceJob
@@ -753,7 +753,6 @@ tiers = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=150)
 @given(
     jobs=st.lists(arrivals, min_size=1, max_size=12),
     max_sequences=st.integers(1, 5),
@@ -787,7 +786,6 @@ def test_everybody_ends(
     play(made, jobs, pace=pace, apart=apart, draft=draft)
 
 
-@settings(deadline=None, max_examples=150)
 @given(
     jobs=st.lists(arrivals, min_size=2, max_size=12),
     max_sequences=st.integers(1, 5),
