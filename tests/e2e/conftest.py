@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import tiny_mlx
 from bert import write_tiny
 from programs import need
 from stoker_process import (
@@ -53,11 +54,44 @@ def own_home(make_home: MakeHome, model_file: Path) -> Home:
     return home
 
 
+@pytest.fixture
+def own_mlx_home(make_home: MakeHome, tmp_path: Path) -> Home:
+    """The same with a tiny model for MLX, which has the name of the real one."""
+    home = make_home("own-mlx-home")
+    home.ok("package", MODEL, "--directory", str(tiny_mlx.knowing(tmp_path / "knowing")))
+    return home
+
+
 @pytest.fixture(scope="session")
 def server(model_home: Home) -> Iterator[Server]:
     """A server with the real model, shared by all tests that leave it as it is."""
     with model_home.serve() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def mlx_home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """A home that holds a tiny model for MLX, under the name of the real one."""
+    home = Home(tmp_path_factory.mktemp("mlx-home"))
+    folder = tiny_mlx.knowing(tmp_path_factory.mktemp("models") / "knowing")
+    home.ok("package", MODEL, "--directory", str(folder))
+    return home
+
+
+@pytest.fixture(scope="session")
+def mlx_server(mlx_home: Home) -> Iterator[Server]:
+    """A server with that model."""
+    with mlx_home.serve() as running:
+        yield running
+
+
+@pytest.fixture(
+    scope="session", params=[pytest.param("server", marks=pytest.mark.model), "mlx_server"]
+)
+def served(request: pytest.FixtureRequest) -> Server:
+    """A server with a model that knows the capital of France, on each engine in turn."""
+    running: Server = request.getfixturevalue(request.param)
+    return running
 
 
 @pytest.fixture(scope="session")

@@ -137,6 +137,7 @@ def host(scripted: ScriptedHost, catalog: FakeCatalog, archive: SqliteArchive) -
         scripted,
         scripted,
         telemetry=scripted.telemetry,
+        metrics=scripted,
         archive=archive,
         metrics=scripted,
     )
