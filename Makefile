@@ -15,7 +15,7 @@ export STOKER_TEST_EMBEDDER ?= $(CURDIR)/.cache/models/all-minilm-l6-v2.F16.gguf
 export STOKER_TEST_GEMMA ?= $(CURDIR)/.cache/models/gemma3-270m.Q4_K_M.gguf
 TEST_MODELS := $(STOKER_TEST_MODEL) $(STOKER_TEST_EMBEDDER) $(STOKER_TEST_GEMMA)
 
-.PHONY: help install demo test check fix test-unit test-contract mutations test-e2e bench docs changelog build
+.PHONY: help install demo test test-all check fix test-unit test-contract mutations test-e2e bench docs changelog build
 .DELETE_ON_ERROR:
 
 help: ## List the targets
@@ -26,8 +26,11 @@ install: $(VENV)/.runtime $(VENV)/.members $(VENV)/.tools ## Set up .venv for wo
 demo: $(VENV)/.runtime $(VENV)/.members ## Package, serve, pull and chat, from start to end
 	$(BIN)/python demo/demo.py
 
-test: check $(TEST_MODELS) ## Everything that must pass: the checks, then all tests
+test: check $(TEST_MODELS) ## The checks, then all tests but the slow ones
 	$(PYTEST) $(ARGS)
+
+test-all: check $(TEST_MODELS) ## Everything that must pass: as CI runs it, with the slow tests
+	$(PYTEST) --all $(ARGS)
 
 check: install ## Lint, formatting, types, spelling, changelog fragments
 	$(BIN)/ruff check --quiet .

@@ -7,35 +7,18 @@ import signal
 from pathlib import Path
 
 import pytest
-import slow_tests
+from slow_tests import (
+    pytest_addoption,  # noqa: F401 - hooks that pytest looks for here
+    pytest_collection_modifyitems,  # noqa: F401
+    pytest_configure,  # noqa: F401
+    pytest_terminal_summary,  # noqa: F401
+)
 
 ROOT = Path(__file__).parents[1]
 
 # Shells start what runs in the background with Ctrl-C ignored, and children inherit that: the
 # commands that tests interrupt would never notice.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """See `slow_tests`."""
-    slow_tests.add_option(parser)
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """See `slow_tests`."""
-    slow_tests.load_profile(config)
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """See `slow_tests`."""
-    slow_tests.leave_out(config, items)
-
-
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
-    """See `slow_tests`."""
-    slow_tests.report(terminalreporter, config)
 
 
 def _model(variable: str, name: str) -> Path:

@@ -6,9 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_every_seeded_fault_is_caught_by_exactly_its_tests() -> None:
     """Each plugin with a fault fails the tests that are about it, and passes all others."""
     done = subprocess.run(

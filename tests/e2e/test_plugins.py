@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import venv
 from pathlib import Path
 
@@ -35,31 +34,6 @@ def test_a_plugin_that_raises_at_import_is_listed_and_stops_nothing(
     assert "loaded" == plugins["registry"]["status"]
     assert "out of luck" in home.ok("plugins")
     home.ok("list")
-
-
-def test_no_engine_and_no_web_framework_is_imported_by_light_commands(
-    make_home: MakeHome,
-) -> None:
-    """Help, version and the plugin list stay light, whatever is installed."""
-    home = make_home()
-    code = (
-        "import sys, stoker.cli\n"
-        "sys.argv = ['stoker', *{arguments!r}]\n"
-        "try: stoker.cli.main()\n"
-        "except SystemExit: pass\n"
-        "heavy = {{'llama_cpp', 'litestar', 'numpy', 'oras', 'requests', 'uvicorn', 'mlx'}}\n"
-        "print('HEAVY', sorted(heavy & set(sys.modules)))"
-    )
-    for arguments in (["--help"], ["version"], ["plugins"], ["run", "--help"], ["list"]):
-        done = subprocess.run(
-            [sys.executable, "-c", code.format(arguments=arguments)],
-            env=home.full_environ,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=True,
-        )
-        assert done.stdout.endswith("HEAVY []\n"), (arguments, done.stdout, done.stderr)
 
 
 @pytest.mark.slow

@@ -139,6 +139,7 @@ def host(scripted: ScriptedHost, catalog: FakeCatalog, archive: SqliteArchive) -
         telemetry=scripted.telemetry,
         metrics=scripted,
         archive=archive,
+        metrics=scripted,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stoker_litestar.byte_range import ByteRange, RangeNotSatisfiableError
@@ -24,7 +24,6 @@ def test_a_range_without_bytes_cannot_be_satisfied(header: str) -> None:
         ByteRange.parse(header, size_bytes=10)
 
 
-@settings(deadline=None)
 @given(size=st.integers(1, 50), first=st.integers(0, 60), last=st.integers(0, 60))
 def test_a_range_is_a_slice(size: int, first: int, last: int) -> None:
     """A range that lies in the file names the bytes that Python's slice has."""

@@ -183,18 +183,19 @@ COMMANDS = {
 """Every command that takes a name, and where."""
 
 
-@pytest.mark.parametrize("name", WRONG)
-@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_wrong_names_are_refused_by_every_command(
-    stoker: Stoker, gguf: Path, tmp_path: Path, *, command: tuple[str, ...], name: str
+    stoker: Stoker, gguf: Path, tmp_path: Path, command: str, *, thorough: bool
 ) -> None:
     """The code says that the input is wrong, and nothing was done."""
     places = {"FILE": str(gguf), "OUT.tar": str(tmp_path / "out.tar"), "LAYOUT": str(tmp_path)}
-    arguments = [places.get(word, word.replace("{}", name)) for word in command]
-    # A name that begins like an option is one to the command line, which refuses it by itself.
-    done = stoker(*arguments)
+    # In short, each name with some of the commands.
+    names = WRONG if thorough else WRONG[list(COMMANDS).index(command) % 3 :: 3]
+    for name in names:
+        # One that begins like an option is one to the command line, which refuses it by itself.
+        done = stoker(*(places.get(word, word.replace("{}", name)) for word in COMMANDS[command]))
+        assert 2 == done.code, (name, done.err)
 
-    assert 2 == done.code, done.err
     assert [] == stoker("list", "--json").document
 
 

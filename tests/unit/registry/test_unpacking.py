@@ -169,7 +169,7 @@ def damaged(place: int, value: int) -> bytes:
     return bytes(data)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.one_of(
         st.dictionaries(NAMES, st.binary(max_size=600), max_size=4).map(tar),

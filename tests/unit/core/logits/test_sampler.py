@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stoker.errors import InvalidRequestError, UnavailableError
@@ -117,7 +117,6 @@ def test_draws_follow_the_documented_distribution(values: dict[str, Any]) -> Non
     assert_drawn_from(reference(**values), draw(DRAWS, seed=11, **values))
 
 
-@settings(deadline=None, max_examples=30)
 @given(
     logits=st.lists(st.integers(-80, 80), min_size=3, max_size=12, unique=True),
     temperature=st.floats(0.3, 3.0),

@@ -161,7 +161,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 VALID = gguf_bytes({"general.architecture": "llama", "t": ["a", "bc"], "n": 3, "x": [1, 2]})
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @example(VALID[:101] + b"\x80" + VALID[102:])
 @given(
     st.one_of(

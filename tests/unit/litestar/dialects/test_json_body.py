@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stoker.errors import InvalidRequestError
@@ -55,7 +55,6 @@ def test_errors_name_the_field(body: bytes, param: str | None, message: str) -> 
     assert message in caught.value.message
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_decode_or_are_refused(body: bytes) -> None:
     """No input gets another error."""

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from encoded import feed
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stoker.errors import RunnerCrashedError
@@ -241,7 +241,6 @@ def test_a_model_name_cannot_break_the_frame() -> None:
     assert {name} == {chunk["model"] for chunk in chunks(feed(encoder, HELLO))}
 
 
-@settings(deadline=None)
 @given(answers(st.one_of(text_deltas, reasoning_deltas, tool_call_deltas)))
 def test_a_stream_joined_is_the_whole_answer(events: list[Event]) -> None:
     """Streaming or not, a client ends up with the same message."""

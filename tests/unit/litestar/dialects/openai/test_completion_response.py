@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from encoded import feed
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stoker.errors import RunnerCrashedError
@@ -169,7 +169,6 @@ def test_a_failure_ends_the_stream_without_done() -> None:
     assert "runner_crashed" == json.loads(sse_data(stream(events))[-1])["error"]["code"]
 
 
-@settings(deadline=None)
 @given(answers(st.one_of(text_deltas, reasoning_deltas)))
 def test_a_stream_joined_is_the_whole_answer(events: list[Event]) -> None:
     """Streaming or not, a client ends up with the same text and tokens."""
