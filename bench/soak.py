@@ -16,6 +16,7 @@ from pathlib import Path
 
 import scored_soak
 from fetch_model import ensure
+from judges import LlamaCppJudge
 from stoker_process import FAULTY, ROOT
 
 sys.path.insert(0, str(FAULTY))
@@ -42,7 +43,7 @@ def _scripted(duration_s: float, clients: int, folder: Path) -> tuple[Report, fl
 def _real(duration_s: float, clients: int, folder: Path) -> tuple[Report, float]:
     ensure(MODEL)
     with scored_soak.make_real_home(folder, MODEL).serve() as server:
-        soak = scored_soak.ScoredSoak(server, MODEL, clients=clients, seed=1)
+        soak = scored_soak.ScoredSoak(server, LlamaCppJudge(MODEL), clients=clients, seed=1)
         asyncio.run(soak.run(duration_s))
     print(f"{soak.score()} answers were scored")
     return soak.report, scored_soak.BUDGET_BYTES

@@ -67,12 +67,12 @@ def convert(source: Path, folder: Path, *, floats: bool = False) -> None:
     if facts.get("tokenizer.ggml.model") != "gpt2" or cut not in _CUTS:
         raise ValueError(f"{source.name} has a tokenizer of another kind: {cut}.")
     folder.mkdir(parents=True, exist_ok=True)
-    _write_json(folder / "tokenizer.json", _tokenizer(facts, _CUTS[cut]))
-    _write_json(folder / "tokenizer_config.json", _tokenizer_config(facts))
+    write_json(folder / "tokenizer.json", _tokenizer(facts, _CUTS[cut]))
+    write_json(folder / "tokenizer_config.json", _tokenizer_config(facts))
     weights, bits = _weights(tensors, facts)
     if floats:
         weights, bits = _floats(weights, bits), {}
-    _write_json(folder / "config.json", _config(facts, bits, tied="lm_head.weight" not in weights))
+    write_json(folder / "config.json", _config(facts, bits, tied="lm_head.weight" not in weights))
     mx.save_safetensors(str(folder / "model.safetensors"), weights, metadata={"format": "mlx"})
 
 
@@ -146,10 +146,9 @@ def _config(facts: dict[str, Any], bits: dict[str, int], *, tied: bool) -> dict[
     return config
 
 
-def _tokenizer(facts: dict[str, Any], cut: list[dict[str, Any]]) -> dict[str, Any]:
-    tokens = facts["tokenizer.ggml.tokens"]
-    kinds = facts["tokenizer.ggml.token_type"].tolist()
-    added = [
+def added_tokens(tokens: list[str], kinds: list[int]) -> list[dict[str, Any]]:
+    """The tokens that are looked for in a text before all others, as `tokenizer.json` has them."""
+    return [
         {
             "id": token,
             "content": text,
@@ -162,11 +161,15 @@ def _tokenizer(facts: dict[str, Any], cut: list[dict[str, Any]]) -> dict[str, An
         for token, text in enumerate(tokens)
         if kinds[token] in {_CONTROL, _USER_DEFINED}
     ]
+
+
+def _tokenizer(facts: dict[str, Any], cut: list[dict[str, Any]]) -> dict[str, Any]:
+    tokens = facts["tokenizer.ggml.tokens"]
     return {
         "version": "1.0",
         "truncation": None,
         "padding": None,
-        "added_tokens": added,
+        "added_tokens": added_tokens(tokens, facts["tokenizer.ggml.token_type"].tolist()),
         "normalizer": None,
         "pre_tokenizer": {"type": "Sequence", "pretokenizers": cut},
         "post_processor": None,
@@ -215,7 +218,8 @@ def _value(fact: Any) -> float:
     return float(fact.item())
 
 
-def _write_json(path: Path, value: dict[str, Any]) -> None:
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    """Write a file of a model's folder."""
     path.write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")
 
 

@@ -14,6 +14,7 @@ ENGINES = ROOT / "bench" / "engines"
 MODEL = "bench/instant"
 MEDIA_TYPE = "application/vnd.stoker.bench.instant"
 MIB = 1 << 20
+NOTHING_ELSE: Mapping[str, str] = {}
 
 
 @attrs.frozen
@@ -42,15 +43,19 @@ def _processor_s(process: psutil.Process) -> float:
     return float(times.user + times.system)
 
 
-def bench_home(folder: Path, environ: Mapping[str, str] = {}) -> Home:  # noqa: B006 - only read
-    """A home whose stoker knows the engines of this folder."""
+def bench_home(folder: Path, environ: Mapping[str, str], config: str = "") -> Home:
+    """Make a home whose stoker knows the engines of this folder, and no listener's plugin.
+
+    A listener has a thread of its own that each request wakes; nobody has one by default.
+    """
+    folder.mkdir()
+    (folder / "stoker.toml").write_text(f'[plugins]\nblock = ["recorder"]\n{config}')
     return Home(folder, {"PYTHONPATH": str(ENGINES), **environ})
 
 
 @contextlib.contextmanager
-def instant_server(folder: Path, environ: Mapping[str, str] = {}) -> Iterator[Server]:  # noqa: B006
+def instant_server(folder: Path, environ: Mapping[str, str] = NOTHING_ELSE) -> Iterator[Server]:
     """Serve the instant model until the block ends."""
-    folder.mkdir()
     home = bench_home(folder, environ)
     weights = folder / "weights.txt"
     weights.write_text("none")

@@ -70,6 +70,4 @@ def _watch(engine: Any) -> None:
 
 @stoker.hookimpl
 def stoker_register_backends() -> list[BackendSpec]:
-    return [
-        BackendSpec("timed", (GGUF,), load, probe=plugin.probe, options_type=LlamaCppOptions)
-    ]
+    return [BackendSpec("timed", (GGUF,), load, probe=plugin.probe, options_type=LlamaCppOptions)]

@@ -1,4 +1,4 @@
-"""The real `anthropic` package against the real server: a scripted model, and SmolLM2."""
+"""The real `anthropic` package against the real server: a scripted model, one on each engine."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def client(stage: Server) -> Iterator[anthropic.Anthropic]:
 
 
 @pytest.fixture(scope="module")
-def small(server: Server) -> Iterator[anthropic.Anthropic]:
-    with anthropic.Anthropic(base_url=server.url, api_key="none", max_retries=0) as made:
+def small(served: Server) -> Iterator[anthropic.Anthropic]:
+    with anthropic.Anthropic(base_url=served.url, api_key="none", max_retries=0) as made:
         yield made
 
 
@@ -155,7 +155,7 @@ def test_thinking(client: anthropic.Anthropic) -> None:
 
 
 def test_images_are_seen_by_who_can(
-    client: anthropic.Anthropic, small: anthropic.Anthropic, model_file: Any
+    client: anthropic.Anthropic, small: anthropic.Anthropic
 ) -> None:
     """A model that sees gets the image; one that does not is told so, by a proper error."""
     data = base64.b64encode(b"\x89PNG").decode()
@@ -194,7 +194,6 @@ def test_errors(client: anthropic.Anthropic) -> None:
     assert caught.value.request_id
 
 
-@pytest.mark.model
 def test_a_real_model_answers(small: anthropic.Anthropic) -> None:
     """A greedy question gets the known answer, whole and as a stream, with exact usage."""
     asked: Any = [
@@ -217,7 +216,6 @@ def test_a_real_model_answers(small: anthropic.Anthropic) -> None:
         assert 3 < usage.output_tokens <= 30
 
 
-@pytest.mark.model
 def test_a_real_model_stops_where_it_is_told(small: anthropic.Anthropic) -> None:
     """The sequence is told, and a short limit is another reason."""
     asked: Any = [

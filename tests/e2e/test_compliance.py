@@ -38,6 +38,7 @@ RESPONSES = (
     "error-handling",
 )
 WITLESS = {
+    "openai-chat": ("chat-streaming-response", "chat-streaming-usage", "chat-error-handling"),
     "anthropic": ("anth-streaming-response", "anth-streaming-usage", "anth-error-handling"),
     "open-responses": ("compact-response", "compact-missing-model", "error-handling"),
 }

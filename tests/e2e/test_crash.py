@@ -12,7 +12,12 @@ import psutil
 import pytest
 from stoker_process import MODEL, Home
 
-pytestmark = pytest.mark.model
+
+@pytest.fixture(params=[pytest.param("own_home", marks=pytest.mark.model), "own_mlx_home"])
+def home(request: pytest.FixtureRequest) -> Home:
+    """A home of the test's own, with a model for each engine in turn."""
+    made: Home = request.getfixturevalue(request.param)
+    return made
 
 
 def _runner_pid(home: Home) -> int:
@@ -20,15 +25,15 @@ def _runner_pid(home: Home) -> int:
     return int(runner["pid"])
 
 
-def test_kill_9_of_a_runner_in_mid_stream(own_home: Home) -> None:
+def test_kill_9_of_a_runner_in_mid_stream(home: Home) -> None:
     """That stream ends with an error, the server stays up, and the next request works."""
-    with own_home.serve() as server:
+    with home.serve() as server:
         client = openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0)
         stream = client.completions.create(
-            model=MODEL, prompt="Once upon a time", max_tokens=2000, stream=True, seed=1
+            model=MODEL, prompt="Once upon a time", max_tokens=7000, stream=True, seed=1
         )
         next(iter(stream))
-        pid = _runner_pid(own_home)
+        pid = _runner_pid(home)
 
         os.kill(pid, signal.SIGKILL)
 
@@ -40,15 +45,15 @@ def test_kill_9_of_a_runner_in_mid_stream(own_home: Home) -> None:
             model=MODEL, prompt="The capital of France is", max_tokens=4, temperature=0
         )
         assert "Paris" in again.choices[0].text
-        assert pid != _runner_pid(own_home)
+        assert pid != _runner_pid(home)
         client.close()
 
 
-def test_nothing_is_left_of_a_server_that_was_killed(own_home: Home) -> None:
+def test_nothing_is_left_of_a_server_that_was_killed(home: Home) -> None:
     """The runner of a server that died without a word ends by itself, and its home is free."""
-    with own_home.serve() as server:
-        own_home.ok("run", MODEL, "Hi", "--max-tokens", "2")
-        pid = _runner_pid(own_home)
+    with home.serve() as server:
+        home.ok("run", MODEL, "Hi", "--max-tokens", "2")
+        pid = _runner_pid(home)
         server.process.kill()
         server.process.wait(timeout=10)
 
@@ -56,5 +61,5 @@ def test_nothing_is_left_of_a_server_that_was_killed(own_home: Home) -> None:
     while psutil.pid_exists(pid) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not psutil.pid_exists(pid)
-    with own_home.serve():
-        own_home.ok("ps")
+    with home.serve():
+        home.ok("ps")

@@ -13,12 +13,14 @@ from typing import Any
 
 import openai
 import pytest
+import tiny_mlx
 from bert import RANK_POOLING, WIDTH, logits, write_tiny
 from stoker_process import MODEL, Home, Server
 
 pytestmark = pytest.mark.model
 
 EMBEDDER = "ai/minilm"
+MLX_EMBEDDER = "ai/tiny-mlx"
 GENERATOR_AS_EMBEDDER = "ai/smollm2-embed"
 MATRYOSHKA = "ai/matryoshka"
 RERANKER = "ai/reranker"
@@ -33,6 +35,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, model_file: Path, embedder_fi
     reranker, matryoshka = folder / "reranker.gguf", folder / "matryoshka.gguf"
     write_tiny(reranker, pooling=RANK_POOLING, classes=1)
     write_tiny(matryoshka)
+    home.ok("package", MLX_EMBEDDER, "--directory", str(tiny_mlx.llama(folder / "mlx")))
     for name, path in (
         (MODEL, model_file),
         (EMBEDDER, embedder_file),
@@ -43,6 +46,8 @@ def home(tmp_path_factory: pytest.TempPathFactory, model_file: Path, embedder_fi
         home.ok("package", name, "--weights", str(path))
     (home.path / "stoker.toml").write_text(
         f'[models."{MATRYOSHKA}".options]\nmatryoshka = true\n'
+        f'[models."{MLX_EMBEDDER}".options]\n'
+        'pooling = "mean"\nmatryoshka = true\ncontext_length = 512\n'
         f'[models."{GENERATOR_AS_EMBEDDER}".options]\npooling = "mean"\ncontext_length = 512\n'
     )
     return home
@@ -59,6 +64,13 @@ def served(home: Home) -> Iterator[Server]:
 def client(served: Server) -> Iterator[openai.OpenAI]:
     with openai.OpenAI(base_url=f"{served.url}/v1", api_key="none", max_retries=0) as made:
         yield made
+
+
+@pytest.fixture(params=[EMBEDDER, MLX_EMBEDDER])
+def embedder(request: pytest.FixtureRequest) -> str:
+    """A model that makes embeddings, on each engine in turn."""
+    name: str = request.param
+    return name
 
 
 def rerank(server: Server, path: str = "/v1/rerank", **fields: Any) -> tuple[int, Any]:
@@ -95,14 +107,20 @@ def test_texts_are_embedded(client: openai.OpenAI, encoding: Any) -> None:
         assert products[1] < 0.3
 
 
-def test_all_forms_of_an_input_mean_the_same(client: openai.OpenAI) -> None:
+def test_all_forms_of_an_input_mean_the_same(
+    served: Server, client: openai.OpenAI, embedder: str
+) -> None:
     """A text, a list of it, its tokens, and a list of those; and what the client asks by itself."""
-    tokens = [101, 1037, 2158, 102]
+    status, answer = ask(
+        served, "/tokenize", {"model": embedder, "prompt": "a man", "add_special_tokens": True}
+    )
+    tokens = answer["tokens"]
     forms: list[Any] = ["a man", ["a man"], tokens, [tokens]]
 
     vectors = [
-        client.embeddings.create(model=EMBEDDER, input=form).data[0].embedding for form in forms
+        client.embeddings.create(model=embedder, input=form).data[0].embedding for form in forms
     ]
+    assert 200 == status
 
     for vector in vectors[1:]:
         assert vectors[0] == pytest.approx(vector, abs=1e-5)
@@ -115,9 +133,10 @@ def test_dimensions_shorten_a_vector(client: openai.OpenAI) -> None:
         answer = client.embeddings.create(model=model, input="a man", dimensions=dimensions)
         return answer.data[0].embedding
 
-    whole, short = embed(MATRYOSHKA, WIDTH), embed(MATRYOSHKA, 8)
-    length = math.hypot(*whole[:8])
-    assert [number / length for number in whole[:8]] == pytest.approx(short, abs=1e-5)
+    for model, width in ((MATRYOSHKA, WIDTH), (MLX_EMBEDDER, tiny_mlx.WIDTH)):
+        whole, short = embed(model, width), embed(model, 8)
+        length = math.hypot(*whole[:8])
+        assert [number / length for number in whole[:8]] == pytest.approx(short, abs=1e-5)
     assert 384 == len(embed(EMBEDDER, 384))
     for model, dimensions, words in (
         (MATRYOSHKA, WIDTH + 1, f"embeddings have {WIDTH}"),
@@ -128,31 +147,31 @@ def test_dimensions_shorten_a_vector(client: openai.OpenAI) -> None:
         assert "dimensions" == caught.value.param
 
 
-def test_empty_inputs_are_refused(client: openai.OpenAI) -> None:
+def test_empty_inputs_are_refused(client: openai.OpenAI, embedder: str) -> None:
     """As OpenAI does: neither an empty text nor no text has an embedding."""
     empty: list[Any] = ["", ["a", ""], [], [[]]]
     for input_ in empty:
         with pytest.raises(openai.BadRequestError) as caught:
-            client.embeddings.create(model=EMBEDDER, input=input_)
+            client.embeddings.create(model=embedder, input=input_)
         assert str(caught.value.param).startswith("input")
 
 
-def test_a_text_beyond_the_context_is_refused(client: openai.OpenAI) -> None:
+def test_a_text_beyond_the_context_is_refused(client: openai.OpenAI, embedder: str) -> None:
     """The error names the input; nothing is cut off."""
     with pytest.raises(openai.BadRequestError, match="the model's context holds 512") as caught:
-        client.embeddings.create(model=EMBEDDER, input=["short", "word " * 600])
+        client.embeddings.create(model=embedder, input=["short", "word " * 600])
 
     assert ("input[1]", "context_length_exceeded") == (caught.value.param, caught.value.code)
 
 
-def test_a_large_request_is_answered(client: openai.OpenAI) -> None:
+def test_a_large_request_is_answered(client: openai.OpenAI, embedder: str) -> None:
     """As many inputs as the API allows, each with its own vector."""
     texts = [f"number {index}" for index in range(2048)]
 
-    answer = client.embeddings.create(model=EMBEDDER, input=texts)
+    answer = client.embeddings.create(model=embedder, input=texts)
 
     assert list(range(2048)) == [item.index for item in answer.data]
-    alone = client.embeddings.create(model=EMBEDDER, input="number 1999").data[0].embedding
+    alone = client.embeddings.create(model=embedder, input="number 1999").data[0].embedding
     assert answer.data[1999].embedding == pytest.approx(alone, abs=1e-2)
 
 

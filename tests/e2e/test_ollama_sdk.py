@@ -1,4 +1,4 @@
-"""The real `ollama` package against the real server, model and registry."""
+"""The real `ollama` package against the real server and registry, with a model on each engine."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ import ollama
 import pytest
 from stoker_process import ACTING_MODEL, MODEL, Home, MakeHome, Registry, Server
 
-pytestmark = pytest.mark.model
-
 FRANCE = [{"role": "user", "content": "What is the capital of France? Answer in one sentence."}]
 GREEDY = {"temperature": 0, "num_predict": 30}
 EMBEDDER = "ai/minilm:latest"
@@ -19,8 +17,8 @@ PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kc
 
 
 @pytest.fixture(scope="module")
-def client(server: Server) -> Iterator[ollama.Client]:
-    with ollama.Client(host=server.url) as made:
+def client(served: Server) -> Iterator[ollama.Client]:
+    with ollama.Client(host=served.url) as made:
         yield made
 
 
@@ -106,10 +104,12 @@ def test_log_probabilities_come_with_the_tokens(client: ollama.Client) -> None:
     assert all(2 == len(token.top_logprobs or ()) for token in answer.logprobs)
 
 
-def test_models_are_listed_and_described(client: ollama.Client, model_file: Path) -> None:
+@pytest.mark.model
+def test_models_are_listed_and_described(server: Server, model_file: Path) -> None:
     """List and show tell what the files say."""
-    listed = client.list().models
-    shown = client.show(MODEL)
+    with ollama.Client(host=server.url) as client:
+        listed = client.list().models
+        shown = client.show(MODEL)
 
     assert [MODEL] == [model.model for model in listed]
     assert int(listed[0].size or 0) > model_file.stat().st_size
@@ -145,6 +145,7 @@ def test_bad_fields_are_named(client: ollama.Client) -> None:
         assert caught.value.error.startswith(name)
 
 
+@pytest.mark.model
 def test_a_model_is_loaded_and_unloaded_by_asking_nothing(own: ollama.Client) -> None:
     """An empty prompt loads, and with keep_alive 0 unloads; `ps` tells."""
     assert [] == own.ps().models
@@ -162,6 +163,7 @@ def test_a_model_is_loaded_and_unloaded_by_asking_nothing(own: ollama.Client) ->
     assert [] == own.ps().models
 
 
+@pytest.mark.model
 def test_a_model_is_copied_and_deleted(own: ollama.Client) -> None:
     """A copy is a name of the same model; deleting one leaves the other."""
     own.copy(MODEL, "team/mine")
@@ -176,6 +178,7 @@ def test_a_model_is_copied_and_deleted(own: ollama.Client) -> None:
     assert 404 == caught.value.status_code
 
 
+@pytest.mark.model
 def test_a_model_is_made_of_a_blob(make_home: MakeHome, model_file: Path) -> None:
     """A GGUF file is sent and becomes a model, which answers; the same file twice is one blob."""
     home = make_home()
@@ -198,6 +201,7 @@ def test_a_model_is_made_of_a_blob(make_home: MakeHome, model_file: Path) -> Non
     assert [] == list((home.path / "stores" / "oci" / "inbox").glob("*/*"))
 
 
+@pytest.mark.model
 @pytest.mark.registry
 def test_a_model_is_pushed_and_pulled_with_progress(
     registry: Registry, own: ollama.Client, make_home: MakeHome, model_file: Path
@@ -231,6 +235,7 @@ def test_a_model_is_pushed_and_pulled_with_progress(
     assert 404 == caught.value.status_code
 
 
+@pytest.mark.model
 def test_texts_are_embedded(make_home: MakeHome, embedder_file: Path) -> None:
     """Both routes make vectors; the newer one scales them to the length 1."""
     home = make_home()

@@ -1,4 +1,4 @@
-"""The real `openai` package against the real server and model."""
+"""The real `openai` package against the real server, with a model on each engine."""
 
 from __future__ import annotations
 
@@ -10,14 +10,12 @@ import openai
 import pytest
 from stoker_process import MODEL, Server
 
-pytestmark = pytest.mark.model
-
 FRANCE = [{"role": "user", "content": "What is the capital of France? Answer in one sentence."}]
 
 
 @pytest.fixture(scope="module")
-def client(server: Server) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0) as made:
+def client(served: Server) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{served.url}/v1", api_key="none", max_retries=0) as made:
         yield made
 
 
@@ -241,10 +239,10 @@ def test_log_probabilities_of_a_prompt(client: openai.OpenAI) -> None:
         assert abs(sampled - read) < 1.0
 
 
-def test_tokens_are_counted_before_they_are_paid_for(client: openai.OpenAI, server: Server) -> None:
+def test_tokens_are_counted_before_they_are_paid_for(client: openai.OpenAI, served: Server) -> None:
     """The count is what the request's usage says afterwards."""
     counted = httpx.post(
-        f"{server.url}/v1/chat/completions/input_tokens",
+        f"{served.url}/v1/chat/completions/input_tokens",
         json={"model": MODEL, "messages": FRANCE},
         timeout=30,
     ).json()

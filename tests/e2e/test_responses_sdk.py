@@ -1,4 +1,4 @@
-"""The real `openai` package asks for responses: of a scripted model, and of SmolLM2."""
+"""The real `openai` package asks for responses: of a scripted model, and of one on each engine."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def client(stage: Server) -> Iterator[openai.OpenAI]:
 
 
 @pytest.fixture(scope="module")
-def small(server: Server) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0) as made:
+def small(served: Server) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{served.url}/v1", api_key="none", max_retries=0) as made:
         yield made
 
 
@@ -178,7 +178,6 @@ class Capital(pydantic.BaseModel):
     city: str
 
 
-@pytest.mark.model
 def test_a_real_model_answers(small: openai.OpenAI) -> None:
     """A greedy question gets the known answer, as a stream as well; counts of tokens are exact."""
     fields: Any = {
@@ -203,7 +202,6 @@ def test_a_real_model_answers(small: openai.OpenAI) -> None:
     assert "max_output_tokens" == cut_off.incomplete_details.reason
 
 
-@pytest.mark.model
 def test_a_real_model_is_parsed(small: openai.OpenAI) -> None:
     """The schema of a type is followed, and the client makes the type of it."""
     response = small.responses.parse(
@@ -217,7 +215,6 @@ def test_a_real_model_is_parsed(small: openai.OpenAI) -> None:
     assert isinstance(response.output_parsed, Capital)
 
 
-@pytest.mark.model
 def test_a_real_model_goes_on(small: openai.OpenAI) -> None:
     """What was read and written before is reused, not computed again."""
     first = small.responses.create(

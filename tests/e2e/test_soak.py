@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import tiny_mlx
+from judges import LlamaCppJudge, MlxJudge
 from scored_soak import ScoredSoak, make_real_home
 from soaking import BUDGET_BYTES, MIB, TEXTS, Soak, make_home
 
@@ -26,11 +28,16 @@ async def test_many_clients_on_more_models_than_fit(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.model
-async def test_answers_of_a_real_model_are_right(tmp_path: Path, model_file: Path) -> None:
+@pytest.mark.parametrize("engine", [pytest.param("llama.cpp", marks=pytest.mark.model), "mlx"])
+async def test_answers_of_a_real_model_are_right(
+    engine: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     """Whatever else clients do, each token of each answer is the best one for its prompt."""
-    with make_real_home(tmp_path, model_file).serve() as server:
-        soak = ScoredSoak(server, model_file, clients=6, seed=7)
+    on_mlx = engine == "mlx"
+    model = tiny_mlx.llama(tmp_path / "m") if on_mlx else request.getfixturevalue("model_file")
+    judge = MlxJudge(model) if on_mlx else LlamaCppJudge(model)
+    with make_real_home(tmp_path, model).serve() as server:
+        soak = ScoredSoak(server, judge, clients=6, seed=7)
         report = await soak.run(10.0)
 
     assert soak.score() > 5

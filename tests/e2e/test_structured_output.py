@@ -1,4 +1,4 @@
-"""Structured output: the real `openai` package against the real server and model."""
+"""Structured output: the real `openai` package, the real server, a model on each engine."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ import openai
 import pydantic
 import pytest
 from stoker_process import MODEL, Server
-
-pytestmark = pytest.mark.model
 
 STRING = {"type": "string", "maxLength": 30}
 PET = {
@@ -69,8 +67,8 @@ TREE = {
 
 
 @pytest.fixture(scope="module")
-def client(server: Server) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0) as made:
+def client(served: Server) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{served.url}/v1", api_key="none", max_retries=0) as made:
         yield made
 
 

@@ -119,7 +119,7 @@ def test_a_plugins_metrics_stand_beside_the_servers(parrot: Home) -> None:
         chat(server.url, "test/polly", "one")
         lines = metrics(server.url)
 
-    assert 'recorder_requests_total{caller="local",outcome="ok"} 1.0' in lines
+    assert 'recorder_requests_total{caller="no key",outcome="ok"} 1.0' in lines
     assert 'stoker_metric_source_up{source="recorder"} 1.0' in lines
     assert 'stoker_requests_total{model="test/polly",status="200"} 1.0' in lines
 

@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from judges import Judge
 from soaking import Action, Soak
 from stoker_process import Home, Server
-
-from stoker_llama_cpp import binding
-from stoker_llama_cpp.options import LlamaCppOptions
 
 NAME = "soak/real"
 BUDGET_BYTES = 2**30
@@ -25,13 +23,14 @@ _PROMPTS = (
 
 
 def make_real_home(folder: Path, model: Path) -> Home:
-    """A home with a real model."""
-    options = {"CONTEXT_LENGTH": "1024", "CACHE_TOKENS": "2048", "THREADS": "2"}
-    environ = {f"STOKER_BACKENDS__LLAMA_CPP__{name}": text for name, text in options.items()}
+    """A home with a model: a GGUF file, or a folder for MLX."""
+    options = {"CONTEXT_LENGTH": "1024", "CACHE_TOKENS": "2048"}
+    backend, kind = ("MLX", "--directory") if model.is_dir() else ("LLAMA_CPP", "--weights")
+    environ = {f"STOKER_BACKENDS__{backend}__{name}": text for name, text in options.items()}
     environ["STOKER_MEMORY__BUDGET"] = f"{BUDGET_BYTES}B"
     home = Home(folder / "home", environ)
     home.path.mkdir()
-    home.ok("package", NAME, "--weights", str(model))
+    home.ok("package", NAME, kind, str(model))
     return home
 
 
@@ -41,36 +40,29 @@ class ScoredSoak(Soak):
     names = (NAME,)
     budget_bytes = BUDGET_BYTES
 
-    def __init__(self, server: Server, model: Path, *, clients: int, seed: int) -> None:
-        """Read the model's tokens.
+    def __init__(self, server: Server, judge: Judge, *, clients: int, seed: int) -> None:
+        """Know the model.
 
         Args:
             server: Has the model as `NAME`.
-            model: Its file.
+            judge: Of what it answers.
             clients: How many at once.
             seed: Decides what they do.
         """
-        # Before llama.cpp is imported: what this sets for OpenMP is read but once.
-        binding.load()
-        from stoker_llama_cpp.model import load_model  # noqa: PLC0415 - imports llama.cpp
-
         super().__init__(server, clients=clients, seed=seed)
-        self._model = load_model([model], LlamaCppOptions(threads=1), lambda *_: None)
-        pieces = self._model.vocabulary.whole().token_bytes
-        self._tokens = {piece: token for token, piece in enumerate(pieces) if piece}
-        self._answers: list[tuple[tuple[int, ...], list[int]]] = []
+        self._model = judge
+        self._answers: list[tuple[list[int], list[int]]] = []
 
     def score(self) -> int:
         """Compute all answers again, and report those that are wrong; gives how many there were."""
-        from scoring import NEAR_TIE, margins  # noqa: PLC0415 - imports llama.cpp
-
+        judge = self._model
+        pieces = {token: piece for piece, token in judge.tokens.items()}
         for prompt, answer in self._answers:
-            worst = max(margins(self._model.handle, prompt, answer))
-            if worst > NEAR_TIE:
-                pieces = map(self._model.vocabulary.token_bytes, answer)
-                text = b"".join(pieces).decode(errors="replace")
-                self.report.wrong.append(f"a token of {text!r} is off by {worst:.1f}")
-        self._model.close()
+            worst = judge.worst(prompt, answer)
+            if worst > judge.near_tie:
+                text = b"".join(map(pieces.__getitem__, answer)).decode(errors="replace")
+                self.report.wrong.append(f"a token of {text!r} is off by {worst:.3g}")
+        judge.close()
         return len(self._answers)
 
     def _actions(self) -> dict[Action, int]:
@@ -78,12 +70,13 @@ class ScoredSoak(Soak):
 
     def _body(self, choose: random.Random, **fields: Any) -> dict[str, Any]:
         text = choose.choice(_PROMPTS).format(choose.randrange(10**6))
-        prompt = self._model.vocabulary.encode(text, add_special=True, parse_special=False)
+        bans = {str(token): -100 for token in self._model.banned}
         return {
             "model": NAME,
-            "prompt": prompt,
+            "prompt": list(self._model.encode(text)),
             "temperature": 0,
             "max_tokens": choose.randint(1, 24),
+            **({"logit_bias": bans} if bans else {}),
             **fields,
         }
 
@@ -94,8 +87,8 @@ class ScoredSoak(Soak):
             return self._judge_error(answer.status_code, answer.text)
         (choice,) = answer.json()["choices"]
         if choice["logprobs"] is not None:
-            tokens = [self._tokens[_bytes(name)] for name in choice["logprobs"]["tokens"]]
-            self._answers.append((tuple(body["prompt"]), tokens))
+            tokens = [self._model.tokens[_bytes(name)] for name in choice["logprobs"]["tokens"]]
+            self._answers.append((body["prompt"], tokens))
         return "answered"
 
     async def _leave(self, client: httpx.AsyncClient, choose: random.Random) -> str:

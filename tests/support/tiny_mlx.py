@@ -1,6 +1,7 @@
-"""Folders of tiny models in safetensors: random weights, a tokenizer of bytes and a few words.
+"""Folders of tiny models in safetensors: a tokenizer of bytes and a few words, and weights.
 
-Their answers mean nothing, but are as fixed by what came before as those of any model.
+Most are random: their answers mean nothing, but are as fixed by what came before as those of any
+model. One knows the capital of France.
 """
 
 from __future__ import annotations
@@ -26,6 +27,10 @@ TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
+_SENTENCE = ("It", " is", " Paris", ",", " of", " course", ".", "<|im_end|>")
+_FACTS = "".join(_SENTENCE[:-1]) + ' "Paris" {"name": "get_weather", "arguments": "city", "unit"}'
+_CLEAR = 1.0
+_LIKED = {'"': 0.5, "Paris": 0.3, "}": 0.25, "]": 0.2, "null": 0.15, ",": 0.1}
 _WORDS = "the quick brown fox jumps over the lazy dog and runs away from a cat"
 
 Tensors = dict[str, npt.NDArray[np.float32]]
@@ -43,7 +48,15 @@ def llama(folder: Path, **settings: Any) -> Path:
     """
     folder.mkdir(parents=True)
     tokenizer = write_tokenizer(folder)
-    config = {
+    # Wider than the vocabulary, as padded models are.
+    config = _config(tokenizer.get_vocab_size() + 5, **settings)
+    (folder / "config.json").write_text(json.dumps(config))
+    save_file(llama_tensors(config), folder / "model.safetensors", metadata={"format": "mlx"})
+    return folder
+
+
+def _config(vocabulary_size: int, **settings: Any) -> dict[str, Any]:
+    return {
         "architectures": ["LlamaForCausalLM"],
         "model_type": "llama",
         "hidden_size": WIDTH,
@@ -54,22 +67,54 @@ def llama(folder: Path, **settings: Any) -> Path:
         "max_position_embeddings": CONTEXT_LENGTH,
         "rms_norm_eps": 1e-5,
         "rope_theta": 10000.0,
-        # Wider than the vocabulary, as padded models are.
-        "vocab_size": tokenizer.get_vocab_size() + 5,
+        "vocab_size": vocabulary_size,
         "tie_word_embeddings": False,
         "bos_token_id": 0,
         "eos_token_id": 1,
         **settings,
     }
-    (folder / "config.json").write_text(json.dumps(config))
-    save_file(llama_tensors(config), folder / "model.safetensors", metadata={"format": "mlx"})
-    return folder
 
 
 def sliding(folder: Path, window: int = 32) -> Path:
     """Write a model in which one layer sees all tokens and the others a window."""
     kinds = ["sliding_attention", "full_attention", "sliding_attention"]
     return llama(folder, num_hidden_layers=3, layer_types=kinds, sliding_window=window)
+
+
+def knowing(folder: Path) -> Path:
+    """Write a model that answers each chat with one sentence: what the capital of France is.
+
+    Its vectors have a number for each token, and its layers add nothing to them. So a token alone
+    decides what comes next: in the sentence the next word, and everywhere else a quoted name over
+    and over. In answers of a form it ends texts and lists soon.
+    """
+    folder.mkdir(parents=True)
+    tokenizer = write_tokenizer(folder, _FACTS)
+    count = tokenizer.get_vocab_size()
+    width = count + -count % 64
+    config = _config(width, hidden_size=width, max_position_embeddings=8 * CONTEXT_LENGTH)
+    tensors = llama_tensors(config)
+    for name, value in tensors.items():
+        if name.endswith(("o_proj.weight", "down_proj.weight")):
+            value[:] = 0
+        elif name.endswith("norm.weight"):
+            value[:] = 1
+    following = np.zeros((width, width), dtype=np.float32)
+
+    def token(text: str) -> int:
+        # Rules with several tokens are for the first of them.
+        return int(tokenizer.encode(text, add_special_tokens=False).ids[0])
+
+    for text, worth in _LIKED.items():
+        following[token(text), :] = worth
+    following[token("Paris"), token('"')] = _CLEAR
+    for text, after in zip(("\n", *_SENTENCE), _SENTENCE, strict=False):
+        following[token(after), token(text)] = _CLEAR
+    tensors["model.embed_tokens.weight"] = np.eye(width, dtype=np.float32)
+    tensors["lm_head.weight"] = following
+    (folder / "config.json").write_text(json.dumps(config))
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "mlx"})
+    return folder
 
 
 def llama_tensors(config: dict[str, Any]) -> Tensors:
@@ -107,18 +152,18 @@ def llama_tensors(config: dict[str, Any]) -> Tensors:
     return tensors
 
 
-def write_tokenizer(folder: Path) -> Tokenizer:
-    """Write a tokenizer: all bytes, some pieces of words, and special tokens."""
+def write_tokenizer(folder: Path, words: str = _WORDS) -> Tokenizer:
+    """Write a tokenizer: all bytes, pieces of some words, and special tokens."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=320,
+        vocab_size=320 if words is _WORDS else 512,
         special_tokens=[AddedToken(text, special=True) for text in SPECIAL],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator([_WORDS] * 10, trainer)
+    tokenizer.train_from_iterator([words] * 10, trainer)
     tokenizer.save(str(folder / "tokenizer.json"))
     settings = {"bos_token": "<s>", "eos_token": "</s>", "chat_template": TEMPLATE}
     (folder / "tokenizer_config.json").write_text(json.dumps(settings))

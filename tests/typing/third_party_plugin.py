@@ -12,6 +12,7 @@ from stoker.backend import BackendSpec, LoadProgress, always_available
 from stoker.engine import EngineInfo, TextEngine
 from stoker.formats import FormatRule
 from stoker.media_types import MediaType, Role
+from stoker.metrics import MetricFamily, MetricKind, MetricSource, MetricSpec, Sample
 from stoker.request import GenerateRequest
 
 SHOUT = MediaType("application/vnd.example.shout")
@@ -55,6 +56,20 @@ def stoker_register_backends() -> Iterable[BackendSpec]:
 def stoker_register_formats() -> Iterable[FormatRule]:
     """Offer the format."""
     return [FormatRule(Role.WEIGHTS, media_type=SHOUT)]
+
+
+class Shouts(MetricSource):
+    """The smallest source of metrics."""
+
+    def families(self) -> Iterable[MetricFamily]:
+        """Measure nothing."""
+        yield MetricFamily("shouts", MetricKind.GAUGE, "Shouts.", (Sample(1, {"loud": "yes"}),))
+
+
+@stoker.hookimpl
+def stoker_register_metrics() -> Iterable[MetricSpec]:
+    """Offer the source."""
+    return [MetricSpec("shouts", Shouts)]
 
 
 def script() -> str:

@@ -1,7 +1,7 @@
 """Peers on MLX: stoker with that backend, and mlx-lm's own server, on the same weights.
 
 The GGUF file of a model is turned into the folder that both read. With the argument `floats` its
-weights are 16-bit floats, else they stay in their blocks of 4 bits.
+weights are 16-bit floats, else they stay in their blocks of 4 bits; Gemma's are floats always.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gguf_to_mlx import convert
+import gemma_to_mlx
+import gguf_to_mlx
 
 from comparison.generation import Generation
 from comparison.model import BenchModel
@@ -32,7 +33,10 @@ def mlx_folder(model: BenchModel, folder: Path, arguments: Sequence[str]) -> Pat
     target = folder / f"mlx-{model.name}{'-floats' * floats}"
     if not target.exists():
         try:
-            convert(model.path, target, floats=floats)
+            if model.name.startswith("gemma"):
+                gemma_to_mlx.convert(model.path, target)
+            else:
+                gguf_to_mlx.convert(model.path, target, floats=floats)
         except ValueError as exc:
             raise PeerError(str(exc)) from exc
     return target

@@ -14,6 +14,7 @@ from comparison.workloads.few import (
     SeedsFour,
 )
 from comparison.workloads.process import ColdStart, Memory
+from comparison.workloads.requests import ShortRequests
 from comparison.workloads.shared import SharedPrompt
 from comparison.workloads.streams import BusyCore, FourStreams, Single, SixteenStreams
 from comparison.workloads.structured import StructuredEight, StructuredSingle
@@ -30,6 +31,7 @@ WORKLOADS: dict[str, Workload] = {
         Copying(),
         LongArrival(),
         BusyCore(),
+        ShortRequests(),
         Memory(),
         MixedDay(),
         ColdStart(),

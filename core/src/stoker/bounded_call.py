@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -23,9 +24,9 @@ class _GivenUpError(BaseException):
 def call_bounded(work: Callable[[], T], *, timeout_s: float) -> T:
     """Call a function, and give it up when it takes too long.
 
-    It runs in a thread of its own, because nothing else can be left. What it prints goes to
-    standard error: it must not end up in somebody's JSON. Given up, it ends as soon as it comes
-    back from what holds it, before it can do or print anything more.
+    It runs in a thread of its own, because nothing else can be left. What it prints, or a C library
+    does, goes to standard error: it must not end up in somebody's JSON. Given up, it ends as soon
+    as it comes back from what holds it, before it can do or print anything more.
 
     Args:
         work: The function.
@@ -46,7 +47,7 @@ def call_bounded(work: Callable[[], T], *, timeout_s: float) -> T:
 
     # A daemon: a call that hangs for ever must not keep the process.
     thread = threading.Thread(target=run, name="plugin", daemon=True)
-    with contextlib.redirect_stdout(sys.stderr):
+    with _output_to_stderr():
         thread.start()
         thread.join(timeout_s)
     if thread.is_alive():
@@ -55,6 +56,30 @@ def call_bounded(work: Callable[[], T], *, timeout_s: float) -> T:
     for error in errors:
         raise error
     return results[0]
+
+
+@contextlib.contextmanager
+def _output_to_stderr() -> Iterator[None]:
+    """Lead standard output to standard error, for Python and for everything else."""
+    try:
+        ours = os.dup(1)
+    except OSError:
+        # There is none, as in some services: nothing to keep clean.
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+        return
+    if sys.stdout is not None:
+        sys.stdout.flush()
+    with contextlib.suppress(OSError):
+        os.dup2(2, 1)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        # C libraries keep in memory what goes to a pipe, and would write it at the very end.
+        ctypes.pythonapi.fflush(None)
+        os.dup2(ours, 1)
+        os.close(ours)
 
 
 def _end(thread: threading.Thread) -> None:

@@ -314,6 +314,6 @@ def _word(kind: type) -> str:
 def _provides(records: Mapping[type, tuple[Any, ...]]) -> Iterable[str]:
     for kind, made in records.items():
         if kind is FormatRule:
-            yield f"{len(made)} format rules"
+            yield f"{len(made)} format rule{'' if len(made) == 1 else 's'}"
         else:
             yield from (f"{_word(kind)} {record.name}" for record in made)

@@ -121,10 +121,18 @@ class PartialBlob:
                 f"Blob {expected.digest} should have {expected.size_bytes} bytes,"
                 f" but {self.size_bytes} came."
             )
-        if self.digest != expected.digest:
+        self.check_digest(expected.digest)
+
+    def check_digest(self, expected: Digest) -> None:
+        """Compare with what was announced, where its size is not known.
+
+        Raises:
+            IntegrityError: The digest differs.
+        """
+        if self.digest != expected:
             raise IntegrityError(
-                f"The bytes that came for blob {expected.digest} are others: they hash to"
-                f" {self.digest}."
+                f"The {self.size_bytes} bytes that came for blob {expected} are others: they hash"
+                f" to {self.digest}."
             )
 
     def publish(self, blobs: BlobDirectory) -> Digest:

@@ -11,11 +11,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import http.cookiejar
-import threading
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
-from urllib.parse import urljoin, urlsplit
+from collections.abc import Callable
+from typing import TypeVar
 
 import requests
 
@@ -31,39 +28,25 @@ from stoker.errors import (
 from stoker.manifest import Descriptor
 from stoker.reference import Reference
 from stoker.store import StoredManifest
-from stoker.version import __version__
 from stoker.wire.manifest import INDEX_TYPES, MANIFEST_TYPES, MAX_MANIFEST_BYTES, media_type_of
-from stoker_registry.address import RegistryAddress, host_of, is_loopback
-from stoker_registry.authorities import Authorities
-from stoker_registry.authorization import Authorization
 from stoker_registry.backoff import Backoff, Heartbeat, no_heartbeat
 from stoker_registry.blob_stream import BlobStream
 from stoker_registry.credentials import CredentialSource, find_credentials
+from stoker_registry.gate import RegistryGate
 from stoker_registry.options import OciOptions
 from stoker_registry.pace import Pace
-from stoker_registry.prompt_adapter import PromptAdapter
 from stoker_registry.repository_urls import RepositoryUrls
-from stoker_registry.transfer_errors import check_status, foreign_errors
+from stoker_registry.transfer_errors import foreign_errors
 from stoker_registry.upload_session import UploadSession, with_query
 
 _ACCEPT = ", ".join((*MANIFEST_TYPES, *INDEX_TYPES))
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_MAX_REDIRECTS = 5
-# Nobody's proxy is on the way to this very machine, whatever HTTP_PROXY says.
-_NO_PROXY = {"no_proxy": "*"}
 _T = TypeVar("_T")
-
-
-def _with_own_headers(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """An `auth` that does nothing, for without one requests sends logins from ~/.netrc."""
-    return request
 
 
 class RepositoryClient:
     """Speaks with one registry about one repository.
 
-    Any number of threads may use it. `_logging_in` guards the login; requests' session keeps no
-    cookies, so there is nothing else that changes.
+    Any number of threads may use it: what changes is in the gate.
     """
 
     def __init__(
@@ -87,31 +70,16 @@ class RepositoryClient:
         Raises:
             ConfigError: A file of authorities is not there.
         """
-        self._authorities = Authorities.of(options)
-        self._address = RegistryAddress.of(
-            reference.registry, options.insecure_hosts, encrypted=self._authorities.by_host
-        )
-        # Blobs are wanted as they are: a compressed transfer has neither their size nor digest.
-        self._headers = {"Accept-Encoding": "identity", "User-Agent": f"stoker/{__version__}"}
+        self._gate = RegistryGate(reference.registry, options, find)
+        self._registry = self._gate.address.name
         self._reference = reference
-        self._timeout_s = options.timeout_s
         self._backoff = backoff or Backoff()
         self._heartbeat = heartbeat
-        self._urls = RepositoryUrls(self._address.origin, reference.repository)
-        self._authorization = Authorization(self._address, self._send, find)
-        self._logging_in = threading.Lock()
-        # Otherwise connections beyond the tenth would be closed after each request.
-        adapter = PromptAdapter(pool_maxsize=options.connections)
-        self._session = requests.Session()
-        self._session.mount("https://", adapter)
-        self._session.mount("http://", adapter)
-        # Some registries take whoever returns a cookie for a browser, and want CSRF tokens of it.
-        nobody = http.cookiejar.DefaultCookiePolicy(allowed_domains=[])
-        self._session.cookies.set_policy(nobody)
+        self._urls = RepositoryUrls(self._gate.address.origin, reference.repository)
 
     def close(self) -> None:
         """Close all connections."""
-        self._session.close()
+        self._gate.close()
 
     def check_login(self) -> bool:
         """Ask for nothing but whether we may ask.
@@ -123,10 +91,10 @@ class RepositoryClient:
             TransferError: There is no registry.
             AccessDeniedError: The registry refused.
         """
-        response = self.do_request(self._urls.base)
-        self._expect(response, {200}, "the distribution API")
+        response = self._gate.request(self._urls.base)
+        self._gate.expect(response, {200}, "the distribution API")
         response.close()
-        return self._authorization.header is not None
+        return self._gate.authorization.header is not None
 
     def fetch_manifest(self, target: Digest | str) -> StoredManifest:
         """Fetch the manifest or index of a digest or tag.
@@ -161,8 +129,7 @@ class RepositoryClient:
                 descriptor.digest.encoded
             ):
                 raise IntegrityError(
-                    f"The bytes that {self._address.name} sent for blob {descriptor.digest} are"
-                    " others."
+                    f"The bytes that {self._registry} sent for blob {descriptor.digest} are others."
                 )
             return data
 
@@ -185,26 +152,25 @@ class RepositoryClient:
         # Some registries know no open-ended ranges, so the end is always named.
         asked = {"Range": f"bytes={start}-{end - 1}"} if end - start < descriptor.size_bytes else {}
         url = self._urls.blob(descriptor.digest)
-        response = self.do_request(url, headers=asked)
+        response = self._gate.request(url, headers=asked)
         if asked and response.status_code == requests.codes.requested_range_not_satisfiable:
             # The whole blob, or the size that the registry has it in.
             response.close()
-            response = self.do_request(url)
+            response = self._gate.request(url)
         if response.status_code == requests.codes.not_found:
             response.close()
             raise TransferError(
-                f"{self._address.name} has lost blob {descriptor.digest} of"
-                f" {self._reference.familiar}."
+                f"{self._registry} has lost blob {descriptor.digest} of {self._reference.familiar}."
             )
-        self._expect(response, {200, 206} if asked else {200}, "a blob")
+        self._gate.expect(response, {200, 206} if asked else {200}, "a blob")
         try:
             return BlobStream(
                 response,
                 descriptor,
                 (start, end),
-                registry=self._address.name,
+                registry=self._registry,
                 model=self._reference.familiar,
-                window_s=self._timeout_s,
+                window_s=self._gate.timeout_s,
             )
         except BaseException:
             response.close()
@@ -217,7 +183,7 @@ class RepositoryClient:
             TransferError: The transfer failed.
             AccessDeniedError: The registry refused.
         """
-        response = self.do_request(self._urls.blob(descriptor.digest), "HEAD")
+        response = self._gate.request(self._urls.blob(descriptor.digest), "HEAD")
         return bool(response.status_code == requests.codes.ok)
 
     def start_upload(
@@ -245,20 +211,20 @@ class RepositoryClient:
             start = with_query(url, digest=digest)
         headers = {"Content-Type": "application/octet-stream"} if data else {"Content-Length": "0"}
         try:
-            response = self.do_request(start, "POST", data=data or None, headers=headers)
+            response = self._gate.request(start, "POST", data=data or None, headers=headers)
         except AccessDeniedError:
             if mount_from is None:
                 raise
             # We may not read the neighbour; that says nothing of this repository.
             return self.start_upload(descriptor)
-        self._expect(response, {201, 202}, "an upload")
+        self._gate.expect(response, {201, 202}, "an upload")
         response.close()
         if response.status_code == requests.codes.created:
             return None
         location = response.headers.get("Location")
         if not location:
-            raise TransferError(f"{self._address.name} started an upload, but did not say where.")
-        return UploadSession(self.do_request, self._join(url, location), self._join)
+            raise TransferError(f"{self._registry} started an upload, but did not say where.")
+        return UploadSession(self._gate.request, self._gate.join(url, location), self._gate.join)
 
     def upload_manifest(self, stored: StoredManifest, target: Digest | str) -> None:
         """Send a manifest, byte for byte, under a tag or its digest.
@@ -269,147 +235,35 @@ class RepositoryClient:
         """
 
         def attempt() -> None:
-            response = self.do_request(
+            response = self._gate.request(
                 self._urls.manifest(target),
                 "PUT",
                 data=stored.data,
                 headers={"Content-Type": str(stored.media_type)},
             )
-            self._expect(response, {200, 201, 202}, "the manifest")
+            self._gate.expect(response, {200, 201, 202}, "the manifest")
             response.close()
 
         self._retry(attempt)
 
-    def do_request(
-        self,
-        url: str,
-        method: str = "GET",
-        data: Any = None,
-        headers: Mapping[str, str] | None = None,
-        *,
-        more_time_s: float = 0.0,
-    ) -> requests.Response:
-        """The gate that every request to the registry passes.
-
-        A login is sent when the registry asks for one, and once.
-
-        Args:
-            url: Where to.
-            method: How.
-            data: The body.
-            headers: Besides the usual ones.
-            more_time_s: How much longer than usual the answer may take.
-
-        Returns:
-            A success or a 404, its body unread.
-
-        Raises:
-            TransferError: Anything else.
-            AccessDeniedError: The registry refused.
-        """
-        is_home = self._address.is_home(url)
-        for is_last in (False, True):
-            sent_header = self._authorization.header if is_home else None
-            response = self._send(
-                method,
-                url,
-                authorization=sent_header,
-                headers=headers or {},
-                data=data,
-                more_time_s=more_time_s,
-            )
-            if response.status_code != requests.codes.unauthorized:
-                break
-            if not self._address.is_home(response.url):
-                # Whoever we were sent to may ask, but the login is the registry's own.
-                response.close()
-                raise TransferError(
-                    f"{self._address.name} sends us to {host_of(response.url)}, which wants a login"
-                    " of its own."
-                )
-            if is_last:
-                response.close()
-                raise self._authorization.denied()
-            with self._logging_in:
-                # Of several threads that were refused, one logs in for all.
-                if self._authorization.header == sent_header:
-                    self._authorization.answer(response)
-            response.close()
-        check_status(response, self._address.name)
-        if method == "HEAD":
-            response.close()
-        return response
-
     def _retry(self, operation: Callable[[], _T]) -> _T:
         return self._backoff.run(operation, self._heartbeat)
 
-    def _send(
-        self,
-        method: str,
-        url: str,
-        *,
-        authorization: str | None,
-        headers: Mapping[str, str],
-        params: Mapping[str, Any] | None = None,
-        data: Any = None,
-        more_time_s: float = 0.0,
-    ) -> requests.Response:
-        """Send once, and follow the redirects of reads; a login stays with the first host."""
-        first_host = host_of(url)
-        for _ in range(_MAX_REDIRECTS + 1):
-            self._address.check(url)
-            sent = {**self._headers, **headers}
-            if authorization is not None and host_of(url) == first_host:
-                sent["Authorization"] = authorization
-            with foreign_errors(self._address.name):
-                response: requests.Response = self._session.request(
-                    method,
-                    url,
-                    params=params,
-                    data=data,
-                    headers=sent,
-                    auth=_with_own_headers,
-                    timeout=(self._timeout_s, self._timeout_s + more_time_s),
-                    verify=self._authorities.of_url(url),
-                    proxies=_NO_PROXY if is_loopback(urlsplit(url).netloc) else None,
-                    allow_redirects=False,
-                    # Read here, for the session would read a body without a bound.
-                    stream=True,
-                )
-            location = response.headers.get("Location")
-            if (
-                response.status_code not in _REDIRECTS
-                or method not in {"GET", "HEAD"}
-                or location is None
-            ):
-                return response
-            response.close()
-            url, params = self._join(url, location), None
-        raise TransferError(f"{self._address.name} redirects in circles.")
-
-    def _join(self, url: str, location: str) -> str:
-        try:
-            return urljoin(url, location)
-        except ValueError as exc:
-            raise TransferError(
-                f"{self._address.name} sends us to {location[:200]!r}, which is no address."
-            ) from exc
-
     def _fetch_manifest(self, target: Digest | str) -> StoredManifest:
-        response = self.do_request(self._urls.manifest(target), headers={"Accept": _ACCEPT})
+        response = self._gate.request(self._urls.manifest(target), headers={"Accept": _ACCEPT})
         if response.status_code == requests.codes.not_found:
             response.close()
             raise self._not_found()
-        self._expect(response, {200}, "the manifest")
-        with contextlib.closing(response), foreign_errors(self._address.name):
-            data = Pace(self._address.name, self._timeout_s).read_all(
+        self._gate.expect(response, {200}, "the manifest")
+        with contextlib.closing(response), foreign_errors(self._registry):
+            data = Pace(self._registry, self._gate.timeout_s).read_all(
                 lambda size: response.raw.read1(size, decode_content=False),
                 limit_bytes=MAX_MANIFEST_BYTES + 1,
             )
         declared = response.headers.get("Content-Type", "").partition(";")[0].strip()
         if len(data) > MAX_MANIFEST_BYTES:
             raise InvalidArtifactError(
-                f"The manifest that {self._address.name} sends is larger than"
+                f"The manifest that {self._registry} sends is larger than"
                 f" {MAX_MANIFEST_BYTES} bytes; registries allow no more."
             )
         digest = self._check_manifest(data, target, response)
@@ -428,21 +282,10 @@ class RepositoryClient:
         digest = Digest(expected.algorithm, hashlib.new(expected.algorithm, data).hexdigest())
         if digest != expected:
             raise IntegrityError(
-                f"The manifest that {self._address.name} sent hashes to {digest}, not to"
-                f" {expected}."
+                f"The manifest that {self._registry} sent hashes to {digest}, not to {expected}."
             )
         return digest
 
-    def _expect(self, response: requests.Response, statuses: set[int], what: str) -> None:
-        if response.status_code == requests.codes.not_found and 404 not in statuses:  # noqa: PLR2004
-            response.close()
-            raise TransferError(f"{self._address.name} knows no such address for {what}.")
-        if response.status_code not in statuses:
-            response.close()
-            raise TransferError(
-                f"{self._address.name} answered {response.status_code} where {what} was concerned."
-            )
-
     def _not_found(self) -> ModelNotFoundError:
         name = self._reference.familiar
-        return ModelNotFoundError(f"{self._address.name} has no model {name!r}.", model=name)
+        return ModelNotFoundError(f"{self._registry} has no model {name!r}.", model=name)

@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 import attrs
 
 from stoker.digest import Digest
-from stoker.errors import IntegrityError, InvalidArtifactError, InvalidInputError, NotFoundError
+from stoker.errors import InvalidArtifactError, InvalidInputError, NotFoundError
 from stoker.store import PackageSource
 from stoker_registry.blobs import BlobDirectory, PartialBlob
 from stoker_registry.disk import sync_directory
@@ -83,10 +83,7 @@ class Inbox:
         Raises:
             IntegrityError: It is not the one that was announced.
         """
-        if partial.digest != digest:
-            raise IntegrityError(
-                f"The bytes that came for blob {digest} are others: they hash to {partial.digest}."
-            )
+        partial.check_digest(digest)
         partial.publish(self._waiting)
 
     @contextlib.contextmanager

@@ -138,11 +138,14 @@ class OciIntake(ContentSink):
 
     def finish_upload(self, repository: str, upload: str, digest: Digest) -> None:
         """End an upload: the blob is here afterwards, or nothing of it is."""
-        with _exclusive(self._upload(repository, upload)):
+        coming = self._upload(repository, upload)
+        if digest.algorithm != coming.partial.digest.algorithm:
+            raise InvalidDigestError(f"Blobs are taken by their {coming.partial.digest.algorithm}.")
+        with _exclusive(coming):
             found = self._take(upload)
             try:
                 with found.partial as partial:
-                    _check(partial, digest)
+                    partial.check_digest(digest)
                     found.lease.protect((digest,))
                     partial.publish(self._layout.blobs)
             except BaseException:
@@ -263,22 +266,6 @@ def _exclusive(upload: _Upload) -> Iterator[None]:
         yield
     finally:
         upload.lock.release()
-
-
-def _check(partial: PartialBlob, digest: Digest) -> None:
-    """See that what came is what was announced.
-
-    Raises:
-        InvalidDigestError: It was announced by a digest of another kind than is counted here.
-        IntegrityError: It is something else.
-    """
-    if digest.algorithm != partial.digest.algorithm:
-        raise InvalidDigestError(f"Blobs are taken by their {partial.digest.algorithm}.")
-    if partial.digest != digest:
-        raise IntegrityError(
-            f"The {partial.size_bytes} bytes that came for blob {digest} are others: they hash to"
-            f" {partial.digest}."
-        )
 
 
 def _no_upload() -> NotFoundError:

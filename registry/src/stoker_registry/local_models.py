@@ -42,9 +42,7 @@ class LocalModels:
     bundles: BundleDirectory
     facts: FactsCache
     formats: FormatTable
-    _read: Remembered[Artifact] = attrs.field(
-        factory=Remembered, init=False, eq=False, repr=False
-    )
+    _read: Remembered[Artifact] = attrs.field(factory=Remembered, init=False, eq=False, repr=False)
 
     def has(self, digest: Digest) -> bool:
         """Whether a manifest has a name here."""

@@ -144,12 +144,9 @@ class Partial:
             self._blocks[index : index + 1] = _WRITTEN
             os.pwrite(self._blocks_fd, _WRITTEN, _HEADER_BYTES + index)
 
-    def read_block(self, index: int, buffer: memoryview) -> Iterator[memoryview]:
-        """Read a block back, a buffer at a time; what was changed on disk may end early."""
-        start, end = self.block_range(index)
-        while start < end and (size := os.preadv(self._fd, [buffer[: end - start]], start)):
-            yield buffer[:size]
-            start += size
+    def read(self, buffer: memoryview, offset: int) -> int:
+        """Read bytes back; returns how many there are, none where the file was cut."""
+        return os.preadv(self._fd, [buffer], offset)
 
     def keep(self) -> None:
         """Bring what was written so far to disk.

@@ -10,7 +10,7 @@ import http.client
 import io
 import socket
 import time
-from typing import Any
+from typing import Any, cast
 
 import requests.adapters
 import urllib3
@@ -54,10 +54,9 @@ class _Head:
         """Close the file, as `http.client` does after an answer that is none."""
         self._file.close()
 
-    def end(self) -> io.BufferedReader:
-        """Give the file back, for a body, whose reads have the timeout each."""
+    def end(self) -> None:
+        """Let the reads of a body have the timeout each."""
         self._sock.settimeout(self._timeout_s)
-        return self._file
 
 
 class _PromptResponse(http.client.HTTPResponse):
@@ -69,16 +68,16 @@ class _PromptResponse(http.client.HTTPResponse):
 
     def begin(self) -> None:
         """Read the headers."""
-        if self.headers is not None:
-            return
-        head = _Head(self.fp, self._sock)
-        self.fp = head
+        file = self.fp
+        head = _Head(file, self._sock)
+        self.fp = cast("io.BufferedReader", head)
         try:
             super().begin()
         finally:
-            # It is None after an answer that is none.
-            if self.fp is head:
-                self.fp = head.end()
+            head.end()
+            # There is none after an answer that is none.
+            if self.fp:
+                self.fp = file
 
 
 class _Connection(urllib3.connection.HTTPConnection):

@@ -167,11 +167,8 @@ class Puller:
         for layer, item in zip(layers, items, strict=True):
             if not self.layout.blobs.has(layer):
                 self._copy_shared(layer, item, lease, report)
-        from stoker_registry.download import (  # noqa: PLC0415 - as in Registries
-            Download,
-            Fetching,
-            wanted_blobs,
-        )
+        from stoker_registry.download import Download  # noqa: PLC0415 - as in Registries
+        from stoker_registry.fetching import Fetching, wanted_blobs  # noqa: PLC0415
 
         fetching = Fetching(
             partials=self.layout.partials,

@@ -22,9 +22,10 @@ import requests
 from stoker.digest import Digest
 from stoker.errors import TransferError
 from stoker_registry.backoff import TransientTransferError
-from stoker_registry.blobs import CHUNK_BYTES
 
 _RANGE = re.compile(r"(?:bytes=)?0-(\d{1,19})")
+_CHUNK_BYTES = 256 * 1024
+"""Each has the timeout to be sent, which a slow line that several connections share must meet."""
 _SLOWEST_COMMIT_BYTES_PER_S = 25 * 1000**2
 """Some registries hash or copy a blob before they answer that it is complete."""
 
@@ -66,7 +67,7 @@ class UploadBody:
         with self._path.open("rb") as file:
             file.seek(self._start)
             left_bytes = len(self)
-            while left_bytes and (chunk := file.read(min(CHUNK_BYTES, left_bytes))):
+            while left_bytes and (chunk := file.read(min(_CHUNK_BYTES, left_bytes))):
                 left_bytes -= len(chunk)
                 yield chunk
                 self._report(len(chunk))

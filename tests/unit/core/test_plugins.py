@@ -111,16 +111,24 @@ def test_printing_at_import_does_not_reach_stdout(
     installed: Installed,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """A plugin that prints cannot spoil a command's output."""
-    (tmp_path / "printing_at_import.py").write_text("print('hello')")
+    """A plugin that prints cannot spoil a command's output, nor can a library in C that it has."""
+    (tmp_path / "printing_at_import.py").write_text(
+        "import ctypes, os\n"
+        "print('Python')\n"
+        "os.write(1, b'the system\\n')\n"
+        "ctypes.CDLL(None).printf(b'C\\n')\n"
+    )
     monkeypatch.syspath_prepend(tmp_path)
     installed.add_module("printing", "printing_at_import")
 
     installed.load()
+    print("ours")
+    printed = capfd.readouterr()
 
-    assert "" == capsys.readouterr().out
+    assert "ours\n" == printed.out
+    assert {"Python", "the system", "C"} == set(printed.err.split("\n")) - {""}
 
 
 def _wrong_signature(surprise: object) -> list[BackendSpec]:
@@ -249,4 +257,4 @@ def test_format_rules_are_in_the_table(installed: Installed) -> None:
 
     (plugin,) = installed.load().plugins
 
-    assert (("stoker_register_formats",), ("1 format rules",)) == (plugin.hooks, plugin.provides)
+    assert (("stoker_register_formats",), ("1 format rule",)) == (plugin.hooks, plugin.provides)

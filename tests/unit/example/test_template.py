@@ -15,7 +15,7 @@ TEMPLATE = Path(__file__).parents[3] / "plugins-example"
 PLUGINS = {
     "parrot": ("example-backend", ["backend example.parrot", "2 format rules"]),
     "lines": ("example-transport", ["transport lines"]),
-    "wheel": ("wheel", ["store wheel", "1 format rules"]),
+    "wheel": ("wheel", ["store wheel", "1 format rule"]),
 }
 
 LIST_PLUGINS = """

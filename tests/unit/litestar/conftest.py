@@ -137,7 +137,9 @@ def host(scripted: ScriptedHost, catalog: FakeCatalog, archive: SqliteArchive) -
         scripted,
         scripted,
         telemetry=scripted.telemetry,
+        metrics=scripted,
         archive=archive,
+        metrics=scripted,
     )
 
 

@@ -15,7 +15,7 @@ from stoker.errors import InvalidArtifactError
 from stoker.estimate import DeviceNeed
 from stoker.media_types import GGUF, Role
 from stoker.reference import Reference
-from stoker_llama_cpp import estimate
+from stoker_llama_cpp import estimate, plugin
 from stoker_llama_cpp.options import LlamaCppOptions
 
 MIB = 1024 * 1024
@@ -243,6 +243,62 @@ def test_a_broken_file_is_refused(tmp_path: Path) -> None:
         estimate.estimate(_bundle(path), LlamaCppOptions())
     with pytest.raises(InvalidArtifactError, match="no weights"):
         estimate.estimate(_bundle(), LlamaCppOptions())
+
+
+WINDOW = 64
+"""Tokens that the layers with a sliding window look back to."""
+
+
+@pytest.mark.parametrize(
+    ("architecture", "pattern", "windowed"),
+    [
+        ("gemma3", None, 5),
+        ("gemma2", None, 3),
+        ("gemma3", 2, 3),
+        ("gemma3", [True, False, False, False, False, False], 1),
+        # Of what is not known the estimate is too large.
+        ("other", None, 0),
+    ],
+)
+def test_sliding_windows(
+    needs: Callable[..., tuple[DeviceNeed, ...]],
+    architecture: str,
+    pattern: object,
+    windowed: int,
+) -> None:
+    """Without a prefix cache their layers have room for a window of each sequence and a step."""
+    metadata = {
+        "general.architecture": architecture,
+        f"{architecture}.block_count": 6,
+        f"{architecture}.attention.sliding_window": WINDOW,
+    }
+    if pattern is not None:
+        metadata[f"{architecture}.attention.sliding_window_pattern"] = pattern
+    options = {"context_length": 4096, "max_sequences": 3, "ubatch_size": 256}
+
+    (shared,) = needs(metadata, _layers(*[ATTENTION] * 6), **options)
+    (alone,) = needs(metadata, _layers(*[ATTENTION] * 6), prefix_cache=False, **options)
+
+    assert 6 * 4096 * 80 * 2 == shared.cache_bytes
+    # 3 x 64 + 256, padded.
+    assert ((6 - windowed) * 4096 + windowed * 512) * 80 * 2 == alone.cache_bytes
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("prefix_cache", [True, False])
+def test_the_estimate_of_a_sliding_window(
+    bundle_of: Any, gemma_file: Path, prefix_cache: bool
+) -> None:
+    """The estimate follows what is set aside for a real model with one."""
+    options = LlamaCppOptions(context_length=8192, prefix_cache=prefix_cache)
+    bundle = bundle_of(gemma_file)
+    (need,) = estimate.estimate(bundle, options).needs(8192)
+    engine = plugin.load(bundle, options, lambda _stage, _fraction: None)
+    taken_bytes = engine.info.memory_bytes
+    engine.close()
+
+    loaded = attrs.evolve(need, process_bytes=0, reserve_bytes=0)
+    assert pytest.approx(taken_bytes, rel=0.05) == loaded.total_bytes
 
 
 @pytest.mark.model

@@ -42,24 +42,29 @@ def test_reading_lengthens_steps_by_a_limit() -> None:
     assert pytest.approx(1 + SLOWER, rel=0.15) == processor(4 + reads) / processor(4)
 
 
-def test_a_crowd_that_waits_has_longer_steps() -> None:
-    """Where more wait for a first token than for a next one, steps are as long as without those."""
+def test_a_crowd_that_waits_has_larger_steps() -> None:
+    """Where more wait for a first token than for a next one, a step is as large as alone."""
     pace = learned(processor)
-    reads = pace.beside(4, crowded=True)
 
-    assert reads > 5 * pace.beside(4)
-    assert pytest.approx(LONGEST_READ_S, rel=0.15) == processor(4 + reads) - processor(4)
+    assert FIRST_READ_TOKENS - 4 == pace.beside(4, crowded=True) > 5 * pace.beside(4)
+
+
+def test_a_processor_reads_apart() -> None:
+    """A read takes as long as many steps on a processor, and as a few on a GPU."""
+    assert [True, False] == [learned(processor).apart, learned(gpu).apart]
 
 
 def test_large_pieces_are_read_where_there_is_time_for_one() -> None:
-    """A token of 64 takes a fifth of one of a few: so many are read, or few."""
+    """Where a token of 64 takes a small part of one of a few, so many are read beside answers."""
     pace = learned(processor)
     for _ in range(20):
-        pace.observe(0, 64, 64 * 0.0004)
+        pace.observe(0, 63, 63 * 0.0004)
         pace.observe(4, 8, processor(4) + 8 * 0.002)
 
     assert pace.beside(4) < 10
-    assert pytest.approx(LONGEST_READ_S / 0.0004, rel=0.15) == pace.beside(4, crowded=True)
+    for _ in range(20):
+        pace.observe(4, 64, processor(4) + 64 * 0.0001)
+    assert pytest.approx(SLOWER * processor(4) / 0.0001, rel=0.15) == pace.beside(4)
 
 
 def test_more_is_read_where_it_costs_little() -> None:
@@ -128,6 +133,17 @@ def test_long_reads_become_shorter_again() -> None:
         pace.observe(0, sizes[-1], sizes[-1] * LONGEST_READ_S / 100)
 
     assert [1024, 512, 256, 128, 64, 64] == sizes
+
+
+def test_reads_stay_whole_where_half_of_one_takes_as_long() -> None:
+    """While another program has a core, few tokens take as long as many, so many are read."""
+    pace = Pace()
+    sizes = []
+    for _ in range(40):
+        sizes.append(pace.alone())
+        pace.observe(0, sizes[-1], 1.5)
+
+    assert [64, 32, *[64] * 17, 32, *[64] * 17, 32] == sizes[:38]
 
 
 def test_reading_that_becomes_dearer_has_fewer_tokens() -> None:

@@ -372,6 +372,31 @@ def test_random_arrivals_with_tiny_models(
     assert worst(player, *answered) <= TINY_NEAR_TIE
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_random_arrivals_with_small_windows(load_tiny: Load, seed: int) -> None:
+    """Without a prefix cache, layers with a window keep no more than that, and guesses are safe."""
+    dice = random.Random(seed)
+    player = load_tiny(
+        tiny_models.sliding_window,
+        context_length=1024,
+        max_sequences=3,
+        cache_tokens=2048,
+        batch_size=64,
+        ubatch_size=64,
+        prefix_cache=False,
+    )
+    parts = [SYSTEM[:150], *QUESTIONS, OTHERS[0][:100]]
+    jobs, cancelled = play_at_random(player, dice, parts, jobs=20, longest=400)
+    answered = [job for job in jobs if player.tokens(job.id)]
+
+    assert all(
+        len(player.tokens(job.id)) == job.max_tokens for job in jobs if job.id not in cancelled
+    )
+    assert 0 < sum(output.accepted for output in player.outputs)
+    assert 0 == sum(cached(player, job.id) for job in answered)
+    assert worst(player, *answered) <= TINY_NEAR_TIE
+
+
 @pytest.mark.slow
 def test_random_arrivals_with_gemma(load_file: Load, gemma_file: Path) -> None:
     """A trained model with a sliding window keeps its word with all tiers, after a restart too."""

@@ -22,7 +22,7 @@ from stoker_llama_cpp.kv_cache import HOLES_TOKENS, KVCache
 from stoker_llama_cpp.pace import Pace
 from stoker_llama_cpp.prefix_files import _HEAD_BYTES, PrefixFiles
 from stoker_llama_cpp.saved_prefixes import SavedPrefixes
-from stoker_llama_cpp.scheduler import HEADROOM_TOKENS, Chunk, Scheduler
+from stoker_llama_cpp.scheduler import HEADROOM_TOKENS, READS_BETWEEN_OLDEST, Chunk, Scheduler
 from stoker_llama_cpp.sequence import NO_SLOT, Sequence
 
 
@@ -43,12 +43,21 @@ def sequence(
 class FixedPace:
     """A pace that tells the same numbers each time."""
 
-    def __init__(self, *, beside: int = 10**6, alone: int = 10**6) -> None:
+    def __init__(
+        self,
+        *,
+        beside: int = 10**6,
+        alone: int = 10**6,
+        crowded: int | None = None,
+        apart: bool = False,
+    ) -> None:
+        self.apart = apart
         self._beside, self._alone = beside, alone
+        self._crowded = beside if crowded is None else crowded
 
     def beside(self, answers: int, *, crowded: bool) -> int:
         """Beside answers."""
-        return self._beside
+        return self._crowded if crowded else self._beside
 
     def alone(self) -> int:
         """Without any."""
@@ -169,13 +178,82 @@ def test_answers_go_before_prompts() -> None:
     assert {0: 1, 1: 63} == shares(made.plan())
 
 
-def test_prompts_share_what_is_left() -> None:
-    """A short prompt is read at once, and long ones get equal shares of the rest."""
+def test_the_shortest_prompt_is_read_first() -> None:
+    """A short prompt is read at once, and of long ones one after the other."""
     made = Machine()
     for order, prompt in enumerate((1000, 10, 1000)):
         made.add(sequence(order, prompt))
 
-    assert {0: 27, 1: 10, 2: 27} == shares(made.plan())
+    assert {0: 54, 1: 10} == shares(made.plan())
+
+
+def test_a_prompt_of_more_priority_is_read_first() -> None:
+    """Priority counts more than length."""
+    made = Machine()
+    made.add(sequence(0, 10), sequence(1, 1000, priority=1))
+
+    assert {1: 64} == shares(made.plan())
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    prompt=st.integers(65, 600),
+    others=st.lists(st.tuples(st.integers(1, 64), st.integers(0, 3)), min_size=1, max_size=8),
+)
+def test_a_long_prompt_is_not_held_up_for_ever(prompt: int, others: list[tuple[int, int]]) -> None:
+    """However many shorter prompts of more priority come, the oldest one has its share of steps."""
+    made = Machine(max_sequences=2)
+    first = sequence(0, prompt)
+    made.add(first)
+    steps = READS_BETWEEN_OLDEST * -(-prompt // 64)
+    coming = itertools.cycle(others)
+    for order in range(1, steps + 1):
+        length, priority = next(coming)
+        made.add(other := sequence(order, length, priority=priority))
+        made.step()
+        if first.generated:
+            break
+        if other in made.scheduler.sequences:
+            made.scheduler.remove(other)
+
+    assert first.generated
+
+
+def test_a_crowd_and_those_that_answer_take_turns() -> None:
+    """Where a step with both is dearer than two, prompts are read in every other step."""
+    made = Machine(max_sequences=8)
+    made.add(sequence(0, 10))
+    made.step()
+    made.add(sequence(1, 1000), first := sequence(2, 100))
+    pace = FixedPace(beside=5, alone=50, apart=True)
+    steps = [shares(made.step(pace)) for _ in range(4)]
+
+    # Two answer then and one waits, so that is no crowd.
+    assert [{2: 50}, {0: 1}, {2: 50}, {0: 1, 1: 5, 2: 1}] == steps
+    assert 2 == first.generated
+
+
+def test_those_who_wait_for_a_prefix_count() -> None:
+    """A prompt is read in large pieces where more wait for it than answer."""
+    made = Machine(max_sequences=8, batch_size=80)
+    made.add(*(sequence(order, 10) for order in range(2)))
+    made.step()
+    pace = FixedPace(beside=5, crowded=50)
+    made.add(sequence(2, PROMPT), sequence(3, PROMPT))
+
+    assert {0: 1, 1: 1, 2: 5} == shares(made.step(pace))
+    made.add(sequence(4, PROMPT))
+    assert {0: 1, 1: 1, 2: 50} == shares(made.step(pace))
+
+
+def test_those_who_wait_for_a_slot_do_not_count() -> None:
+    """They have nothing of it when a prompt is read in large pieces."""
+    made = Machine(max_sequences=3, batch_size=80)
+    made.add(*(sequence(order, 10) for order in range(2)))
+    made.step()
+    made.add(*(sequence(order, 100) for order in range(2, 8)))
+
+    assert {0: 1, 1: 1, 2: 5} == shares(made.step(FixedPace(beside=5, crowded=50)))
 
 
 def test_the_pace_limits_prompts_beside_answers() -> None:
@@ -680,6 +758,7 @@ tiers = st.builds(
     max_sequences=st.integers(1, 5),
     kept_slots=st.integers(0, 3),
     pace=st.integers(1, 100),
+    apart=st.booleans(),
     draft=st.lists(st.integers(0, 1), max_size=4).map(tuple),
     keeps=st.booleans(),
     refused=st.sets(st.integers(1, 100), max_size=30),
@@ -690,6 +769,7 @@ def test_everybody_ends(
     max_sequences: int,
     kept_slots: int,
     pace: int,
+    apart: bool,
     draft: tuple[int, ...],
     keeps: bool,
     refused: set[int],
@@ -703,7 +783,7 @@ def test_everybody_ends(
         keeps=keeps,
         refuses=refused.__contains__,
     )
-    play(made, jobs, pace=pace, draft=draft)
+    play(made, jobs, pace=pace, apart=apart, draft=draft)
 
 
 @given(
@@ -711,6 +791,7 @@ def test_everybody_ends(
     max_sequences=st.integers(1, 5),
     kept_slots=st.integers(0, 3),
     pace=st.integers(1, 100),
+    apart=st.booleans(),
     draft=st.lists(st.integers(0, 1), max_size=4).map(tuple),
     tiers=tiers,
     lives=st.integers(1, 2),
@@ -721,6 +802,7 @@ def test_everybody_ends_with_tiers(
     max_sequences: int,
     kept_slots: int,
     pace: int,
+    apart: bool,
     draft: tuple[int, ...],
     tiers: Tiers,
     lives: int,
@@ -739,13 +821,15 @@ def test_everybody_ends_with_tiers(
                     saved=saved,
                 )
                 made.memory.loads_fail = tiers.loads_fail
-                play(made, jobs, pace=pace, draft=() if tiers.recurrent else draft)
+                play(made, jobs, pace=pace, apart=apart, draft=() if tiers.recurrent else draft)
                 made.cache.close()
             stored = sum(path.stat().st_size for path in Path(folder).rglob("*.prefix"))
             assert stored <= 3 * _HEAD_BYTES + tiers.file_tokens * STATE_TOKEN_BYTES
 
 
-def play(made: Machine, jobs: list[Arrival], *, pace: int, draft: tuple[int, ...]) -> None:
+def play(
+    made: Machine, jobs: list[Arrival], *, pace: int, apart: bool, draft: tuple[int, ...]
+) -> None:
     """Let sequences come and go, and check everything after each step."""
     coming = dict(enumerate(jobs))
     here: dict[int, Sequence] = {}
@@ -764,7 +848,7 @@ def play(made: Machine, jobs: list[Arrival], *, pace: int, draft: tuple[int, ...
             if not coming:
                 break
             continue
-        plan = made.plan(FixedPace(beside=pace, alone=pace), draft)
+        plan = made.plan(FixedPace(beside=pace, alone=pace, apart=apart), draft)
         assert 0 < sum(chunk.size for chunk in plan) <= 16
         assert len(plan) <= made.scheduler._max_sequences
         if failing & {chunk.sequence.order for chunk in plan} and step % 7 == 3:

@@ -13,36 +13,17 @@ import pytest
 import tiny_mlx
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mlx_reference import MARGIN, Reference
 from player import Player
 
 from stoker.engine import SequenceJob
 from stoker.errors import InvalidRequestError, UnavailableError
 from stoker.events import FinishReason
 from stoker_mlx import plugin
-from stoker_mlx.caches import new_caches
-from stoker_mlx.model import read_model
-from stoker_mlx.model_files import ModelFiles
 from stoker_mlx.options import MlxOptions
 
-MARGIN = 1e-3
-"""How far the logits of one token are apart at most, over all shapes of batches."""
 QUANTISED: Any = {"kv_bits": 8, "kv_group_size": 32}
 LONG = "the quick brown fox jumps over the lazy dog " * 20
-
-
-class Reference:
-    """The same model, computing everything anew and at once."""
-
-    def __init__(self, folder: Path, **cache: Any) -> None:
-        self._model = read_model(ModelFiles.of(tiny_mlx.bundle_of(folder)))
-        self._cache = cache
-
-    def shortfall(self, prompt: tuple[int, ...], tokens: list[int]) -> float:
-        """How far the logits of an answer's tokens are below the best ones, at most."""
-        row = mx.array([[*prompt, *tokens]])
-        caches = new_caches(self._model, **self._cache)
-        logits = np.array(self._model(row, cache=caches)[0])[len(prompt) - 1 : -1]
-        return float(max(logits.max(axis=1) - logits[range(len(tokens)), tokens]))
 
 
 @pytest.fixture(scope="session")
@@ -291,14 +272,13 @@ def test_end_tokens_end(load: Callable[..., Any], reference: Reference) -> None:
     assert [] == player.tokens(1)
 
 
-def test_logprobs_are_those_of_the_model(load: Callable[..., Any], tiny: Path) -> None:
+def test_logprobs_are_those_of_the_model(load: Callable[..., Any], reference: Reference) -> None:
     """Log probabilities come from the model's own logits, whatever bias the sampling has."""
     player = load()
-    model = read_model(ModelFiles.of(tiny_mlx.bundle_of(tiny)))
     job = player.submit(1, "the quick", logprobs=3, max_tokens=1, logit_bias={9: 50.0})
     player.run()
     (token,) = player.outputs[-1].tokens
-    logits = np.array(model(mx.array([job.prompt]))[0, -1], dtype=np.float64)
+    logits = reference.logits(job.prompt)[-1].astype(np.float64)
     expected = logits - np.log(np.exp(logits - logits.max()).sum()) - logits.max()
 
     assert 9 == token.id
@@ -306,7 +286,7 @@ def test_logprobs_are_those_of_the_model(load: Callable[..., Any], tiny: Path) -
     assert sorted(expected)[::-1][:3] == pytest.approx([item[1] for item in token.top], abs=1e-3)
 
 
-def test_prompts_are_scored(load: Callable[..., Any], tiny: Path) -> None:
+def test_prompts_are_scored(load: Callable[..., Any], reference: Reference) -> None:
     """Each token of a prompt but the first gets its log probability, in pieces, once and in order.
 
     What others keep of the same prompt does not shorten that, and it does not hold them up.
@@ -317,8 +297,7 @@ def test_prompts_are_scored(load: Callable[..., Any], tiny: Path) -> None:
     job = player.submit(2, LONG, max_tokens=2, prompt_logprobs=2)
     player.submit(3, LONG, max_tokens=1)
     player.run()
-    model = read_model(ModelFiles.of(tiny_mlx.bundle_of(tiny)))
-    logits = np.array(model(mx.array([job.prompt]))[0], dtype=np.float64)[:-1]
+    logits = reference.logits(job.prompt)[:-1].astype(np.float64)
     logits -= logits.max(axis=1, keepdims=True)
     expected = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
     scored = [token for item in player.outputs for token in item.prompt_logprobs]

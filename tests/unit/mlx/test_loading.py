@@ -116,6 +116,19 @@ def test_weights_are_safetensors_only(copy: Path) -> None:
         plugin.load(tiny_mlx.bundle_of(copy), MlxOptions(), ignore)
 
 
+def test_missing_tensors_are_told_in_a_line(copy: Path) -> None:
+    """However many are missing, the error is a sentence."""
+    tensors = load_file(copy / "model.safetensors")
+    del tensors["model.norm.weight"]
+    few = {name: value for name, value in tensors.items() if ".layers." not in name}
+    save_file(few, copy / "model.safetensors")
+
+    with pytest.raises(LoadError, match=r"Missing 19 parameters: .*, model") as caught:
+        plugin.load(tiny_mlx.bundle_of(copy), MlxOptions(), ignore)
+    assert len(caught.value.message) < 300
+    assert "\n" not in caught.value.message
+
+
 def test_a_cut_file_is_told(copy: Path) -> None:
     """A file that ends too early is named before anything is computed with it."""
     data = (copy / "model.safetensors").read_bytes()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from stoker.caller import LOCAL, RequestContext
+from stoker.caller import LOCAL, Caller, RequestContext
 from stoker.errors import OverloadedError
 from stoker.events import Usage
 from stoker.metrics import Sample
@@ -74,16 +74,20 @@ def test_requests_are_summed_up_by_model(tmp_path: Path) -> None:
 
 
 def test_callers_are_counted() -> None:
-    """Requests by caller and outcome, tokens by caller; what is no request is not counted."""
+    """Requests by caller and outcome, tokens by caller; addresses are all one caller."""
     metrics = CallerMetrics()
     metrics.hear(ended(usage=Usage(3, 4)))
     metrics.hear(ended(usage=Usage(1, 1)))
     metrics.hear(ended(cancelled=True))
     metrics.hear(LoadRecord("ai/x", "parrot", 0.5))
+    for address in ("192.0.2.1", "192.0.2.2"):
+        context = RequestContext(Caller(address, frozenset(), address))
+        metrics.hear(RequestRecord(context, "ai/x", total_s=1.0))
     requests, tokens = metrics.families()
 
     assert {
         Sample(2, {"caller": "local", "outcome": "ok"}),
         Sample(1, {"caller": "local", "outcome": "cancelled"}),
+        Sample(2, {"caller": "no key", "outcome": "ok"}),
     } == set(requests.samples)
     assert (Sample(9, {"caller": "local"}),) == tokens.samples

@@ -35,7 +35,8 @@ from stoker.wire.manifest import encode_manifest
 from stoker_registry.backoff import Backoff
 from stoker_registry.blobs import BlobDirectory
 from stoker_registry.client import RepositoryClient
-from stoker_registry.download import Download, Fetching, WantedBlob
+from stoker_registry.download import Download
+from stoker_registry.fetching import Fetching, WantedBlob
 from stoker_registry.formats import FORMAT_RULES
 from stoker_registry.options import OciOptions
 from stoker_registry.partials import PartialDirectory

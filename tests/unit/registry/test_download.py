@@ -13,7 +13,7 @@ from stoker.errors import InvalidArtifactError
 from stoker.manifest import Descriptor
 from stoker.media_types import GGUF
 from stoker_registry.client import RepositoryClient
-from stoker_registry.download import WantedBlob, wanted_blobs
+from stoker_registry.fetching import WantedBlob, wanted_blobs
 from stoker_registry.options import OciOptions
 
 from .conftest import FakeRegistry, Handler, MakeStore, fetch_blob, ignore

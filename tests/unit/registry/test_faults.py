@@ -220,6 +220,28 @@ def test_a_corrupt_range(
     assert finish(store, registry) <= SIZE_BYTES + SMALL_BYTES
 
 
+def test_bytes_that_were_hashed_do_not_change(
+    store: OciStore, registry: FakeRegistry, model: Manifest, big: bytes
+) -> None:
+    """A registry without ranges that sends other bytes the second time overwrites none."""
+    digest = model.layers[0].digest
+    middle = 3 * 1024**2 // 2
+    answers = [big[:middle], b"?" * middle + big[middle:]]
+
+    def answer(handler: Handler) -> bool:
+        data = answers.pop(0)
+        if len(data) < len(big):
+            handler.cut(data, len(big))
+        else:
+            handler.reply(200, data)
+        return True
+
+    registry.fault("GET", str(digest), answer)
+    store.pull(registry.reference(), ignore)
+
+    assert big == store._layout.blobs.path(digest).read_bytes()
+
+
 def test_a_short_blob(store: OciStore, registry: FakeRegistry, model: Manifest, big: bytes) -> None:
     """A registry that has less than the manifest says is found out at the first range."""
     digest = str(model.layers[0].digest)
@@ -287,9 +309,7 @@ def test_a_manifest_that_trickles(make_store: MakeStore, registry: FakeRegistry)
         store.pull(registry.reference(), ignore)
 
 
-@pytest.mark.parametrize(
-    "started", [b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nX-Part: "]
-)
+@pytest.mark.parametrize("started", [b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nX-Part: "])
 def test_headers_that_trickle(
     make_store: MakeStore, registry: FakeRegistry, started: bytes
 ) -> None:

@@ -196,7 +196,7 @@ def test_a_distant_registry_does_not_lead_here(
 ) -> None:
     """A redirect to a service of this machine is not followed."""
     registry.add()
-    monkeypatch.setattr("stoker_registry.client.RepositoryClient._send", _redirected(registry))
+    monkeypatch.setattr("stoker_registry.gate.RegistryGate._send", _redirected(registry))
 
     with pytest.raises(TransferError, match="this very machine"):
         store.pull(Reference.parse("registry.example/ai/tiny:v1"), ignore)
@@ -204,7 +204,7 @@ def test_a_distant_registry_does_not_lead_here(
 
 
 def _redirected(registry: FakeRegistry) -> object:
-    def send(client: object, _method: str, url: str, **_options: object) -> None:
-        client._address.check(f"http://{registry.host}/v2/")  # type: ignore[attr-defined]
+    def send(gate: object, _method: str, url: str, **_options: object) -> None:
+        gate.address.check(f"http://{registry.host}/v2/")  # type: ignore[attr-defined]
 
     return send

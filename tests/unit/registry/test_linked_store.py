@@ -66,6 +66,29 @@ class TestFileStore(StoreContract):
         return path_reference(tmp_path / "missing.gguf")
 
 
+class TestHfCacheStore(StoreContract):
+    """The contract of all stores."""
+
+    knows_what_should_come = False
+
+    @pytest.fixture
+    def make_store(self, tmp_path: Path, gguf: Path) -> Callable[[], HfCacheStore]:
+        """Stores on one folder, over a cache with one model."""
+        fill_cache(tmp_path / "hub", {"m.gguf": gguf.read_bytes()})
+        options = HfCacheOptions(directory=str(tmp_path / "hub"))
+        return lambda: HfCacheStore(StoreContext(tmp_path / "store", options, FORMATS))
+
+    @pytest.fixture
+    def reference(self) -> Reference:
+        """The model of the cache."""
+        return path_reference("hf-cache:Org/Name")
+
+    @pytest.fixture
+    def missing_reference(self) -> Reference:
+        """A model that is not in it."""
+        return path_reference("hf-cache:team/missing")
+
+
 def test_no_byte_is_copied(files: FileStore, gguf: Path, tmp_path: Path) -> None:
     """The engine gets the file itself, under a link; removing the model removes the link."""
     artifact = files.pull(path_reference(gguf), ignore)

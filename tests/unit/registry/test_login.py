@@ -153,7 +153,7 @@ def test_pull_then_push_with_one_client(
     client.upload_manifest(stored, "v2")
     actions = [scopes[0].rpartition(":")[2] for _, scopes in token_server.asked]
     assert [1, 2] == [len(item.split(",")) for item in actions]
-    client._authorization.header = f"Bearer {_expired_token(token_server, 'wider/tiny')}"
+    client._gate.authorization.header = f"Bearer {_expired_token(token_server, 'wider/tiny')}"
     assert stored == client.fetch_manifest("v1")
     assert 3 == len(token_server.asked)
 

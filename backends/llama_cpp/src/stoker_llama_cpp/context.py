@@ -37,8 +37,13 @@ class Context:
         token_bytes: What a token takes in the KV cache.
     """
 
-    def __init__(self, model: Model, options: LlamaCppOptions) -> None:
+    def __init__(self, model: Model, options: LlamaCppOptions, *, rewinds: bool = False) -> None:
         """Set the memory aside.
+
+        Args:
+            model: The weights.
+            options: How it is run.
+            rewinds: Whether sequences are cut back by more than a step, without a prefix cache too.
 
         Raises:
             LoadError: The options do not fit together or to the model, or memory is short.
@@ -55,6 +60,7 @@ class Context:
         self.saves = options.prefix_cache
         self.exact = self._recurrent or bool(model.window)
         self.token_bytes = 0
+        params.swa_full = shape.keeps_past or rewinds
         self.slots = params.n_seq_max = shape.slots
         self.rows = shape.rows
         # The default reserves buffers for a row of logits per token of the batch.

@@ -53,6 +53,16 @@ class ContextShape:
         return self.options.prefix_cache and not self.recurrent
 
     @property
+    def keeps_past(self) -> bool:
+        """Whether layers with a sliding window keep what is before it, as all others do.
+
+        Only then can a sequence go on from any part of another one. Without that, a cache for the
+        window is enough, also for guesses: what llama.cpp overwrites is out of the window of a
+        step's first token, and that one stays.
+        """
+        return self.options.prefix_cache
+
+    @property
     def speculates(self) -> bool:
         """Whether tokens may be computed that are taken out again."""
         return self.options.speculation and not self.recurrent

@@ -61,7 +61,7 @@ def load_draft_model(
             prefix_cache=False,
             speculation=False,
         )
-        draft_context = Context(draft, own)
+        draft_context = Context(draft, own, rewinds=True)
         undo.callback(draft_context.close)
         draft_context.warm_up()
         undo.pop_all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from array import array
 from collections.abc import Sequence as SequenceOf
@@ -16,15 +17,14 @@ from stoker.engine import (
     SampledToken,
     SequenceJob,
     SequenceOutput,
-    TokenConstraint,
     Vocabulary,
 )
 from stoker.errors import StokerError, UnavailableError
 from stoker.events import FinishReason
 from stoker.job_checks import check_sequence
 from stoker.logits import sampler
+from stoker.logits.answering import Answering
 from stoker.logits.logprobs import with_logprobs
-from stoker.logits.mask import Mask
 from stoker.logits.sampler import Sampler
 from stoker_llama_cpp.batch import Batch
 from stoker_llama_cpp.context import Context
@@ -37,8 +37,6 @@ from stoker_llama_cpp.pace import Pace
 from stoker_llama_cpp.scheduler import Chunk, Scheduler
 from stoker_llama_cpp.sequence import Sequence
 from stoker_llama_cpp.speculation import Speculation
-
-_NO_LOGITS = np.empty(0, dtype=np.float32)
 
 
 class LlamaCppEngine(Engine):
@@ -67,6 +65,10 @@ class LlamaCppEngine(Engine):
         """
         self._model = model
         self._vocabulary = model.vocabulary
+        self._answering = Answering(
+            vocabulary_size=len(model.vocabulary),
+            ends_generation=model.vocabulary.ends_generation,
+        )
         self._context = context
         self._info = info
         self._sequences: dict[int, Sequence] = {}
@@ -216,7 +218,7 @@ class LlamaCppEngine(Engine):
     def _answered(
         self,
         chunk: Chunk,
-        row: int,
+        first: int,
         logits: npt.NDArray[np.float32],
         best: SequenceOf[int],
     ) -> SequenceOutput:
@@ -228,7 +230,7 @@ class LlamaCppEngine(Engine):
 
         Args:
             chunk: What was computed.
-            row: The first row of logits that is the chunk's.
+            first: The first row of logits that is the chunk's.
             logits: Of all chunks.
             best: The best token of each row, for a sequence that takes these.
         """
@@ -242,9 +244,10 @@ class LlamaCppEngine(Engine):
         accepted = sequence.jumped = 0
         try:
             while True:
-                at = row + accepted
-                token = self._chosen(sequence, logits[at], best[at] if best else 0)
-                finish = self._advance(sequence, token, logits[at], tokens)
+                row = functools.partial(logits.__getitem__, first + accepted)
+                likely = best[first + accepted] if best else 0
+                token = self._answering.choose(sequence, row, likely, row()[likely])
+                finish = self._answering.take(sequence, token, row, tokens)
                 if finish or accepted == len(draft) or token != draft[accepted]:
                     break
                 accepted += 1
@@ -272,67 +275,16 @@ class LlamaCppEngine(Engine):
             preemptions=preemptions,
         )
 
-    def _chosen(self, sequence: Sequence, logits: npt.NDArray[np.float32], best: int) -> int:
-        """Choose a sequence's next token by its row of logits, of which the best one is known."""
-        constraint = sequence.job.constraint
-        if constraint is not None and (forced := constraint.forced()):
-            return self._forced(sequence, forced[0])
-        if sequence.sampler is not None:
-            mask = None if constraint is None else self._mask(constraint)
-            return sequence.sampler.sample(logits, mask)
-        sampler.check_best(logits[best])
-        if constraint is None or constraint.allows(best):
-            return best
-        return self._mask(constraint).best(logits)
-
-    def _mask(self, constraint: TokenConstraint) -> Mask:
-        return Mask(constraint.mask(), vocabulary_size=len(self._vocabulary))
-
-    def _forced(self, sequence: Sequence, token: int) -> int:
-        """Take the only token that a constraint allows."""
-        if sequence.sampler is not None:
-            sequence.sampler.take(token)
-        return token
-
     def _jump(self, sequence: Sequence, tokens: list[SampledToken]) -> FinishReason | None:
         """Take the tokens that a constraint leaves no choice about.
 
         No logits are needed to choose them, so they are computed together with the next step,
         without the part of the model that makes logits, and cost less than a token that is drawn.
         """
-        constraint = sequence.job.constraint
-        # Log probabilities are read from logits.
-        if constraint is None or sequence.job.sampling.logprobs is not None:
-            return None
-        while sequence.jumped < self._longest_jump:
-            forced = constraint.forced()
-            if not forced:
-                return None
-            for token in forced[: self._longest_jump - sequence.jumped]:
-                self._forced(sequence, token)
-                finish = self._advance(sequence, token, _NO_LOGITS, tokens)
-                if finish:
-                    return finish
-                sequence.jumped += 1
-        return None
-
-    def _advance(
-        self,
-        sequence: Sequence,
-        token: int,
-        logits: npt.NDArray[np.float32],
-        tokens: list[SampledToken],
-    ) -> FinishReason | None:
-        """Take a sampled token into a sequence and its output; tells why that was the last one."""
-        job = sequence.job
-        if not job.ignore_end and self._vocabulary.ends_generation(token):
-            return FinishReason.STOP
-        sequence.tokens.append(token)
-        count = job.sampling.logprobs
-        tokens.append(SampledToken(token) if count is None else with_logprobs(logits, token, count))
-        if job.constraint is not None and job.constraint.accept(token):
-            return FinishReason.STOP
-        return None if sequence.left else FinishReason.LENGTH
+        before = len(tokens)
+        finish = self._answering.jump(sequence, tokens, most=self._longest_jump)
+        sequence.jumped = len(tokens) - before
+        return finish
 
     def _recovered(self, plan: list[Chunk], code: int, words: str) -> SequenceOutput:
         """Give up the newest sequence of a batch that failed, so that the others can go on.

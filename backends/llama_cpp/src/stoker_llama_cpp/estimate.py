@@ -91,7 +91,7 @@ def estimate(bundle: ModelBundle, options: msgspec.Struct) -> MemoryEstimate:
 def _draft(shape: ModelShape, model: _Needs) -> _Needs:
     """The draft model beside a model: with as many cells, and without a cache of prefixes."""
     options = msgspec.structs.replace(model.options, prefix_cache=False, speculation=False)
-    return _Needs(shape, options, model.gpus)
+    return _Needs(shape, options, model.gpus, rewinds=True)
 
 
 def _together(model: Sequence[DeviceNeed], draft: Sequence[DeviceNeed]) -> tuple[DeviceNeed, ...]:
@@ -134,6 +134,7 @@ class _Needs:
     shape: ModelShape
     options: LlamaCppOptions
     gpus: Sequence[Device]
+    rewinds: bool = False
 
     def of(self, context_length: int) -> tuple[DeviceNeed, ...]:
         shape = self.shape
@@ -214,12 +215,16 @@ class _Needs:
         others = self.options.batch_size if self._pools else self.options.cache_tokens or 0
         return padded_cells(max(others, context_length))
 
-    def _cache(self, layer: LayerShape, context_length: int) -> float:
-        """A layer's cache.
+    def _window_cells(self, context_length: int) -> int:
+        """The cells of layers with a sliding window (`llama_kv_cache_iswa` in llama.cpp)."""
+        cells = self._cells(context_length)
+        if self._pools or self._context.keeps_past or self.rewinds:
+            return cells
+        windows = self.shape.window * self._context.slots
+        return min(cells, padded_cells(windows + self.options.ubatch_size))
 
-        Layers with a sliding window keep the whole context here, too (`swa_full` in llama.cpp's
-        words), so that sequences can go on from any prefix.
-        """
+    def _cache(self, layer: LayerShape, context_length: int) -> float:
+        """A layer's cache."""
         key_bytes = layer.key_width * _NUMBER_BYTES[self.options.cache_type_k]
         value_width = layer.value_width
         if self.options.flash_attention == "off":
@@ -227,7 +232,10 @@ class _Needs:
             value_width = max(item.value_width for item in self.shape.layers) if value_width else 0
         value_bytes = value_width * _NUMBER_BYTES[self.options.cache_type_v]
         states = layer.state_width * _FLOAT_BYTES * self.options.max_sequences
-        return self._cells(context_length) * (key_bytes + value_bytes) + states
+        cells = self._cells(context_length)
+        if layer.has_window:
+            cells = self._window_cells(context_length)
+        return cells * (key_bytes + value_bytes) + states
 
     @property
     def is_recurrent(self) -> bool:
@@ -245,7 +253,9 @@ class _Needs:
         if self._pools:
             tokens = max(options.batch_size, context_length)
         cells = self._cells(context_length)
-        masks = cells * tokens * (1 + shape.windows)
+        masks = cells * tokens
+        if shape.window:
+            masks += self._window_cells(context_length) * tokens
         inner = shape.inner_width * _INNER_WIDTHS
         feed_forward = tokens * (shape.width * _WIDTHS + inner) * _FLOAT_BYTES
         rows = 0 if self._pools else self._context.kept_rows

@@ -18,6 +18,9 @@ _RECURRENT = ("ssm_", "shortconv.", "time_mix_")
 # `n_layer_kv_from_start` in llama.cpp's src/models/gemma3n.cpp; gemma4 says it in its file.
 _GEMMA3N_LAYERS_WITH_CACHE = 20
 _TOKENS = "tokenizer.ggml.tokens"
+_PATTERN = "attention.sliding_window_pattern"
+# Every so many layers one looks at everything: `load_swa_pattern` in llama.cpp's src/models.
+_PERIODS = {"gemma2": 2, "gemma3": 6, "gemma3n": 5}
 
 
 @attrs.frozen
@@ -32,6 +35,8 @@ class LayerShape:
     value_width: int = 0
     state_width: int = 0
     """Numbers of its state for each sequence; 0 unless it is recurrent."""
+    has_window: bool = False
+    """Whether its attention looks back as far as the model's sliding window only."""
 
 
 @attrs.frozen
@@ -47,7 +52,7 @@ class ModelShape:
         width: Numbers of a token between two layers.
         inner_width: Numbers of a token inside the widest feed-forward part.
         heads: Heads of the queries.
-        windows: Whether some layers have a sliding window, which costs a second mask.
+        window: Tokens that layers with a sliding window look back to; 0 when there are none.
         pools: Whether it makes one vector of a text, by its file's word.
         trained_context_length: None when the file does not say.
     """
@@ -60,7 +65,7 @@ class ModelShape:
     width: int
     inner_width: int
     heads: int
-    windows: bool
+    window: int
     pools: bool
     trained_context_length: int | None
 
@@ -88,7 +93,7 @@ class ModelShape:
             width=metadata.number("embedding_length"),
             inner_width=metadata.most("feed_forward_length"),
             heads=metadata.most("attention.head_count"),
-            windows=metadata.number("attention.sliding_window") > 0,
+            window=metadata.number("attention.sliding_window"),
             pools=metadata.number("pooling_type") > 0,
             trained_context_length=first.context_length,
         )
@@ -128,6 +133,7 @@ def _layer(index: int, named: Iterable[tuple[str, GgufTensor]], metadata: _Metad
         key_width=key_width,
         value_width=value_width,
         state_width=_state_width(metadata) if recurrent else 0,
+        has_window=_has_window(index, metadata),
     )
 
 
@@ -175,6 +181,20 @@ def _has_cache(index: int, metadata: _Metadata) -> bool:
     if metadata.header.architecture == "gemma3n":
         return index < _GEMMA3N_LAYERS_WITH_CACHE
     return index < count - metadata.number("attention.shared_kv_layers")
+
+
+def _has_window(index: int, metadata: _Metadata) -> bool:
+    """Whether a layer has a sliding window, by the file or by what llama.cpp knows of its kind.
+
+    Of a kind that is not known none has one, which makes an estimate too large and not too small.
+    """
+    if not metadata.number("attention.sliding_window"):
+        return False
+    key = f"{metadata.header.architecture}.{_PATTERN}"
+    if key in metadata.header.arrays:
+        return bool(metadata.of_layer(_PATTERN, index))
+    period = metadata.number(_PATTERN) or _PERIODS.get(metadata.header.architecture or "", 1)
+    return index % period < period - 1
 
 
 def _state_width(metadata: _Metadata) -> int:

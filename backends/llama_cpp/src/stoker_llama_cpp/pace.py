@@ -32,6 +32,12 @@ _FIRST_PRICE = 0.25
 _PRICES = (0.001, 1.0)
 # Steps must have differed by about so many tokens for the price to show.
 _LEAST_VARIANCE = 0.5
+# A step with one token is then a small part of a read.
+_MUCH = 10
+# Half of a read must take less than this part of a whole one, or it was not the tokens that took
+# the time. So many reads are whole then, before halving is tried again.
+_HALF = 0.8
+_WHOLE_READS = 16
 # A step that took longer or shorter by more than this was disturbed.
 _OUTLIER = 2.0
 
@@ -62,6 +68,9 @@ class Pace:
         self._read_token_s = 0.0
         self._block_token_s = 0.0
         self._reads = FIRST_READ_TOKENS
+        # What the read took after which reads were halved; 0 when that was long ago.
+        self._halved_s = 0.0
+        self._whole_reads = 0
         self._mixed = 0
 
     def cost(self, tokens: float) -> float:
@@ -73,18 +82,19 @@ class Pace:
 
         Args:
             answers: Tokens of answers in the step.
-            crowded: Whether more sequences read a prompt than answer. Then a step may take as long
-                as one without answers: the most wait for their first token, and large pieces are
-                read in half of the time.
+            crowded: Whether fewer sequences answer than wait for their first token. Then a step
+                is as large as one without answers: large pieces are read in half of the time.
         """
         if self._mixed == STEPS_BETWEEN_PLAIN_ONES:
             return 0
-        longer = self._longer(answers, crowded=crowded)
+        longer = self._longer(answers)
         tokens = longer / self._read_price
         if self._block_token_s:
             block = longer * self.token_s / self._block_token_s
             if answers + block >= FIRST_READ_TOKENS:
                 tokens = max(tokens, block)
+        if crowded:
+            tokens = max(tokens, self._reads - answers)
         return max(LEAST_TOKENS, int(tokens))
 
     def guesses(self, answers: int, reads: int) -> int:
@@ -105,6 +115,16 @@ class Pace:
         same answer.
         """
         return self._reads
+
+    @property
+    def apart(self) -> bool:
+        """Whether prompts are read in steps of their own where it comes to speed.
+
+        On a processor the time of a read is that of its tokens, and answers in the same step make
+        each of them dearer: attention goes over blocks of 64 tokens, and looks for each block at
+        all that any of them sees. Where a token costs little, the step saved is worth more.
+        """
+        return self.price * self._reads > _MUCH
 
     def observe(self, answers: int, reads: int, duration_s: float) -> None:
         """Learn from a step.
@@ -132,14 +152,10 @@ class Pace:
             known_s = self._read_token_s or self.price * self.token_s
             self._read_token_s = _blended(known_s, reading_s / reads)
 
-    def _longer(self, answers: int, *, crowded: bool = False) -> float:
+    def _longer(self, answers: int) -> float:
         """By how much a step may be lengthened, in times of a step with one token."""
-        cost = self.cost(answers)
-        longer = SLOWER * cost
-        if not self.token_s:
-            return longer
-        longest_s = LONGEST_READ_S if crowded else 0.0
-        return max(longer, longest_s / self.token_s, UNNOTICED_S / self.token_s)
+        longer = SLOWER * self.cost(answers)
+        return max(longer, UNNOTICED_S / self.token_s) if self.token_s else longer
 
     @property
     def _read_price(self) -> float:
@@ -177,13 +193,27 @@ class Pace:
         self.token_s = self._mean_s / self.cost(self._mean_tokens)
 
     def _resize(self, reads: int, duration_s: float) -> None:
-        """Halve or double the size of reads, when a whole one took far from the time it should."""
+        """Halve or double the size of reads, when a whole one took far from the time it should.
+
+        While another program has a core, threads that wait for each other take a long time for
+        few tokens, too. Then half of a read takes as long as a whole one, and it stays whole.
+        """
         if reads < self._reads:
             return
-        if duration_s > _longest_s(self._reads):
-            self._reads = max(LEAST_READ_TOKENS, self._reads // 2)
-        elif duration_s < _longest_s(2 * self._reads) / 3:
+        if duration_s <= _longest_s(self._reads):
+            self._halved_s = 0.0
+            self._whole_reads = 0
+            if duration_s < _longest_s(2 * self._reads) / 3:
+                self._reads *= 2
+        elif duration_s > _HALF * self._halved_s > 0:
             self._reads *= 2
+            self._halved_s = 0.0
+            self._whole_reads = _WHOLE_READS
+        elif self._whole_reads:
+            self._whole_reads -= 1
+        elif self._reads > LEAST_READ_TOKENS:
+            self._halved_s = duration_s
+            self._reads = max(LEAST_READ_TOKENS, self._reads // 2)
 
 
 def _blended(known_s: float, seen_s: float) -> float:

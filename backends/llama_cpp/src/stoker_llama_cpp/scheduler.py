@@ -17,6 +17,8 @@ HEADROOM_TOKENS = 64
 """Free cells that a sequence must find for its answer before it is let in."""
 WORTH_WAITING_TOKENS = 16
 """How much must be saved for a sequence to wait until another has read their common prefix."""
+READS_BETWEEN_OLDEST = 4
+"""In one of so many steps the oldest prompt goes first, or short ones could hold it up for ever."""
 
 
 @attrs.frozen
@@ -48,10 +50,14 @@ class ReadingPace(Protocol):
     """Tells how many tokens of prompts a step may have; see `stoker_llama_cpp.pace`."""
 
     def beside(self, answers: int, *, crowded: bool) -> int:
-        """How many beside tokens of answers, and whether more sequences read than answer."""
+        """How many beside tokens of answers, and whether fewer answer than wait to begin."""
 
     def alone(self) -> int:
         """How many when nobody waits for an answer."""
+
+    @property
+    def apart(self) -> bool:
+        """Whether a crowd's prompts are read in steps of their own."""
 
 
 class Scheduler:
@@ -64,6 +70,9 @@ class Scheduler:
     is computed again later, but for what is still in the cache then. The first one never has to,
     and alone it always fits, so it ends: nothing can wait for each other. What ended sequences
     left in the cache is no obstacle to anyone; it is evicted when a step needs the cells.
+
+    Prompts are read one after the other, the shortest first: two that were read side by side would
+    both be ready when the second one is, and attention over several is dearer than over one.
 
     A sequence starts from the longest prefix that is in the cache. While a running one reads a
     longer common prefix, the others wait for it and let those behind them pass.
@@ -86,6 +95,8 @@ class Scheduler:
         self._rows = max_sequences if rows is None else rows
         self._waiting: list[Sequence] = []
         self._running: list[Sequence] = []
+        self._reading_steps = 0
+        self._read_apart = False
 
     @property
     def idle(self) -> bool:
@@ -112,8 +123,9 @@ class Scheduler:
         """Decide on the next step.
 
         Sequences that answer get their newest tokens first: one, or more when some were not
-        sampled but forced. What is left of the batch goes to those that read their prompts, in
-        equal shares, so that a short prompt is not held up by a long one.
+        sampled but forced. What is left of the batch goes to those that read their prompts. Where
+        fewer answer than wait for their first token, and a step with both is dearer than two, they
+        take turns.
 
         Args:
             pace: Limits the tokens of prompts.
@@ -126,16 +138,19 @@ class Scheduler:
         plan = [Chunk(item, item.pending) for item in self._running if item.answers]
         reading = [sequence for sequence in self._running if not sequence.answers]
         if reading:
-            # The shortest takes first, and leaves what it does not need to the others.
-            reading.sort(key=_pending)
+            crowded = len(reading) + self._waiting_for(reading) > len(plan)
+            self._read_apart = crowded and pace.apart and not self._read_apart
+            if self._read_apart:
+                plan = []
+            elif plan and crowded and pace.apart:
+                return plan
             answers = sum(chunk.count for chunk in plan)
-            crowded = len(reading) > len(plan)
             budget = pace.beside(answers, crowded=crowded) if plan else pace.alone()
             budget = min(budget, self._batch_size - answers)
             # Every running sequence may need a row for the token that it samples.
             spare = self._rows - len(self._running)
-            for left, sequence in zip(range(len(reading), 0, -1), reading, strict=True):
-                count = min(sequence.unbroken, -(-budget // left))
+            for sequence in self._in_turn(reading):
+                count = min(sequence.unbroken, budget)
                 if sequence.scores:
                     count = min(count, 1 + spare)
                     spare -= max(count - 1, 0)
@@ -181,6 +196,20 @@ class Scheduler:
         self._cache.extend(sequence.slot, sequence.tokens[first : sequence.in_memory])
         if sequence.in_memory in sequence.borders:
             self._cache.save(sequence.slot)
+
+    def _in_turn(self, reading: list[Sequence]) -> list[Sequence]:
+        """Who reads first: the largest priority, then the shortest; now and then the oldest."""
+        self._reading_steps += 1
+        ordered = sorted(reading, key=_effort)
+        if self._reading_steps % READS_BETWEEN_OLDEST == 0:
+            oldest = min(reading, key=_order)
+            ordered.remove(oldest)
+            ordered.insert(0, oldest)
+        return ordered
+
+    def _waiting_for(self, reading: list[Sequence]) -> int:
+        """How many have not started because they wait for what others are reading."""
+        return sum(sequence.awaited in reading for sequence in self._waiting)
 
     def _make_room(self) -> None:
         while self._needed(_pending) > self._cache.cells:
@@ -254,3 +283,11 @@ def _rank(sequence: Sequence) -> tuple[int, int]:
 
 def _pending(sequence: Sequence) -> int:
     return sequence.pending
+
+
+def _order(sequence: Sequence) -> int:
+    return sequence.order
+
+
+def _effort(sequence: Sequence) -> tuple[int, int, int]:
+    return (-sequence.job.priority, sequence.pending, sequence.order)

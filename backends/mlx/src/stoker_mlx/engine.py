@@ -17,15 +17,13 @@ from stoker.engine import (
     SampledToken,
     SequenceJob,
     SequenceOutput,
-    TokenConstraint,
     Vocabulary,
 )
 from stoker.errors import StokerError, UnavailableError
 from stoker.events import FinishReason
 from stoker.job_checks import check_sequence
 from stoker.logits import sampler
-from stoker.logits.logprobs import with_logprobs
-from stoker.logits.mask import Mask
+from stoker.logits.answering import Answering
 from stoker.logits.sampler import Sampler
 from stoker_mlx.batch import Batch, Launched
 from stoker_mlx.caches import Caches, mergeable
@@ -37,8 +35,8 @@ from stoker_mlx.scheduler import Scheduler
 from stoker_mlx.sequence import Sequence
 from stoker_mlx.tokenizer import Tokenizer
 
-LONGEST_JUMP = 32
-"""Most tokens that a constraint forces and that are taken in one step."""
+LONGEST_JUMP = 31
+"""Most tokens that a constraint forces and that are taken in one step, behind the chosen one."""
 
 Rows = Callable[[], npt.NDArray[np.float32]]
 
@@ -78,6 +76,9 @@ class MlxEngine(Engine):
             prefix_bytes: Memory for prefixes.
         """
         self._tokenizer = tokenizer
+        self._answering = Answering(
+            vocabulary_size=len(tokenizer), ends_generation=tokenizer.ends_generation
+        )
         self._info = info
         self._memory = memory
         self._sequences: dict[int, Sequence] = {}
@@ -255,15 +256,16 @@ class MlxEngine(Engine):
         tokens: list[SampledToken] = []
         finish: FinishReason | None = None
         error: StokerError | None = None
+
+        def own() -> npt.NDArray[np.float32]:
+            return rows()[row]
+
         try:
-            token = self._chosen(sequence, row, rows, best, top)
-            count = sequence.job.sampling.logprobs
-            sampled = (
-                SampledToken(token) if count is None else with_logprobs(rows()[row], token, count)
-            )
-            finish = self._advance(sequence, sampled, tokens)
-            if finish is None:
-                finish = self._jump(sequence, tokens)
+            token = self._answering.choose(sequence, own, best, top)
+            finish = self._answering.take(sequence, token, own, tokens)
+            # Rows of one array all get one token a step.
+            if finish is None and self._batch.jumps:
+                finish = self._answering.jump(sequence, tokens, most=LONGEST_JUMP)
         except StokerError as exc:
             error = exc
         sequence.told = max(sequence.told, len(sequence.job.prompt))
@@ -280,60 +282,6 @@ class MlxEngine(Engine):
             error,
             preemptions=preemptions,
         )
-
-    def _chosen(self, sequence: Sequence, row: int, rows: Rows, best: int, top: float) -> int:
-        """Choose a sequence's next token."""
-        constraint = sequence.job.constraint
-        if constraint is not None and (forced := constraint.forced()):
-            return self._forced(sequence, forced[0])
-        if sequence.sampler is not None:
-            mask = None if constraint is None else self._mask(constraint)
-            return sequence.sampler.sample(rows()[row], mask)
-        sampler.check_best(np.float32(top))
-        if constraint is None or constraint.allows(best):
-            return best
-        return self._mask(constraint).best(rows()[row])
-
-    def _mask(self, constraint: TokenConstraint) -> Mask:
-        return Mask(constraint.mask(), vocabulary_size=len(self._tokenizer))
-
-    def _forced(self, sequence: Sequence, token: int) -> int:
-        """Take the only token that a constraint allows."""
-        if sequence.sampler is not None:
-            sequence.sampler.take(token)
-        return token
-
-    def _jump(self, sequence: Sequence, tokens: list[SampledToken]) -> FinishReason | None:
-        """Take the tokens that a constraint leaves no choice about, where that saves steps."""
-        constraint = sequence.job.constraint
-        # Log probabilities are read from logits.
-        if constraint is None or sequence.job.sampling.logprobs is not None:
-            return None
-        if not self._batch.jumps:
-            return None
-        while len(tokens) < LONGEST_JUMP:
-            forced = constraint.forced()
-            if not forced:
-                return None
-            for token in forced[: LONGEST_JUMP - len(tokens)]:
-                self._forced(sequence, token)
-                finish = self._advance(sequence, SampledToken(token), tokens)
-                if finish:
-                    return finish
-        return None
-
-    def _advance(
-        self, sequence: Sequence, token: SampledToken, tokens: list[SampledToken]
-    ) -> FinishReason | None:
-        """Take a token into a sequence and its output; tells why that was the last one."""
-        job = sequence.job
-        if not job.ignore_end and self._tokenizer.ends_generation(token.id):
-            return FinishReason.STOP
-        sequence.tokens.append(token.id)
-        tokens.append(token)
-        if job.constraint is not None and job.constraint.accept(token.id):
-            return FinishReason.STOP
-        return None if sequence.left else FinishReason.LENGTH
 
 
 def _rank(sequence: Sequence) -> tuple[int, int]:

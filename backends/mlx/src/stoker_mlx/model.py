@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import tempfile
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from stoker_mlx.number_types import numbers_of
 from stoker_mlx.options import NumberType
 
 _MODEL_TYPE = re.compile(r"[A-Za-z0-9_-]+")
+_WORDS = 240
+"""So much is told of what mlx-lm says."""
 _BARE = ("embed_tokens.", "layers.", "norm.")
 _READ_BESIDE = ("config.json", "generation_config.json", "hf_quant_config.json")
 # What MLX says when an allocation fails: mlx/backend/{metal,cuda}/allocator.cpp, and C++ itself.
@@ -114,8 +117,9 @@ def _told_apart(name: str) -> Iterator[None]:
     except MemoryError as exc:
         raise OutOfMemoryError("Python has no memory left for the model.") from exc
     except Exception as exc:
-        words = (str(exc) or type(exc).__name__).rstrip(".")
+        # Some messages list every tensor of a model, a line each.
+        words = textwrap.shorten(str(exc) or type(exc).__name__, _WORDS, placeholder=" ...")
+        words = words.rstrip(".")
         if isinstance(exc, RuntimeError) and _SHORT.search(words):
             raise OutOfMemoryError(f"{name} does not fit into memory: {words}.") from exc
-        # Some messages list every tensor of a model.
-        raise LoadError(f"mlx-lm cannot load {name}: {words[:500]}.") from exc
+        raise LoadError(f"mlx-lm cannot load {name}: {words}.") from exc

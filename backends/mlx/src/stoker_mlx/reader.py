@@ -79,7 +79,7 @@ class Reader:
         # What is not computed has no logits.
         prefix = NO_PREFIX if sequence.scores else self._prefixes.find(sequence.tokens[:-1])
         caches = self._prefixes.take(prefix) or self._make()
-        sequence.start(prefix.length)
+        sequence.begin(prefix.length)
         self._readings.append(_Reading(sequence, caches))
 
     def stop(self, sequence: Sequence) -> None:

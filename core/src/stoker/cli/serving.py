@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from stoker.application import Application
 from stoker.config import Config, Settings
 from stoker.control.server import control_server
+from stoker.descriptor_limit import raise_descriptor_limit
 from stoker.errors import StokerError
 from stoker.keys import KeyRing
 from stoker.supervisor.reloading import Reloader
@@ -42,6 +43,7 @@ async def serve(
         ConflictError: Another server runs for this home.
         StokerError: A transport cannot be made, cannot listen, or fails.
     """
+    raise_descriptor_limit()
     addresses: list[str] = []
 
     def started(address: str) -> None:

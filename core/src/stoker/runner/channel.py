@@ -31,6 +31,10 @@ class Channel:
         self._socket.settimeout(0)
         self._reader: FrameReader[ToRunner] = FrameReader(ToRunner)
         self._unsent = bytearray()
+        # Not `select`, which knows no descriptor over 1023: a server of many clients has more.
+        self._poll = select.poll()
+        self._wanted = select.POLLIN
+        self._poll.register(connection, self._wanted)
 
     def send(self, frame: FromRunner) -> None:
         """Send a frame, or keep what the socket does not take now for the next call.
@@ -53,11 +57,16 @@ class Channel:
             PeerGoneError: Nobody is at the other end.
         """
         self._flush()
-        waits_to_send = [self._socket] if self._unsent else []
-        readable, writable, _ = select.select([self._socket], waits_to_send, [], timeout_s)
-        if writable:
+        wanted = select.POLLIN | select.POLLOUT if self._unsent else select.POLLIN
+        if wanted != self._wanted:
+            self._wanted = wanted
+            self._poll.modify(self._socket, wanted)
+        found = self._poll.poll(None if timeout_s is None else timeout_s * 1000)
+        came = found[0][1] if found else 0
+        if came & select.POLLOUT:
             self._flush()
-        if not readable:
+        # A hang-up and an error show when it is read.
+        if not came & ~select.POLLOUT:
             return ()
         try:
             data = self._socket.recv(_CHUNK)

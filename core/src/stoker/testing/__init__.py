@@ -18,7 +18,14 @@ import pytest
 # Has to come before the modules are imported: it gives their asserts pytest's explanations.
 pytest.register_assert_rewrite(
     "stoker.testing.backend",
+    "stoker.testing.dialect",
     "stoker.testing.engine",
+    "stoker.testing.engine_cancelling",
+    "stoker.testing.engine_jobs",
+    "stoker.testing.engine_masks",
+    "stoker.testing.engine_sampling",
+    "stoker.testing.engine_steps",
+    "stoker.testing.engine_tokens",
     "stoker.testing.estimate",
     "stoker.testing.events",
     "stoker.testing.parser",
@@ -27,9 +34,11 @@ pytest.register_assert_rewrite(
     "stoker.testing.store",
     "stoker.testing.text_engine",
     "stoker.testing.transport",
+    "stoker.testing.writable_store",
 )
 
 from stoker.testing.backend import BackendContract  # noqa: E402
+from stoker.testing.dialect import DialectContract, DialectSample  # noqa: E402
 from stoker.testing.engine import EngineContract  # noqa: E402
 from stoker.testing.estimate import EstimateContract  # noqa: E402
 from stoker.testing.events import check_events, check_pooling_events  # noqa: E402
@@ -39,10 +48,13 @@ from stoker.testing.pooling import PoolingContract  # noqa: E402
 from stoker.testing.store import StoreContract  # noqa: E402
 from stoker.testing.text_engine import TextEngineContract  # noqa: E402
 from stoker.testing.transport import Answer, TransportContract  # noqa: E402
+from stoker.testing.writable_store import WritableStoreContract  # noqa: E402
 
 __all__ = [
     "Answer",
     "BackendContract",
+    "DialectContract",
+    "DialectSample",
     "EngineContract",
     "EstimateContract",
     "ParsedAnswer",
@@ -52,6 +64,7 @@ __all__ = [
     "StoreContract",
     "TextEngineContract",
     "TransportContract",
+    "WritableStoreContract",
     "check_events",
     "check_pooling_events",
 ]

@@ -53,7 +53,10 @@ class EstimateContract(Contract):
         missing_fixture(self, "bundle", "return a model's files")
 
     def test_every_part_has_a_place(self, backend: BackendSpec, bundle: ModelBundle) -> None:
-        """Each device comes once, is the host or one that the estimate names, and has its parts."""
+        """Each device comes once, is the host or one that the estimate names, and has its parts.
+
+        To mend it: name a device of the record for each `DeviceNeed`, and count no byte twice.
+        """
         found = _estimate(backend, bundle)
         known = {HOST, *(device.name for device in found.devices)}
         for length in _lengths(found):
@@ -71,7 +74,10 @@ class EstimateContract(Contract):
             assert _total_bytes(needs) > 0
 
     def test_a_longer_context_takes_more(self, backend: BackendSpec, bundle: ModelBundle) -> None:
-        """Memory never shrinks with the context, and a model with a long one needs more."""
+        """Memory never shrinks with the context, and a model with a long one needs more.
+
+        To mend it: let the KV cache grow with the length, and everything else stay.
+        """
         found = _estimate(backend, bundle)
         sizes = [_total_bytes(found.needs(length)) for length in _lengths(found)]
 
@@ -81,7 +87,10 @@ class EstimateContract(Contract):
     def test_the_choice_is_put_into_the_options(
         self, backend: BackendSpec, bundle: ModelBundle
     ) -> None:
-        """A context length that the core chose is what the options then prescribe."""
+        """A context length that the core chose is what the options then prescribe.
+
+        To mend it: set the option by which `load` chooses the context.
+        """
         found = _estimate(backend, bundle)
         (length, *_) = _lengths(found)
         options = found.configure(backend.options_type(), length)
@@ -90,7 +99,10 @@ class EstimateContract(Contract):
         assert length == _estimate(backend, bundle, options).context_length
 
     def test_it_repeats(self, backend: BackendSpec, bundle: ModelBundle) -> None:
-        """The same files and options have the same estimate."""
+        """The same files and options have the same estimate.
+
+        To mend it: estimate from the files and the options alone; keep nothing between calls.
+        """
         (length, *_) = _lengths(_estimate(backend, bundle))
         first, second = (_estimate(backend, bundle).needs(length) for _ in range(2))
 
@@ -99,7 +111,10 @@ class EstimateContract(Contract):
     def test_a_broken_file_is_refused(
         self, backend: BackendSpec, bundle: ModelBundle, tmp_path: Path
     ) -> None:
-        """Weights that are something else are no model."""
+        """Weights that are something else are no model.
+
+        To mend it: check every number of the header before it is used.
+        """
         path = tmp_path / "broken"
         path.write_bytes(b"this is no model" * 100)
 
@@ -109,12 +124,18 @@ class EstimateContract(Contract):
     def test_a_missing_file_is_refused(
         self, backend: BackendSpec, bundle: ModelBundle, tmp_path: Path
     ) -> None:
-        """Weights that are not there are no crash."""
+        """Weights that are not there are no crash.
+
+        To mend it: convert `OSError` where the file is opened.
+        """
         with pytest.raises(InvalidInputError):
             _estimate(backend, _with_weights(bundle, tmp_path / "missing"))
 
     def test_no_engine_is_imported(self, backend: BackendSpec, bundle: ModelBundle) -> None:
-        """It runs in the supervisor, which has no engine, by what the files' headers say."""
+        """It runs in the supervisor, which has no engine, by what the files' headers say.
+
+        To mend it: read headers with `stoker.weights`, and import the engine in `load` only.
+        """
         from stoker.wire.bundle import BundleWire  # noqa: PLC0415 - only this test needs it
 
         wire = msgspec.to_builtins(BundleWire.from_domain(bundle))

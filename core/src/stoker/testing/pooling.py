@@ -12,7 +12,7 @@ from stoker.engine import Engine, Mode, PoolingJob, SequenceJob, SequenceOutput
 from stoker.errors import InvalidRequestError
 from stoker.request import EmbedRequest, RerankRequest, TextPrompt
 from stoker.sampling import DEFAULT_SAMPLING
-from stoker.testing.engine import run
+from stoker.testing.engine_jobs import run
 from stoker.testing.events import check_pooling_events
 from stoker.testing.loaded import LoadedContract
 from stoker.testing.pipeline import answer

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
+from stoker.caller import Caller
 from stoker.metrics import MetricFamily, MetricKind, MetricSource, Sample
 from stoker.telemetry import Record, RequestRecord
 from stoker_recorder.recorder import outcome_of
+
+NO_KEY = "no key"
+"""Stands for everybody who is known by an address only: there may be any number of those."""
 
 
 class CallerMetrics(MetricSource):
@@ -20,7 +24,7 @@ class CallerMetrics(MetricSource):
     def hear(self, event: Record) -> None:
         """Count a request at its end."""
         if isinstance(event, RequestRecord):
-            caller = event.context.caller.name
+            caller = _name_of(event.context.caller)
             self._requests[caller, outcome_of(event)] += 1
             if event.usage is not None:
                 self._tokens[caller] += event.usage.total_tokens
@@ -35,3 +39,7 @@ class CallerMetrics(MetricSource):
         counter = MetricKind.COUNTER
         yield MetricFamily("recorder_requests", counter, "Requests by caller.", requests)
         yield MetricFamily("recorder_tokens", counter, "Tokens read and written.", tokens)
+
+
+def _name_of(caller: Caller) -> str:
+    return NO_KEY if caller.name == caller.address else caller.name

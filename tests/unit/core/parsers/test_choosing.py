@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 import pytest
+from family_answers import INVOKES, KEYED, LINES, LISTED, NUMBERED, SINGLE, TYPED, WITH_IDS
 from wishful import WishfulEngine
 
 from stoker.errors import UnavailableError
@@ -19,8 +20,6 @@ from stoker.parsers.template import TemplateSyntax
 from stoker.request import ChatPrompt, GenerateRequest
 from stoker.testing.pipeline import answer
 from stoker.text.chat_template import ChatTemplate
-
-from .answers import INVOKES, KEYED, LINES, LISTED, NUMBERED, SINGLE, TYPED, WITH_IDS
 
 PLAIN = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}assistant:"
 END = "<|im_end|>"

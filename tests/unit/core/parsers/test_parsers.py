@@ -5,13 +5,12 @@ from __future__ import annotations
 import itertools
 
 import pytest
+from family_answers import ANSWERS, TOOLS, Answer, chunked, said
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stoker.parser import ParsingContext
 from stoker.parsers.shipped import SHIPPED
-
-from .answers import ANSWERS, TOOLS, Answer, chunked, said
 
 
 def _cut(text: str, places: list[int]) -> list[str]:

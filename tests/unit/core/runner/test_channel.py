@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import fcntl
 import socket
 from collections.abc import Iterator
 
 import pytest
 
+from stoker.descriptor_limit import raise_descriptor_limit
 from stoker.errors import BrokenFrameError
 from stoker.runner import channel as channel_module
 from stoker.runner.channel import Channel, PeerGoneError
@@ -84,3 +86,14 @@ def test_the_last_frames_are_sent_before_the_end(pair: tuple[Channel, socket.soc
     while chunk := peer.recv(4096):
         data += chunk
     assert [LoadProgress("x", None)] == FrameReader[FromRunner](FromRunner).feed(data)
+
+
+def test_a_descriptor_may_have_a_large_number() -> None:
+    """A server of many clients starts runners too, over sockets with numbers that are left."""
+    raise_descriptor_limit()
+    ours, theirs = socket.socketpair()
+    number = fcntl.fcntl(ours, fcntl.F_DUPFD, 1500)
+    with ours, theirs, socket.socket(fileno=number) as high:
+        theirs.sendall(encode_frame(Shutdown()))
+
+        assert [Shutdown()] == list(Channel(high).receive(5))

@@ -69,7 +69,7 @@ def _asked(
     async def read() -> None:
         request = GenerateRequest("test/words", TextPrompt(prompt))
         async for event in residency.answer(plan, request, Trace(CONTEXT)):
-            events.append(event)  # noqa: PERF401 - it is looked at meanwhile
+            events.append(event)  # noqa: PERF401 - they are looked at while more come
 
     return asyncio.create_task(read()), events
 

@@ -11,6 +11,7 @@ from litestar import Request
 
 from stoker.caller import Caller, Scope
 from stoker.keys import KeyRing
+from stoker_litestar.route_table import READS
 
 NEEDS = "stoker_needs"
 """The key in a handler's `opt` for a function from the request's method to what it needs: a scope,
@@ -21,8 +22,6 @@ ANY_KEY = "any key"
 """A key is needed, whatever its scopes."""
 
 Needs = Callable[[str], Scope | str]
-
-_READS = ("GET", "HEAD")
 
 
 def anybody(_method: str) -> str:
@@ -37,7 +36,7 @@ def any_key(_method: str) -> str:
 
 def reads_and_writes(method: str) -> Scope:
     """Of routes that read with some methods and change what is stored with the others."""
-    return Scope.INFER if method in _READS else Scope.ADMIN
+    return Scope.INFER if method in READS else Scope.ADMIN
 
 
 def _infer(_method: str) -> Scope:

@@ -21,7 +21,7 @@ from stoker_litestar.options import HttpOptions
 from stoker_litestar.request_body import read_body
 from stoker_litestar.request_id import id_of
 from stoker_litestar.request_path import path_below
-from stoker_litestar.route_table import NAME
+from stoker_litestar.route_table import NAME, READS
 
 
 def command_handlers(
@@ -78,7 +78,7 @@ def _handler(
 
 
 def _methods(route: CommandRoute) -> tuple[Method, ...]:
-    return ("GET", "HEAD") if route.method == "GET" else (route.method,)
+    return READS if route.method == "GET" else (route.method,)
 
 
 def _find(

@@ -32,9 +32,9 @@ from stoker_litestar.distribution_push import VERSION, is_upload, take
 from stoker_litestar.error_response import MethodNotAllowedError, exception_handler
 from stoker_litestar.options import HttpOptions
 from stoker_litestar.request_path import path_below
+from stoker_litestar.route_table import READS
 
 _METHODS: tuple[Method, ...] = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
-_READS = ("GET", "HEAD")
 # Names have slashes, so the last two segments decide; a name's own grammar is the store's matter.
 _ENDPOINT = re.compile(
     r"/(?P<name>.+)/(?:"
@@ -48,9 +48,9 @@ def distribution_handler(host: Host, options: HttpOptions) -> HTTPRouteHandler:
 
     async def endpoint(request: Request[Any, Any, Any]) -> ASGIApp:
         path = path_below(request, "/v2")
-        if request.method not in _READS or is_upload(path):
+        if request.method not in READS or is_upload(path):
             if host.intake is None or not options.registry_writes:
-                raise MethodNotAllowedError("This registry is read-only.", allow=", ".join(_READS))
+                raise MethodNotAllowedError("This registry is read-only.", allow=", ".join(READS))
             response = await take(host.intake, path, request, options)
             return response.to_asgi_response(None, request)
         if path in {"", "/"}:

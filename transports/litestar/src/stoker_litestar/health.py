@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import msgspec
-from litestar import Response, get
+from litestar import Response, route
 from litestar.handlers import HTTPRouteHandler
 
 from stoker.host import Host
 from stoker_litestar.authentication import NEEDS, anybody
+from stoker_litestar.route_table import READS
 
 
 def health_handler(host: Host) -> HTTPRouteHandler:
@@ -17,4 +18,4 @@ def health_handler(host: Host) -> HTTPRouteHandler:
     async def health() -> Response[bytes]:
         return Response(body, media_type="application/json")
 
-    return get("/health", opt={NEEDS: anybody})(health)
+    return route("/health", http_method=READS, opt={NEEDS: anybody})(health)

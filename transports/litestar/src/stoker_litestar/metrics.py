@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import attrs
-from litestar import Response, get
+from litestar import Response, route
 from litestar.handlers import HTTPRouteHandler
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily
@@ -22,6 +22,7 @@ from stoker.telemetry import LoadRecord, Record, RequestRecord, UnloadRecord
 from stoker_litestar.authentication import NEEDS, any_key
 from stoker_litestar.error_response import status_of
 from stoker_litestar.measured import Measured
+from stoker_litestar.route_table import READS
 
 _CLIENT_LEFT = "499"
 """What nginx made the custom for a client that left before its answer."""
@@ -182,4 +183,4 @@ def metrics_handler(host: Host) -> HTTPRouteHandler:
     async def scrape() -> Response[bytes]:
         return Response(await metrics.text(), headers={"content-type": CONTENT_TYPE_LATEST})
 
-    return get("/metrics", opt={NEEDS: any_key})(scrape)
+    return route("/metrics", http_method=READS, opt={NEEDS: any_key})(scrape)

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import attrs
-from litestar import Request, Response, get
+from litestar import Request, Response, route
 from litestar.handlers import HTTPRouteHandler
 
 from stoker.dialect import Dialect, ModelRoute, ModelsRoute
 from stoker.host import Host
 from stoker_litestar.error_response import dialect_errors
 from stoker_litestar.request_path import path_below
-from stoker_litestar.route_table import BACKEND, litestar_path
+from stoker_litestar.route_table import BACKEND, READS, litestar_path
 
 
 @attrs.frozen
@@ -35,7 +35,7 @@ def models_handler(mounted: Sequence[Mounted], host: Host) -> HTTPRouteHandler:
         return Response(found.encode(cards), media_type="application/json")
 
     path = litestar_path(mounted[0].route.path)
-    return get(path, exception_handlers={Exception: _handle(mounted)})(models)
+    return route(path, http_method=READS, exception_handlers={Exception: _handle(mounted)})(models)
 
 
 def model_handler(mounted: Sequence[Mounted], host: Host) -> HTTPRouteHandler:
@@ -51,7 +51,7 @@ def model_handler(mounted: Sequence[Mounted], host: Host) -> HTTPRouteHandler:
         return Response(found.encode(card), media_type="application/json")
 
     path = litestar_path(mounted[0].route.path) + "/{name:path}"
-    return get(path, exception_handlers={Exception: _handle(mounted)})(model)
+    return route(path, http_method=READS, exception_handlers={Exception: _handle(mounted)})(model)
 
 
 def _meant(mounted: Sequence[Mounted], request: Request[Any, Any, Any]) -> Mounted:

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
-from litestar import Response, get
+from litestar import Response
+from litestar import route as http_route
 from litestar.handlers import HTTPRouteHandler
 
 from stoker.dialect import (
@@ -27,6 +28,7 @@ from stoker.dialect import (
 )
 from stoker_litestar.authentication import NEEDS, any_key
 from stoker_litestar.dialects.sse import CONTENT_TYPE
+from stoker_litestar.route_table import READS
 
 PATH = "/openapi.json"
 _JSON = "application/json"
@@ -52,7 +54,7 @@ def openapi_handler(dialects: Sequence[Dialect], version: str) -> HTTPRouteHandl
             made.append(msgspec.json.encode(document(dialects, version)))
         return Response(made[0], media_type=_JSON)
 
-    return get(PATH, opt={NEEDS: any_key})(openapi)
+    return http_route(PATH, http_method=READS, opt={NEEDS: any_key})(openapi)
 
 
 def document(dialects: Sequence[Dialect], version: str) -> dict[str, Any]:

@@ -26,7 +26,7 @@ class PathOwners:
     def find(self, path: str) -> Dialect | None:
         """The one that has the path, or alone has paths that begin as it does; else None."""
         fitting = [dialect for pattern, dialect in self._paths if pattern.fullmatch(path)]
-        found = {id(dialect): dialect for dialect in fitting or self._roots.get(_root(path), ())}
+        found = {id(dialect): dialect for dialect in fitting or self._roots.get(_root(path), [])}
         return next(iter(found.values())) if len(found) == 1 else None
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from litestar.types import Method
+
 from stoker.dialect import (
     AnswerRoute,
     BlobRoute,
@@ -17,6 +19,11 @@ from stoker.dialect import (
 )
 from stoker.errors import ConflictError
 
+READS: tuple[Method, ...] = ("GET", "HEAD")
+"""The methods of what is only looked at: whoever asks for the head alone gets it.
+
+https://www.rfc-editor.org/rfc/rfc9110.html#section-9.1
+"""
 BACKEND = "backend"
 """The segment of a path that pins a backend."""
 NAME = "{name}"

@@ -73,31 +73,33 @@ class RefusalContent(
     refusal: str
 
 
-class SystemMessage(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="role", tag="system"
+class _Message(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="role", kw_only=True
 ):
+    """What messages of all roles may have."""
+
+    name: str | None = None
+    type: Literal["text", "message"] | None = None
+    """A no-op: no field of OpenAI's, but some clients say what a message is. So does
+    lm-evaluation-harness up to version 0.4.9."""
+
+
+class SystemMessage(_Message, frozen=True, tag="system"):
     """What the operator says."""
 
     content: str | list[TextContent]
-    name: str | None = None
 
 
-class DeveloperMessage(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="role", tag="developer"
-):
+class DeveloperMessage(_Message, frozen=True, tag="developer"):
     """What the developer says."""
 
     content: str | list[TextContent]
-    name: str | None = None
 
 
-class UserMessage(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="role", tag="user"
-):
+class UserMessage(_Message, frozen=True, tag="user"):
     """What the user says."""
 
     content: str | list[TextContent | ImageContent | AudioContent | FileContent]
-    name: str | None = None
 
 
 class CalledFunction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -117,9 +119,7 @@ class FunctionCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Clients that join a stream's pieces leave it in; the order of the list says the same."""
 
 
-class AssistantMessage(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="role", tag="assistant"
-):
+class AssistantMessage(_Message, frozen=True, tag="assistant"):
     """What the model said, as it came in an answer."""
 
     content: str | list[TextContent | RefusalContent] | None = None
@@ -127,7 +127,6 @@ class AssistantMessage(
     tool_calls: list[FunctionCall] | None = None
     reasoning_content: str | None = None
     """An extension that DeepSeek, llama-server and others share."""
-    name: str | None = None
     annotations: list[Any] | None = None
     """A no-op: remarks of the server, which the model never saw."""
     audio: Any = None
@@ -136,14 +135,11 @@ class AssistantMessage(
     """Refused."""
 
 
-class ToolMessage(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="role", tag="tool"
-):
+class ToolMessage(_Message, frozen=True, tag="tool"):
     """What a tool answered."""
 
     content: str | list[TextContent]
     tool_call_id: str
-    name: str | None = None
 
 
 ChatMessage = SystemMessage | DeveloperMessage | UserMessage | AssistantMessage | ToolMessage
