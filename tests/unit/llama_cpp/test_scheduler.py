@@ -13,7 +13,7 @@ from pathlib import Path
 import attrs
 import pytest
 from cell_memory import STATE_TOKEN_BYTES, FakeCellMemory
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stoker.engine import SequenceJob
