@@ -392,10 +392,11 @@ def test_guesses_with_small_windows(
 
     def draft(self: Any, tokens: array[int], most: int, others: int, cost: Any) -> array[int]:
         row = next((row for row in rows if row[: len(tokens)] == tokens), array("i"))
-        self._guess = row[len(tokens) :][: min(most, dice.randrange(16))]
-        if self._guess and dice.random() < 0.4:
-            self._guess[-1] = (self._guess[-1] + 1) % 256
-        return self._guess
+        guess = row[len(tokens) :][: min(most, dice.randrange(16))]
+        if guess and dice.random() < 0.4:
+            guess[-1] = (guess[-1] + 1) % 256
+        self._guess = guess
+        return guess
 
     monkeypatch.setattr(Speculation, "draft", draft)
     player = load_tiny(tiny_models.sliding_window, **options)
