@@ -75,7 +75,7 @@ def debian_registry(
             [binary, "serve", str(folder / "config.yml")], stdout=log, stderr=log
         )
     try:
-        _wait_for(f"{'http' if tls is None else 'https'}://{host}", process, folder / "log")
+        wait_for(f"{'http' if tls is None else 'https'}://{host}", process, folder / "log")
         yield host
     finally:
         process.terminate()
@@ -90,7 +90,12 @@ def free_port() -> int:
     return port
 
 
-def _wait_for(origin: str, process: subprocess.Popen[bytes], log: Path) -> None:
+def wait_for(origin: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait until a registry answers.
+
+    Raises:
+        RegistryDidNotStartError: It has ended, or takes too long.
+    """
     deadline = time.monotonic() + START_TIMEOUT_S
     unchecked = ssl._create_unverified_context()
     opener = urllib.request.build_opener(
@@ -105,4 +110,4 @@ def _wait_for(origin: str, process: subprocess.Popen[bytes], log: Path) -> None:
             time.sleep(0.05)
         else:
             return
-    raise RegistryDidNotStartError(f"docker-registry did not start: {log.read_text()[-2000:]}")
+    raise RegistryDidNotStartError(f"{process.args!r} did not start: {log.read_text()[-2000:]}")

@@ -7,6 +7,7 @@ import json
 import math
 import os
 import re
+import shutil
 import socket
 import ssl
 import subprocess
@@ -20,6 +21,7 @@ from urllib.parse import parse_qs, urlsplit
 import attrs
 import pytest
 import trustme
+from crane_registry import crane_registry
 from debian_registry import debian_registry
 from gguf_file import gguf_bytes
 from programs import need
@@ -502,6 +504,23 @@ def serve_registry(
 def real_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The host of Debian's registry, open to everybody on this machine."""
     yield from serve_registry(tmp_path_factory.mktemp("registry"))
+
+
+@pytest.fixture(scope="session")
+def crane_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The host of the registry within `crane`."""
+    binary = shutil.which("crane")
+    if binary is None:
+        pytest.skip("crane is not installed (a package of Debian's unstable distribution)")
+    with crane_registry(binary, tmp_path_factory.mktemp("crane")) as host:
+        yield host
+
+
+@pytest.fixture(scope="session", params=["real_registry", "crane_host"])
+def any_registry(request: pytest.FixtureRequest) -> str:
+    """The host of a registry that is open to everybody on this machine, of each implementation."""
+    host: str = request.getfixturevalue(request.param)
+    return host
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The store against Debian's registry and skopeo: what we write, others read, and back."""
+"""The store against real registries and skopeo: what we write, others read, and back."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def package(store: OciStore, reference: Reference, gguf: Path, form: str = "dock
 
 
 @pytest.mark.parametrize("form", ["docker", "modelpack"])
-def test_push_and_pull(make_store: MakeStore, real_registry: str, gguf: Path, form: str) -> None:
+def test_push_and_pull(make_store: MakeStore, any_registry: str, gguf: Path, form: str) -> None:
     """A pushed model arrives in another store with the same digest and the same bytes."""
-    reference = Reference.parse(f"{real_registry}/ai/{form}:v1")
+    reference = Reference.parse(f"{any_registry}/ai/{form}:v1")
     digest = package(make_store("one"), reference, gguf, form)
 
     assert digest == make_store("one").push(reference, ignore)
@@ -51,18 +51,18 @@ def test_push_and_pull(make_store: MakeStore, real_registry: str, gguf: Path, fo
     artifact = other.pull(reference, ignore)
     assert digest == artifact.digest
     assert gguf.read_bytes() == other.open(artifact).weights[0].read_bytes()
-    pinned = Reference.parse(f"{real_registry}/ai/{form}@{digest}")
+    pinned = Reference.parse(f"{any_registry}/ai/{form}@{digest}")
     assert digest == other.pull(pinned, ignore).digest
     assert digest == make_store("one").push(reference, ignore)
 
 
 def test_pushed_to_a_second_repository(
-    make_store: MakeStore, real_registry: str, gguf: Path
+    make_store: MakeStore, any_registry: str, gguf: Path
 ) -> None:
     """Blobs that the registry has in a neighbour are mounted, and the model is whole."""
     store = make_store("one")
-    first = Reference.parse(f"{real_registry}/mount/one:v1")
-    second = Reference.parse(f"{real_registry}/mount/two:v1")
+    first = Reference.parse(f"{any_registry}/mount/one:v1")
+    second = Reference.parse(f"{any_registry}/mount/two:v1")
     digest = package(store, first, gguf)
     store.push(first, ignore)
     store.tag(first, second)
@@ -71,23 +71,23 @@ def test_pushed_to_a_second_repository(
     assert digest == make_store("two").pull(second, ignore).digest
 
 
-def test_missing_models(store: OciStore, real_registry: str) -> None:
+def test_missing_models(store: OciStore, any_registry: str) -> None:
     """The registry's 404s are models that are not found."""
     for name in ("ai/missing", f"ai/missing@{Digest.of(b'')}"):
         with pytest.raises(ModelNotFoundError):
-            store.pull(Reference.parse(f"{real_registry}/{name}"), ignore)
+            store.pull(Reference.parse(f"{any_registry}/{name}"), ignore)
 
 
 @pytest.mark.parametrize("form", ["docker", "modelpack"])
 def test_skopeo_copies_without_a_change(
-    make_store: MakeStore, real_registry: str, gguf: Path, tmp_path: Path, form: str
+    make_store: MakeStore, any_registry: str, gguf: Path, tmp_path: Path, form: str
 ) -> None:
     """Through skopeo into a layout and back into the registry, the digest stays."""
-    reference = Reference.parse(f"{real_registry}/skopeo/{form}:v1")
+    reference = Reference.parse(f"{any_registry}/skopeo/{form}:v1")
     digest = package(make_store("one"), reference, gguf, form)
     make_store("one").push(reference, ignore)
     layout = f"oci:{tmp_path / 'layout'}:v1"
-    again = Reference.parse(f"{real_registry}/skopeo/{form}:again")
+    again = Reference.parse(f"{any_registry}/skopeo/{form}:again")
 
     skopeo("copy", "--src-tls-verify=false", f"docker://{reference}", layout)
     skopeo("copy", "--dest-tls-verify=false", layout, f"docker://{again}")
@@ -100,7 +100,7 @@ def test_skopeo_copies_without_a_change(
     "name", ["ai/tiny", "reg.example:5000/team/x--y/z_1:V1.0", "localhost/tiny:v1"]
 )
 def test_skopeo_reads_the_store_in_place(
-    store: OciStore, real_registry: str, gguf: Path, tmp_path: Path, name: str
+    store: OciStore, any_registry: str, gguf: Path, tmp_path: Path, name: str
 ) -> None:
     """Under the whole reference, skopeo finds a model in the store's folder and can copy it."""
     reference = Reference.parse(name)
@@ -108,7 +108,7 @@ def test_skopeo_reads_the_store_in_place(
     source = f"oci:{tmp_path / 'store'}:{reference}"
 
     assert digest == Digest.of(skopeo("inspect", "--raw", source))
-    target = Reference.parse(f"{real_registry}/in-place/tiny:v1")
+    target = Reference.parse(f"{any_registry}/in-place/tiny:v1")
     skopeo("copy", "--dest-tls-verify=false", source, f"docker://{target}")
     assert digest == store.pull(target, ignore).digest
 
@@ -130,13 +130,13 @@ def test_oras_reads_the_store_in_place(store: OciStore, gguf: Path, tmp_path: Pa
 
 
 def test_skopeo_reads_a_pinned_model(
-    make_store: MakeStore, real_registry: str, gguf: Path, tmp_path: Path
+    make_store: MakeStore, any_registry: str, gguf: Path, tmp_path: Path
 ) -> None:
     """A model that was pulled by digest only is found by skopeo too."""
-    reference = Reference.parse(f"{real_registry}/ai/pinned:v1")
+    reference = Reference.parse(f"{any_registry}/ai/pinned:v1")
     digest = package(make_store("one"), reference, gguf)
     make_store("one").push(reference, ignore)
-    pinned = Reference.parse(f"{real_registry}/ai/pinned@{digest}")
+    pinned = Reference.parse(f"{any_registry}/ai/pinned@{digest}")
     make_store("two").pull(pinned, ignore)
 
     assert digest == Digest.of(skopeo("inspect", "--raw", f"oci:{tmp_path / 'two'}:{pinned}"))
@@ -213,15 +213,15 @@ def test_a_registry_that_is_restarted(
 
 
 def test_a_push_through_a_link_that_breaks(
-    make_store: MakeStore, real_registry: str, big: PackageSource
+    make_store: MakeStore, any_registry: str, big: PackageSource
 ) -> None:
     """This registry forgets an upload that was cut, so the blob is sent again, and is right."""
-    with Link(real_registry, cut_at_sent_bytes=BIG_BYTES // 2) as link:
+    with Link(any_registry, cut_at_sent_bytes=BIG_BYTES // 2) as link:
         reference = Reference.parse(f"{link.host}/big/cut:v1")
         store = make_store("one")
         digest = store.package(reference, big, ignore).digest
         assert digest == store.push(reference, ignore)
         assert BIG_BYTES < link.sent_bytes < 2 * BIG_BYTES
 
-    pulled = make_store("two").pull(Reference.parse(f"{real_registry}/big/cut:v1"), ignore)
+    pulled = make_store("two").pull(Reference.parse(f"{any_registry}/big/cut:v1"), ignore)
     assert digest == pulled.digest
