@@ -139,7 +139,6 @@ def host(scripted: ScriptedHost, catalog: FakeCatalog, archive: SqliteArchive) -
         telemetry=scripted.telemetry,
         metrics=scripted,
         archive=archive,
-        metrics=scripted,
     )
 
 

@@ -195,7 +195,6 @@ def test_a_prompt_of_more_priority_is_read_first() -> None:
     assert {1: 64} == shares(made.plan())
 
 
-@settings(deadline=None, max_examples=100)
 @given(
     prompt=st.integers(65, 600),
     others=st.lists(st.tuples(st.integers(1, 64), st.integers(0, 3)), min_size=1, max_size=8),
