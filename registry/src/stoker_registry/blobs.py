@@ -127,8 +127,11 @@ class PartialBlob:
         """Compare with what was announced, where its size is not known.
 
         Raises:
+            InvalidDigestError: It was announced by a digest of another kind than is counted here.
             IntegrityError: The digest differs.
         """
+        if self._algorithm != expected.algorithm:
+            raise InvalidDigestError(f"Blobs are taken by their {self._algorithm}.")
         if self.digest != expected:
             raise IntegrityError(
                 f"The {self.size_bytes} bytes that came for blob {expected} are others: they hash"

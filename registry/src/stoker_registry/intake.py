@@ -17,7 +17,6 @@ from stoker.digest import Digest
 from stoker.errors import (
     ConflictError,
     IntegrityError,
-    InvalidDigestError,
     InvalidReferenceError,
     NotFoundError,
     OverloadedError,
@@ -138,10 +137,7 @@ class OciIntake(ContentSink):
 
     def finish_upload(self, repository: str, upload: str, digest: Digest) -> None:
         """End an upload: the blob is here afterwards, or nothing of it is."""
-        coming = self._upload(repository, upload)
-        if digest.algorithm != coming.partial.digest.algorithm:
-            raise InvalidDigestError(f"Blobs are taken by their {coming.partial.digest.algorithm}.")
-        with _exclusive(coming):
+        with _exclusive(self._upload(repository, upload)):
             found = self._take(upload)
             try:
                 with found.partial as partial:
