@@ -47,7 +47,8 @@ class Connection(asyncio.Protocol):
         """Connect to a server."""
         address = urlsplit(url)
         loop = asyncio.get_running_loop()
-        _, connection = await loop.create_connection(cls, address.hostname, address.port)
+        host, port = address.hostname or "127.0.0.1", address.port or 80
+        _, connection = await loop.create_connection(cls, host, port)
         return connection
 
     async def ask(self, request: bytes, *, limit_s: float = LIMIT_S) -> float:

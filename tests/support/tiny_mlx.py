@@ -125,10 +125,11 @@ def llama_tensors(config: dict[str, Any]) -> Tensors:
     keys = head * config["num_key_value_heads"]
 
     def matrix(rows: int, columns: int) -> npt.NDArray[np.float32]:
-        return random.normal(0, columns**-0.5, (rows, columns)).astype(np.float32)
+        weights = random.normal(0, columns**-0.5, (rows, columns))
+        return np.asarray(weights, np.float32)
 
     def norm() -> npt.NDArray[np.float32]:
-        return random.normal(1, 0.1, width).astype(np.float32)
+        return np.asarray(random.normal(1, 0.1, width), np.float32)
 
     tensors = {
         # Wide enough that logits are far apart, and batches of other shapes have the same best.

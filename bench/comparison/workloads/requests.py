@@ -56,7 +56,5 @@ def _processor_s(pid: int | None) -> float:
     if pid is None:
         return 0.0
     root = psutil.Process(pid)
-    return sum(
-        times.user + times.system
-        for times in (each.cpu_times() for each in (root, *root.children(recursive=True)))
-    )
+    times = [each.cpu_times() for each in (root, *root.children(recursive=True))]
+    return sum(float(each.user + each.system) for each in times)

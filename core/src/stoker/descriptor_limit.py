@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 
-try:
+if sys.platform != "win32":
     import resource
-except ImportError:  # Windows sets no such limit
-    resource = None  # type: ignore[assignment]
 
 WANTED = 65_536
 
@@ -18,8 +17,8 @@ def raise_descriptor_limit() -> None:
     What most systems begin with, 1,024 on Linux and 256 on macOS, is a caution for programs that
     use `select`; nobody here does.
     """
-    if resource is None:
-        return
+    if sys.platform == "win32":
+        return  # it sets no such limit
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= WANTED:
         return

@@ -73,6 +73,10 @@ class Distribution:
     labels: Mapping[str, str] = attrs.field(factory=dict, validator=_checked_labels, hash=False)
 
 
+def _as_tuple(samples: Iterable[Sample | Distribution]) -> tuple[Sample | Distribution, ...]:
+    return tuple(samples)
+
+
 @attrs.frozen
 class MetricFamily:
     """Values of one kind under one name."""
@@ -82,7 +86,7 @@ class MetricFamily:
     kind: MetricKind
     text: str
     """What it is, in a sentence."""
-    samples: tuple[Sample | Distribution, ...] = attrs.field(converter=tuple)
+    samples: tuple[Sample | Distribution, ...] = attrs.field(converter=_as_tuple)
 
     def __attrs_post_init__(self) -> None:
         wanted = Distribution if self.kind is MetricKind.HISTOGRAM else Sample

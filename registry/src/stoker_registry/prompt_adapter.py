@@ -76,7 +76,7 @@ class _PromptResponse(http.client.HTTPResponse):
         finally:
             head.end()
             # There is none after an answer that is none.
-            if self.fp:
+            if self.fp is not None:
                 self.fp = file
 
 

@@ -19,8 +19,13 @@ Longer ones are worse, because hashing goes in order: it would stand still meanw
 """
 _MUCH = 0.6
 """Which part of their time connections have to wait for more of them to be opened."""
-_WINDOW_S = 0.1
+_WINDOW_S = 0.05
 """Over how much of their time, for single waits tell little."""
+_LAG_S = 0.2
+"""How long hashing has to be behind all the time for fewer connections to be better.
+
+Where a range ends it is, for a moment: the next one is mostly there already.
+"""
 
 
 class RangePlan:
@@ -39,6 +44,7 @@ class RangePlan:
         self._min_range_bytes = min_range_bytes
         self._range_bytes = _FIRST_RANGE_BYTES
         self._waited_s = self._taken_s = 0.0
+        self._behind_s = 0.0
 
     def range_bytes(self, pending_bytes: int) -> int:
         """How long the next range is. Shorter ones at the end let all connections end together."""
@@ -71,9 +77,12 @@ class RangePlan:
         if self._taken_s < _WINDOW_S:
             return False
         before = self.connections
-        if is_hash_behind:
+        # Each of them takes its time beside the others.
+        self._behind_s = self._behind_s + self._taken_s / before if is_hash_behind else 0.0
+        if self._behind_s > _LAG_S:
             self.connections = max(before - 1, 1)
-        elif self._waited_s > self._taken_s * _MUCH:
+            self._behind_s = 0.0
+        elif self._waited_s > self._taken_s * _MUCH and not is_hash_behind:
             self.connections = min(before * 2, self._max_connections)
         self._waited_s = self._taken_s = 0.0
         return self.connections > before

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import email.utils
 import http.client
+import re
 import time
 from collections.abc import Iterator
 
@@ -22,6 +23,8 @@ _PATIENCE_S = 5.0
 """With words that only explain an error."""
 _TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 _PASSED = frozenset({404, 416})
+_NOISE = re.compile(r"^\w+\(host=[^)]*\): |\[Errno -?\d+\] ")
+"""What urllib3 and the system put around words that people can read."""
 
 
 class _Problem(msgspec.Struct, frozen=True):
@@ -132,4 +135,4 @@ def _reason(exc: BaseException) -> str:
             break
         inner = following
         text = getattr(inner, "strerror", None) or str(inner) or text
-    return text.rpartition(">: ")[2][:300].rstrip(". ")
+    return _NOISE.sub("", text.rpartition(">: ")[2])[:300].rstrip(". ")

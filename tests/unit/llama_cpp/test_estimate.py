@@ -60,7 +60,7 @@ def _layers(*layers: dict[str, tuple[int, ...]]) -> Tensors:
     ]
 
 
-ATTENTION = {"attn_k": (64, 32), "attn_v": (64, 48)}
+ATTENTION: dict[str, tuple[int, ...]] = {"attn_k": (64, 32), "attn_v": (64, 48)}
 
 
 @pytest.mark.parametrize(

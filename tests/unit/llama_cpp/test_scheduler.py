@@ -13,7 +13,7 @@ from pathlib import Path
 import attrs
 import pytest
 from cell_memory import STATE_TOKEN_BYTES, FakeCellMemory
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stoker.engine import SequenceJob
@@ -195,7 +195,6 @@ def test_a_prompt_of_more_priority_is_read_first() -> None:
     assert {1: 64} == shares(made.plan())
 
 
-@settings(deadline=None, max_examples=100)
 @given(
     prompt=st.integers(65, 600),
     others=st.lists(st.tuples(st.integers(1, 64), st.integers(0, 3)), min_size=1, max_size=8),

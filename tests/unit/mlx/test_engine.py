@@ -112,7 +112,7 @@ def test_company_changes_no_answer_of_windows(
 
 
 @given(seed=st.integers(0, 2**32))
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 def test_company_changes_no_answer_of_quantised_caches(
     seed: int, shared_quantised: Any, quantised_reference: Reference
 ) -> None:

@@ -198,12 +198,16 @@ def test_other_failures_are_not_tried_again(registry: FakeRegistry) -> None:
 
 
 def test_nobody_there(registry: FakeRegistry) -> None:
-    """A registry that does not listen is a transfer error with its name."""
+    """A registry that does not listen is a transfer error with its name, in words for people."""
     client = make_client(registry)
     registry.close()
 
-    with pytest.raises(TransferError, match=f"{registry.host} cannot be reached"):
+    with pytest.raises(TransferError) as caught:
         client.fetch_manifest("v1")
+    assert (
+        f"{registry.host} cannot be reached: Failed to establish a new connection: Connection"
+        " refused." == str(caught.value)
+    )
 
 
 def test_a_registry_that_stands_still(registry: FakeRegistry) -> None:

@@ -37,20 +37,31 @@ def test_a_connection_that_is_busy_stays_alone() -> None:
 def test_a_single_wait_tells_nothing() -> None:
     """Short notes are added up before anything follows from them."""
     learning = plan()
-    for _ in range(9):
+    for _ in range(2):
         assert not learning.note_wait(0.01, 0.01, is_hash_behind=False)
-    for _ in range(9):
+    for _ in range(4):
         assert not learning.note_wait(0.0, 0.01, is_hash_behind=False)
 
     assert 1 == learning.connections
 
 
 def test_connections_become_fewer_when_hashing_is_behind() -> None:
-    """However much they wait, one after the other goes, and one remains."""
+    """When that lasts, one after the other goes, however much they wait, and one remains."""
     learning = plan(4)
 
     assert [2, 4] == [note(learning, 1.0) for _ in range(2)]
     assert [3, 2, 1, 1] == [note(learning, 1.0, is_hash_behind=True) for _ in range(4)]
+
+
+def test_hashing_that_is_behind_for_a_moment_changes_nothing() -> None:
+    """It catches up wherever a range ends."""
+    learning = plan(2)
+    note(learning, 1.0)
+    for _ in range(10):
+        learning.note_wait(0.3, 0.3, is_hash_behind=True)
+        learning.note_wait(0.1, 0.1, is_hash_behind=False)
+
+    assert 2 == learning.connections
 
 
 def test_ranges_are_shorter_at_the_end() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import random
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -110,6 +111,22 @@ def test_skopeo_reads_the_store_in_place(
     target = Reference.parse(f"{real_registry}/in-place/tiny:v1")
     skopeo("copy", "--dest-tls-verify=false", source, f"docker://{target}")
     assert digest == store.pull(target, ignore).digest
+
+
+def test_oras_reads_the_store_in_place(store: OciStore, gguf: Path, tmp_path: Path) -> None:
+    """By its digest, the oras tool finds a model in the store's folder and can copy it."""
+    oras = shutil.which("oras")
+    if oras is None:
+        pytest.skip("oras is not installed (a package of Debian 13 and later)")
+    digest = package(store, Reference.parse("ai/tiny"), gguf)
+    source, target = f"{tmp_path / 'store'}@{digest}", f"{tmp_path / 'copy'}:v1"
+    copy = (oras, "cp", "--from-oci-layout", source, "--to-oci-layout", target)
+    subprocess.run(copy, check=True, capture_output=True, timeout=60)
+
+    (artifact,) = store.import_layout(
+        tmp_path / "copy", ignore, name=Reference.parse("ai/from-oras:v1")
+    )
+    assert digest == artifact.digest
 
 
 def test_skopeo_reads_a_pinned_model(

@@ -137,27 +137,14 @@ class Scheduler:
         self._cache.settle(alone=len(self._running) <= 1)
         plan = [Chunk(item, item.pending) for item in self._running if item.answers]
         reading = [sequence for sequence in self._running if not sequence.answers]
-        if reading:
-            crowded = len(reading) + self._waiting_for(reading) > len(plan)
-            self._read_apart = crowded and pace.apart and not self._read_apart
-            if self._read_apart:
-                plan = []
-            elif plan and crowded and pace.apart:
-                return plan
-            answers = sum(chunk.count for chunk in plan)
-            budget = pace.beside(answers, crowded=crowded) if plan else pace.alone()
-            budget = min(budget, self._batch_size - answers)
-            # Every running sequence may need a row for the token that it samples.
-            spare = self._rows - len(self._running)
-            for sequence in self._in_turn(reading):
-                count = min(sequence.unbroken, budget)
-                if sequence.scores:
-                    count = min(count, 1 + spare)
-                    spare -= max(count - 1, 0)
-                if count:
-                    plan.append(Chunk(sequence, count))
-                    budget -= count
-        return plan
+        if not reading:
+            return plan
+        crowded = len(reading) + self._waiting_for(reading) > len(plan)
+        apart = bool(plan) and crowded and pace.apart
+        self._read_apart = apart and not self._read_apart
+        if apart and not self._read_apart:
+            return plan
+        return self._with_reads([] if apart else plan, reading, pace, crowded=crowded)
 
     def room(self, plan: list[Chunk]) -> int:
         """How many more tokens a step may compute for guesses, besides a plan's."""
@@ -196,6 +183,25 @@ class Scheduler:
         self._cache.extend(sequence.slot, sequence.tokens[first : sequence.in_memory])
         if sequence.in_memory in sequence.borders:
             self._cache.save(sequence.slot)
+
+    def _with_reads(
+        self, plan: list[Chunk], reading: list[Sequence], pace: ReadingPace, *, crowded: bool
+    ) -> list[Chunk]:
+        """A step's plan with as much of prompts as it may have."""
+        answers = sum(chunk.count for chunk in plan)
+        budget = pace.beside(answers, crowded=crowded) if plan else pace.alone()
+        budget = min(budget, self._batch_size - answers)
+        # Every running sequence may need a row for the token that it samples.
+        spare = self._rows - len(self._running)
+        for sequence in self._in_turn(reading):
+            count = min(sequence.unbroken, budget)
+            if sequence.scores:
+                count = min(count, 1 + spare)
+                spare -= max(count - 1, 0)
+            if count:
+                plan.append(Chunk(sequence, count))
+                budget -= count
+        return plan
 
     def _in_turn(self, reading: list[Sequence]) -> list[Sequence]:
         """Who reads first: the largest priority, then the shortest; now and then the oldest."""

@@ -258,7 +258,8 @@ class MlxEngine(Engine):
         error: StokerError | None = None
 
         def own() -> npt.NDArray[np.float32]:
-            return rows()[row]
+            logits: npt.NDArray[np.float32] = rows()[row]
+            return logits
 
         try:
             token = self._answering.choose(sequence, own, best, top)

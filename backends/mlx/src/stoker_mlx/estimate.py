@@ -31,6 +31,7 @@ _WIDTHS = 8
 _INNER_WIDTHS = 3
 # On processors attention computes all scores of a read at once, with a copy or two.
 _SCORES = 2
+_FREED_SIZES = 2
 _ROW_COPIES = 3
 """Of logits: the model's own, 32-bit ones, and those that are sampled from."""
 
@@ -98,7 +99,7 @@ class _Needs:
             device=self.gpu.name if self.gpu else HOST,
             weights_bytes=self.weights_bytes,
             cache_bytes=cache_bytes,
-            buffer_bytes=self._buffer_bytes(context_length),
+            buffer_bytes=self._buffer_bytes(context_length, cache_bytes),
             reserve_bytes=0 if pools else prefix_bytes(options.prefix_cache_bytes, cache_bytes),
         )
         if self.gpu is None:
@@ -119,7 +120,7 @@ class _Needs:
         rest = max(one_rest, rows * many_rest)
         return round((one_full + spare) * full_bytes) + rest * self.number_bytes
 
-    def _buffer_bytes(self, context_length: int) -> int:
+    def _buffer_bytes(self, context_length: int, cache_bytes: int) -> int:
         """Room to compute in, and freed memory that is kept."""
         shape, options = self.shape, self.options
         tokens = min(options.read_tokens, context_length)
@@ -127,4 +128,6 @@ class _Needs:
         scores = tokens * context_length * shape.heads * _SCORES
         rows = max(options.max_sequences * _ROW_COPIES, SCORED_TOKENS)
         logits = rows * shape.vocabulary_size
-        return POOL_BYTES + max((inner + scores) * self.number_bytes, logits * _LOGIT_BYTES)
+        room_bytes = max((inner + scores) * self.number_bytes, logits * _LOGIT_BYTES)
+        # What is freed was room to compute in, in several sizes, or a cache that became too small.
+        return room_bytes + min(POOL_BYTES, _FREED_SIZES * (room_bytes + cache_bytes))

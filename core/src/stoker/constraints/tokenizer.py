@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import ctypes
 import functools
+import logging
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 from stoker.constraints.library import TokenizeFunction, TokenizerInit, library
 from stoker.engine import Vocabulary
 from stoker.errors import UnavailableError
+
+_log = logging.getLogger(__name__)
 
 # Marks a token as one that no text matches (toktrie's SPECIAL_TOKEN_MARKER).
 _CONTROL_MARK = b"\xff"
@@ -87,7 +90,11 @@ class Tokenizer:
 
 def _c_function(spelling: _Spelling) -> Callable[..., int]:
     def tokenize(_user_data: Any, text: Any, size: int, output: Any, room: int) -> int:
-        tokens = spelling.tokens_of(ctypes.string_at(text, size))
+        try:
+            tokens = spelling.tokens_of(ctypes.string_at(text, size))
+        except Exception:  # noqa: BLE001 - an exception would leave llguidance with any number
+            _log.warning("The engine's tokenizer failed on a forced text", exc_info=True)
+            return 0
         for place, token in enumerate(tokens[:room]):
             output[place] = token
         return len(tokens)

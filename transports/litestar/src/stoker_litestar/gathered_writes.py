@@ -71,6 +71,7 @@ class GatheringTransport(asyncio.Transport):
 class GatheringProtocol(HttpToolsProtocol):
     """Uvicorn's protocol, writing through a `GatheringTransport`."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] - as uvicorn
+    # Uvicorn, too, knows that it gets no other kind of transport.
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin with a connection."""
         super().connection_made(GatheringTransport(transport))

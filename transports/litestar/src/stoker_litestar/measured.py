@@ -11,7 +11,6 @@ from prometheus_client.core import (
     Metric,
 )
 from prometheus_client.registry import Collector
-from prometheus_client.utils import floatToGoString
 
 from stoker.metrics import Distribution, MetricFamily, MetricKind, Sample
 
@@ -35,7 +34,7 @@ def _converted(family: MetricFamily) -> Metric:
         histogram = HistogramMetricFamily(family.name, text, labels=labels)
         for sample in family.samples:
             if isinstance(sample, Distribution):
-                bounds = [(floatToGoString(bound), count) for bound, count in sample.buckets]
+                bounds = [(str(float(bound)), count) for bound, count in sample.buckets]
                 buckets = [*bounds, ("+Inf", sample.count)]
                 histogram.add_metric([sample.labels[key] for key in labels], buckets, sample.total)
         return histogram
