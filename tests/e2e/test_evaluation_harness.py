@@ -17,6 +17,7 @@ from stoker_process import MODEL, Server
 pytestmark = pytest.mark.model
 
 CONTEXT = "The capital of France is"
+QUESTION = "What is the capital of France? Answer in one sentence."
 SEED = 1234
 
 
@@ -119,7 +120,7 @@ def test_a_chat_is_answered(server: Server, extra: dict[str, str]) -> None:
         server,
         "/v1/chat/completions",
         {
-            "messages": [{"role": "user", "content": "What is the capital of France?", **extra}],
+            "messages": [{"role": "user", "content": QUESTION, **extra}],
             "model": MODEL,
             "max_tokens": 30,
             "temperature": 0,
