@@ -1,4 +1,4 @@
-"""Docker Model Runner's API over real HTTP: a real model, a real registry, OpenAI's client."""
+"""Docker Model Runner's API over real HTTP: both engines, a real registry, OpenAI's client."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ import openai
 import pytest
 from stoker_process import MODEL, Home, MakeHome, Registry, Server
 
-pytestmark = pytest.mark.model
-
 CHAT: dict[str, Any] = {
     "model": MODEL,
     "messages": [
@@ -23,23 +21,40 @@ CHAT: dict[str, Any] = {
 }
 
 
+ENGINES = [pytest.param("own_home", marks=pytest.mark.model), "own_mlx_home"]
+
+
 @pytest.fixture
 def http(server: Server) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=server.url, timeout=60) as made:
         yield made
 
 
+@pytest.fixture(params=ENGINES)
+def home(request: pytest.FixtureRequest) -> Home:
+    """A home of one's own with a model, for each engine in turn."""
+    made: Home = request.getfixturevalue(request.param)
+    return made
+
+
 @pytest.fixture
-def own(own_home: Home) -> Iterator[httpx.Client]:
+def own(home: Home) -> Iterator[httpx.Client]:
     """A client of a server of its own, for tests that change what is there."""
-    with own_home.serve() as running, httpx.Client(base_url=running.url, timeout=60) as made:
+    with home.serve() as running, httpx.Client(base_url=running.url, timeout=60) as made:
         yield made
 
 
-@pytest.mark.parametrize("prefix", ["/engines/v1", "/engines/llama.cpp/v1"])
-def test_openai_clients_find_their_api_below_the_prefixes(server: Server, prefix: str) -> None:
+def backend_of(home: Home) -> str:
+    """The backend that the model of a home gets."""
+    chosen: str = json.loads(home.ok("why", MODEL, "--json"))["backend"]
+    return chosen
+
+
+@pytest.mark.parametrize("pinned", [False, True])
+def test_openai_clients_find_their_api_below_the_prefixes(served: Server, *, pinned: bool) -> None:
     """With a backend's name in the path as well."""
-    with openai.OpenAI(base_url=f"{server.url}{prefix}", api_key="none", max_retries=0) as client:
+    prefix = f"/engines/{backend_of(served.home)}/v1" if pinned else "/engines/v1"
+    with openai.OpenAI(base_url=f"{served.url}{prefix}", api_key="none", max_retries=0) as client:
         answer = client.chat.completions.create(**CHAT)
         models = [model.id for model in client.models.list()]
 
@@ -47,6 +62,7 @@ def test_openai_clients_find_their_api_below_the_prefixes(server: Server, prefix
     assert [MODEL] == models
 
 
+@pytest.mark.model
 def test_a_backend_that_is_not_there_is_no_fall_back(http: httpx.Client) -> None:
     """The path pins, and the error says what there is."""
     response = http.post("/engines/vllm/v1/chat/completions", json=CHAT)
@@ -55,6 +71,7 @@ def test_a_backend_that_is_not_there_is_no_fall_back(http: httpx.Client) -> None
     assert "'vllm', which is not installed" in response.json()["error"]["message"]
 
 
+@pytest.mark.model
 def test_models_are_listed_and_described(http: httpx.Client) -> None:
     """The id is the digest, and a name finds it again."""
     (listed,) = http.get("/models").json()
@@ -71,8 +88,9 @@ def test_models_are_listed_and_described(http: httpx.Client) -> None:
     assert "stoker pull ai/none" in missing.text
 
 
-def test_engines_tell_what_runs(own: httpx.Client) -> None:
+def test_engines_tell_what_runs(home: Home, own: httpx.Client) -> None:
     """From the first request to the unloading."""
+    backend = backend_of(home)
     before = own.get("/engines/ps").json()
     own.post("/engines/v1/chat/completions", json=CHAT).raise_for_status()
     running = own.get("/engines/ps").json()
@@ -83,15 +101,16 @@ def test_engines_tell_what_runs(own: httpx.Client) -> None:
     assert [] == before
     assert [
         {
-            "backend_name": "llama.cpp",
+            "backend_name": backend,
             "model_name": MODEL,
             "mode": "completion",
             "in_use": False,
             "loading": False,
         }
     ] == running
-    assert status["llama.cpp"].startswith("Running: ")
-    assert usage["models_disk_usage"] > 50_000_000
+    assert status[backend].startswith("Running: ")
+    (stored,) = json.loads(home.ok("list", "--json"))
+    assert stored["size_bytes"] == usage["models_disk_usage"]
     assert {"unloaded_runners": 1} == unloaded
     assert [] == own.get("/engines/ps").json()
 
