@@ -7,10 +7,10 @@ from collections import deque
 
 import attrs
 
+from stoker.meter import Meter
 from stoker.store import ReportProgress
 from stoker_registry.blob_stream import BlobStream
 from stoker_registry.fetching import WantedBlob
-from stoker_registry.meter import Meter
 from stoker_registry.partials import BLOCK_BYTES, Partial
 from stoker_registry.running_hash import RunningHash
 

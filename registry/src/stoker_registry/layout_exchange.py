@@ -12,6 +12,7 @@ from stoker.digest import Digest
 from stoker.errors import IntegrityError
 from stoker.exchange import LayoutExchange
 from stoker.manifest import Descriptor, Manifest
+from stoker.meter import Meter
 from stoker.reference import Reference
 from stoker.store import ReportProgress
 from stoker.wire.manifest import decode_manifest
@@ -24,7 +25,6 @@ from stoker_registry.layout_source import LayoutSource, open_source
 from stoker_registry.layout_target import open_target
 from stoker_registry.leases import Lease
 from stoker_registry.local_models import NAME, LocalModels
-from stoker_registry.meter import Meter
 from stoker_registry.names import Entry, index_name, refuse_digest
 
 

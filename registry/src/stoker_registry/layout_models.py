@@ -22,6 +22,7 @@ from stoker.errors import (
 )
 from stoker.manifest import Descriptor, Manifest
 from stoker.media_types import OCI_INDEX
+from stoker.meter import Meter
 from stoker.reference import Reference
 from stoker.store import ReportProgress, StoredManifest
 from stoker.wire.malformed import MALFORMED
@@ -38,7 +39,6 @@ from stoker_registry.blobs import CHUNK_BYTES, PartialBlob
 from stoker_registry.layout import LAYOUT_MARK
 from stoker_registry.layout_source import LayoutSource
 from stoker_registry.layout_target import CheckedBlob, LayoutTarget
-from stoker_registry.meter import Meter
 from stoker_registry.model_config import MAX_CONFIG_BYTES, read_config
 from stoker_registry.names import Entry, name_in
 

@@ -16,10 +16,10 @@ import attrs
 
 from stoker.errors import ConflictError, IntegrityError, UnavailableError
 from stoker.manifest import Descriptor
+from stoker.meter import Meter
 from stoker.store import ReportProgress
 from stoker_registry.blobs import CHUNK_BYTES
 from stoker_registry.disk import sync_directory
-from stoker_registry.meter import Meter
 
 
 class LayoutTarget(Protocol):

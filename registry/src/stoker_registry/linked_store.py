@@ -22,10 +22,10 @@ from stoker.errors import IntegrityError, InvalidArtifactError, InvalidInputErro
 from stoker.folder_store import FetchedModel, FolderStore
 from stoker.layer_file import check_file_path
 from stoker.manifest import Descriptor
+from stoker.meter import Meter
 from stoker.reference import Reference
 from stoker.store import PackageSource, ReportProgress
 from stoker_registry.blobs import CHUNK_BYTES
-from stoker_registry.meter import Meter
 from stoker_registry.packaging import plan_package
 
 _SHARD = re.compile(r"(?P<stem>.*)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf")

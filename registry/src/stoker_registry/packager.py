@@ -11,6 +11,7 @@ from stoker.artifact import Artifact
 from stoker.digest import Digest
 from stoker.errors import InvalidInputError
 from stoker.manifest import Descriptor
+from stoker.meter import Meter
 from stoker.reference import Reference
 from stoker.store import PackageSource, Progress, ReportProgress, StoredManifest
 from stoker.wire.manifest import encode_manifest
@@ -19,7 +20,6 @@ from stoker_registry.disk import disk_errors
 from stoker_registry.layout import ImageLayout
 from stoker_registry.leases import Lease
 from stoker_registry.local_models import LocalModels
-from stoker_registry.meter import Meter
 from stoker_registry.names import refuse_digest
 from stoker_registry.packaging import PackagePlan, SourceFile, plan_package
 

@@ -12,6 +12,7 @@ from stoker.artifact import Artifact
 from stoker.digest import Digest
 from stoker.errors import InvalidArtifactError
 from stoker.manifest import Descriptor
+from stoker.meter import Meter
 from stoker.reference import Reference
 from stoker.store import ReportProgress
 from stoker_registry.artifact_files import ArtifactFiles
@@ -20,7 +21,6 @@ from stoker_registry.disk import disk_errors
 from stoker_registry.layout import ImageLayout
 from stoker_registry.leases import Lease
 from stoker_registry.local_models import NAME
-from stoker_registry.meter import Meter
 from stoker_registry.mirrors import read_from_any
 from stoker_registry.registries import Registries
 from stoker_registry.verification import is_manifest, item_of

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import attrs
 
 from stoker.manifest import Descriptor
+from stoker.meter import Meter
 from stoker.store import Progress, ReportProgress
 from stoker_registry.backoff import Backoff, TransientTransferError
 from stoker_registry.bandwidth import Throttle
 from stoker_registry.crew import Crew
-from stoker_registry.meter import Meter
 
 if TYPE_CHECKING:
     from stoker_registry.client import RepositoryClient

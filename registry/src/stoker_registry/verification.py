@@ -6,11 +6,11 @@ by the disk itself, by another program, or by a hand.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from stoker.digest import Digest
 from stoker.errors import InvalidArtifactError
+from stoker.file_check import check_file
 from stoker.manifest import Descriptor
 from stoker.media_types import MediaType
 from stoker.reference import Reference
@@ -24,10 +24,8 @@ from stoker.wire.manifest import (
     decode_manifest,
     media_type_of,
 )
-from stoker_registry.blobs import CHUNK_BYTES
 from stoker_registry.leases import Lease
 from stoker_registry.local_models import LocalModels
-from stoker_registry.meter import Meter
 from stoker_registry.names import Entry
 
 Mend = Callable[[Damage, Descriptor, Sequence[Entry]], Damage]
@@ -153,28 +151,11 @@ class Verifier:
 
     def _problem(self, digest: Digest, size_bytes: int | None, item: str) -> str | None:
         """What is wrong with a blob, as the end of a sentence."""
-        try:
-            with self._models.blobs.path(digest).open("rb") as file:
-                found_bytes = file.seek(0, 2)
-                if size_bytes is not None and found_bytes != size_bytes:
-                    return f"has {found_bytes} bytes instead of {size_bytes}"
-                file.seek(0)
-                hasher = hashlib.new(digest.algorithm)
-                meter = Meter(self._report, "verifying", item, found_bytes)
-                done_bytes = 0
-                meter(0)
-                while chunk := file.read(CHUNK_BYTES):
-                    hasher.update(chunk)
-                    done_bytes += len(chunk)
-                    meter(done_bytes)
-        except FileNotFoundError:
-            return "is missing"
-        except OSError as exc:
-            # A disk that cannot read a file back says so like this.
-            return f"cannot be read ({exc.strerror})"
-        self._checked += 1
-        self._checked_bytes += done_bytes
-        return None if hasher.hexdigest() == digest.encoded else "was changed on disk"
+        found = check_file(self._models.blobs.path(digest), digest, size_bytes, item, self._report)
+        if found.hashed_bytes is not None:
+            self._checked += 1
+            self._checked_bytes += found.hashed_bytes
+        return found.problem
 
 
 def item_of(descriptor: Descriptor) -> str:

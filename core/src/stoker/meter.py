@@ -24,6 +24,15 @@ class Meter:
         total_bytes: int,
         digest: Digest | None = None,
     ) -> None:
+        """Begin; nothing is reported yet.
+
+        Args:
+            report: Told how far the item is.
+            stage: What is done, as in `Progress`.
+            item: To what, for people.
+            total_bytes: How large it is.
+            digest: What it is, for programs.
+        """
         self._report = report
         self._stage = stage
         self._item = item
