@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 import click
@@ -62,12 +63,22 @@ def _print_plugins(plugins: tuple[PluginDocument, ...]) -> None:
                 f"{plugin.distribution} {plugin.version}",
                 plugin.status,
                 ", ".join(hook.removeprefix(HOOK_PREFIX) for hook in plugin.hooks),
-                ", ".join(plugin.provides),
+                _by_kind(plugin.provides),
                 f"{plugin.import_ms:.1f} ms",
             )
             for plugin in plugins
         ],
+        spare=("HOOKS", "IMPORT"),
     )
+
+
+def _by_kind(provides: tuple[str, ...]) -> str:
+    """Names of one kind one after the other: `transport http; dialect openai, ollama`."""
+    kinds = [
+        (kind, [item.partition(" ")[2] for item in items])
+        for kind, items in itertools.groupby(provides, lambda item: item.partition(" ")[0])
+    ]
+    return "; ".join(f"{kind} {', '.join(names)}" for kind, names in kinds)
 
 
 def _print_backends(backends: tuple[BackendDocument, ...]) -> None:
