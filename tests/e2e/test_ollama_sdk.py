@@ -51,7 +51,8 @@ def test_a_chat_is_streamed(client: ollama.Client) -> None:
     assert whole.message.content == "".join(piece.message.content or "" for piece in pieces)
     assert [False] * (len(pieces) - 1) + [True] == [piece.done for piece in pieces]
     assert whole.eval_count == pieces[-1].eval_count
-    assert len(pieces) > 3
+    # Not all at once; how many there are is a matter of time.
+    assert len(pieces) > 2
 
 
 def test_a_text_is_continued_as_it_is(client: ollama.Client) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from stoker.engine import Engine
+from stoker.engine import Engine, Mode
 from stoker.events import Detokenized, Event, Finished, Rendered, Timings, Tokenized, Usage
 from stoker.request import (
     DetokenizeRequest,
@@ -47,8 +47,8 @@ def told(
 
 def _tokenized(request: TokenizeRequest, engine: Engine, prompts: PromptEncoder) -> Tokenized:
     prompt = request.prompt
-    plain = isinstance(prompt, TextPrompt) and not (request.add_special and request.parse_special)
-    if isinstance(prompt, TextPrompt) and (plain or not prompt.text):
+    as_prompt = request.add_special and request.parse_special and Mode.GENERATE in engine.info.modes
+    if isinstance(prompt, TextPrompt) and (not as_prompt or not prompt.text):
         tokens = tuple(
             engine.encode(
                 prompt.text,

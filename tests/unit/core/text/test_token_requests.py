@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from counting_engine import BEGIN, END, CountingEngine
 
 from stoker.engine import EngineInfo, TextEngine
 from stoker.errors import InvalidRequestError, UnsupportedFeatureError
@@ -93,6 +94,13 @@ def test_texts_are_read_with_or_without_special_tokens(
     )
 
     assert Tokenized(expected) == _answer(scripted_engine(begin=True), request)[0]
+
+
+def test_texts_for_an_embedding_are_read_as_that_reads_them() -> None:
+    """With the tokens around them that the model's files prescribe, at both ends."""
+    events = _answer(CountingEngine(), TokenizeRequest("m", TextPrompt("hi")))
+
+    assert Tokenized((BEGIN, *b"hi", END)) == events[0]
 
 
 def test_the_empty_text_has_tokens(scripted_engine: Any) -> None:
