@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import socket
-import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import tiny_mlx
 from bert import write_tiny
+from debian_registry import debian_registry
 from programs import need
 from stoker_process import (
     ACTING_MODEL,
@@ -121,37 +118,5 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     """Debian's `docker-registry` on a free port."""
     for program in ("docker-registry", "skopeo"):
         need(program)
-    folder = tmp_path_factory.mktemp("registry")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        host = f"127.0.0.1:{free.getsockname()[1]}"
-    config = folder / "config.yml"
-    config.write_text(
-        "version: 0.1\n"
-        f"storage: {{filesystem: {{rootdirectory: {folder / 'data'}}}}}\n"
-        f'http: {{addr: "{host}"}}\n'
-        "log: {level: error}\n"
-    )
-    process = subprocess.Popen(
-        ["docker-registry", "serve", str(config)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        _await_registry(host)
+    with debian_registry(tmp_path_factory.mktemp("registry")) as host:
         yield Registry(host)
-    finally:
-        process.terminate()
-        process.wait(timeout=10)
-
-
-def _await_registry(host: str) -> None:
-    deadline = time.monotonic() + 20
-    while True:
-        try:
-            with urllib.request.urlopen(f"http://{host}/v2/", timeout=1):
-                return
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ import attrs
 import httpx
 import pytest
 from gguf_file import gguf_bytes
-from programs import need
+from programs import need, want_oras
 from stoker_process import Home, Server
 
 from stoker.digest import Digest
@@ -124,13 +123,12 @@ def test_skopeo_pushes_to_stoker(writable: Writable, home: Home, tmp_path: Path)
 @pytest.mark.registry
 def test_oras_pushes_to_stoker(writable: Writable, home: Home, tmp_path: Path) -> None:
     """The oras tool, too: what it made of a file is a model."""
-    if shutil.which("oras") is None:
-        pytest.skip("oras is not installed (a package of Debian 13 and later)")
+    oras = want_oras()
     (tmp_path / "config.json").write_text('{"config":{"format":"gguf"}}')
     config_type = "application/vnd.docker.ai.model.config.v0.1+json"
     done = subprocess.run(
         [
-            *("oras", "push", "--plain-http", f"{writable.server.registry}/team/from-oras:v1"),
+            *(oras, "push", "--plain-http", f"{writable.server.registry}/team/from-oras:v1"),
             *("--username", "anybody", "--password", writable.admin),
             *("--config", f"config.json:{config_type}"),
             "tiny.gguf:application/vnd.docker.ai.gguf.v3",

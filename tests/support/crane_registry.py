@@ -6,11 +6,10 @@ It answers no open-ended ranges, takes a chunk with 204 and tells nothing of an 
 from __future__ import annotations
 
 import contextlib
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from debian_registry import free_port, wait_for
+from debian_registry import free_port, running
 
 
 @contextlib.contextmanager
@@ -27,11 +26,5 @@ def crane_registry(binary: str, folder: Path) -> Iterator[str]:
     host = f"127.0.0.1:{free_port()}"
     command = [binary, "registry", "serve", "--address", host, "--disk", str(folder / "data")]
     (folder / "data").mkdir()
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
-        wait_for(f"http://{host}", process, folder / "log")
+    with running(command, f"http://{host}", folder / "log"):
         yield host
-    finally:
-        process.terminate()
-        process.wait(10)

@@ -11,7 +11,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,13 +70,28 @@ def debian_registry(
         config["auth"] = dict(auth)
     # YAML is a superset of JSON.
     (folder / "config.yml").write_text(json.dumps(config))
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [binary, "serve", str(folder / "config.yml")], stdout=log, stderr=log
-        )
-    try:
-        wait_for(f"{'http' if tls is None else 'https'}://{host}", process, folder / "log")
+    command = [binary, "serve", str(folder / "config.yml")]
+    with running(command, f"{'http' if tls is None else 'https'}://{host}", folder / "log"):
         yield host
+
+
+@contextlib.contextmanager
+def running(command: Sequence[str], origin: str, log: Path) -> Iterator[None]:
+    """Run a registry, of whatever kind, from when it answers to the end of the block.
+
+    Args:
+        command: Starts it.
+        origin: Where it will be.
+        log: Takes what it prints.
+
+    Raises:
+        RegistryDidNotStartError: It has ended, or takes too long.
+    """
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output)
+    try:
+        _wait_for(origin, process, log)
+        yield
     finally:
         process.terminate()
         process.wait(10)
@@ -90,12 +105,7 @@ def free_port() -> int:
     return port
 
 
-def wait_for(origin: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    """Wait until a registry answers.
-
-    Raises:
-        RegistryDidNotStartError: It has ended, or takes too long.
-    """
+def _wait_for(origin: str, process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + START_TIMEOUT_S
     unchecked = ssl._create_unverified_context()
     opener = urllib.request.build_opener(

@@ -32,6 +32,8 @@ class TokenStream:
     """How often it had to give its memory to others since the last that was told of it."""
     scored: int = attrs.field(default=0, kw_only=True)
     """Tokens of the prompt of which the log probabilities were told, when they are wanted."""
+    awaited: TokenStream | None = attrs.field(default=None, kw_only=True)
+    """Reads a prefix that this one waits for."""
     sampler: Sampler | None = attrs.field(default=None, kw_only=True)
     """None for a sequence that simply takes the best token."""
 

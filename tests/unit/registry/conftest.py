@@ -7,7 +7,6 @@ import json
 import math
 import os
 import re
-import shutil
 import socket
 import ssl
 import subprocess
@@ -24,7 +23,7 @@ import trustme
 from crane_registry import crane_registry
 from debian_registry import debian_registry
 from gguf_file import gguf_bytes
-from programs import need
+from programs import need, want
 from token_server import TokenServer
 
 from stoker.digest import Digest
@@ -509,9 +508,7 @@ def real_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def crane_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The host of the registry within `crane`."""
-    binary = shutil.which("crane")
-    if binary is None:
-        pytest.skip("crane is not installed (a package of Debian's unstable distribution)")
+    binary = want("crane", "Debian's unstable distribution")
     with crane_registry(binary, tmp_path_factory.mktemp("crane")) as host:
         yield host
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import base64
 import json
 import random
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 from debian_registry import debian_registry, free_port
-from programs import need
+from programs import need, want_oras
 from slow_link import Link
 
 from stoker.digest import Digest
@@ -115,9 +114,7 @@ def test_skopeo_reads_the_store_in_place(
 
 def test_oras_reads_the_store_in_place(store: OciStore, gguf: Path, tmp_path: Path) -> None:
     """By its digest, the oras tool finds a model in the store's folder and can copy it."""
-    oras = shutil.which("oras")
-    if oras is None:
-        pytest.skip("oras is not installed (a package of Debian 13 and later)")
+    oras = want_oras()
     digest = package(store, Reference.parse("ai/tiny"), gguf)
     source, target = f"{tmp_path / 'store'}@{digest}", f"{tmp_path / 'copy'}:v1"
     copy = (oras, "cp", "--from-oci-layout", source, "--to-oci-layout", target)

@@ -22,8 +22,6 @@ class Sequence(TokenStream):
     """llama.cpp's id of the sequence while it runs."""
     borders: list[int] = attrs.field(factory=list, kw_only=True)
     """Lengths at which a chunk must end, so that the state there can be saved."""
-    awaited: Sequence | None = attrs.field(default=None, kw_only=True)
-    """Reads a prefix that this one waits for."""
     jumped: int = attrs.field(default=0, kw_only=True)
     """Last tokens that were not sampled, because the constraint left no choice."""
     speculation: Speculation | None = attrs.field(default=None, kw_only=True)

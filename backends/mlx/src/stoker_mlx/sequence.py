@@ -14,9 +14,6 @@ class Sequence(TokenStream):
     The last one is computed together with those of the other sequences, and gives the next.
     """
 
-    awaited: Sequence | None = attrs.field(default=None, kw_only=True)
-    """Reads a prefix that this one waits for."""
-
     @property
     def unread(self) -> int:
         """Tokens that have to be read before the last one can be computed."""
